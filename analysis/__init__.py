@@ -1,0 +1,50 @@
+"""Spike trains in numbers and pictures: statistics, distances, validation, figures, reports.
+
+Knows numpy, never torch or Brian2. `from mirrorneuron.analysis import plot` for the figures.
+"""
+
+if __name__ == "analysis":
+    raise ImportError(
+        "import analysis: the package is a part of mirrorneuron, and a second copy of it would "
+        "mean two classes of one name. Write import mirrorneuron.analysis."
+    )
+
+from ._contracts import Statistic, statistic
+from .coincidence import coincidence_factor, coincidences, f1, first_divergence
+from .correlation import correlation_matrix, mean_correlation
+from .distance import van_rossum, victor_purpura
+from .report import Picture, Table, page, write_page
+from .smoothing import rate_correlation, smoothed_rate
+from .spectrum import Spectrum, power_spectrum
+from .spike_train import SpikeTrains
+from .statistics import statistics
+from .validate import Comparison, Events, LockedStep, Spikes, Validation, judge
+
+__all__ = [
+    "Comparison",
+    "Events",
+    "LockedStep",
+    "Picture",
+    "Spectrum",
+    "SpikeTrains",
+    "Spikes",
+    "Statistic",
+    "Table",
+    "Validation",
+    "coincidence_factor",
+    "coincidences",
+    "correlation_matrix",
+    "f1",
+    "first_divergence",
+    "judge",
+    "mean_correlation",
+    "page",
+    "power_spectrum",
+    "rate_correlation",
+    "smoothed_rate",
+    "statistic",
+    "statistics",
+    "van_rossum",
+    "victor_purpura",
+    "write_page",
+]

@@ -1,0 +1,6 @@
+"""Synapse models, one file each."""
+
+from mirrorneuron._registry import Registry
+from mirrorneuron.bio._contracts import SynapseModel
+
+synapses: Registry[SynapseModel] = Registry(__name__, SynapseModel)

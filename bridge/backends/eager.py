@@ -1,0 +1,456 @@
+"""The eager backend: one generated torch step, looped.
+
+Every slot of a Program becomes one Python function over tensors; parts of its statements that
+cannot change during a run are computed once, in `prelude`. The text is in `Eager.source`. This
+backend covers every feature and defines the gradients: the others are compared with it.
+"""
+
+import ast
+import keyword
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirrorneuron.bridge.expression import ORDER, Renderer, hoist, names, parse, substitute
+from mirrorneuron.bridge.function import KNOWN, RANDOM
+from mirrorneuron.bridge.program import Program, Ref, Slot, Statement
+
+State = dict[str, Any]
+Step = Callable[[State, list[Any], Any], None]
+
+
+@dataclass(frozen=True)
+class Eager:
+    """Code of a Program.
+
+    Arguments:
+        source: The generated text.
+        prelude: Computes what does not change during a run from the variables' values.
+        slots: One function for each slot, which changes the state in place.
+    """
+
+    source: str
+    prelude: Callable[[Mapping[str, Any], Any], list[Any]]
+    slots: tuple[Step, ...]
+
+
+def compile_program(
+    program: Program, driven: frozenset[str] = frozenset(), trained: frozenset[str] = frozenset()
+) -> Eager:
+    """Generate code.
+
+    Arguments:
+        program: The network.
+        driven: Keys of variables, or names of TimedArrays, that inputs set at each step.
+        trained: Keys of namespace constants that are parameters of the model.
+    """
+    prelude = _Prelude()
+    varying = program.written() | driven
+    writers = [_writer(program, slot, k, prelude, varying, trained) for k, slot in _order(program)]
+    bodies = ["\n".join(writer.function()) for writer in writers]
+    source = "\n\n\n".join([prelude.text(), *bodies]) + "\n"
+    scope: dict[str, Any] = {}
+    exec(compile(source, "<mirror>", "exec"), scope)
+    return Eager(source, scope["prelude"], tuple(scope[w.title] for w in writers))
+
+
+def _order(program: Program) -> Iterator[tuple[int, Slot]]:
+    return enumerate(program.slots, 1)
+
+
+@dataclass
+class _Prelude:
+    """Lines computed once a run; `keep` returns the text by which a step refers to one."""
+
+    lines: list[str] = field(default_factory=list[str])
+    known: dict[str, str] = field(default_factory=dict[str, str])
+
+    def keep(self, text: str) -> str:
+        if text not in self.known:
+            self.known[text] = f"K[{len(self.lines)}]"
+            self.lines.append(text)
+        return self.known[text]
+
+    def text(self) -> str:
+        body = [f"    K.append({line})" for line in self.lines]
+        return "\n".join(["def prelude(V, c):", "    K = []", *body, "    return K"])
+
+
+def _writer(
+    program: Program,
+    slot: Slot,
+    number: int,
+    prelude: _Prelude,
+    varying: set[str] | frozenset[str],
+    trained: frozenset[str],
+) -> "_Writer":
+    kinds: dict[str, type[_Writer]] = {
+        "threshold": _Threshold,
+        "reset": _Reset,
+        "synapses": _Synapses,
+        "summed": _Summed,
+        "generator": _Generator,
+    }
+    return kinds.get(slot.kind, _Writer)(program, slot, number, prelude, varying, trained)
+
+
+class _Writer:
+    """Text of one slot's function: here, a state update of all elements."""
+
+    def __init__(
+        self,
+        program: Program,
+        slot: Slot,
+        number: int,
+        prelude: _Prelude,
+        varying: set[str] | frozenset[str],
+        trained: frozenset[str],
+    ) -> None:
+        self.program, self.slot, self.prelude, self.trained = program, slot, prelude, trained
+        self.title = f"slot_{number}_{_identifier(slot.name)}"
+        self.changing = varying
+        self.varying = {n for n, ref in slot.refs.items() if ref.variable in varying}
+        self.varying |= {n for n in slot.clock if slot.clock[n] != "dt"} | RANDOM
+        self.varying |= {n for n, key in slot.tables.items() if key in varying}
+        self.fixed: dict[str, str] = {}
+        self.lines: list[str] = []
+        self.single, self.target = False, ""
+
+    def function(self) -> Iterator[str]:
+        """The whole function."""
+        yield f"def {self.title}(S, K, c):"
+        self.body()
+        for line in self.lines or ["pass"]:
+            yield f"    {line}"
+
+    def body(self) -> None:
+        """Load, compute, store."""
+        self.load()
+        for statement in self.slot.statements:
+            self.statement(statement)
+        self.store()
+
+    def emit(self, line: str) -> None:
+        """Add a line."""
+        self.lines.append(line)
+
+    # ---- expressions
+
+    def text(self, expression: str) -> str:
+        """An expression, its unchanging parts moved to the prelude."""
+        return self.render(hoist(parse(expression), self.varying, self._keep))
+
+    def _keep(self, node: ast.expr) -> ast.expr:
+        if isinstance(node, ast.Name) and node.id in self.fixed:
+            return node
+        return ast.Name(id=self._kept(node), ctx=ast.Load())
+
+    def _kept(self, node: ast.expr) -> str:
+        """Have an unchanging expression computed once; how a step refers to it."""
+        return self.prelude.keep(Renderer(self._constant, self._call)(node))
+
+    @property
+    def render(self) -> Renderer:
+        """Renderer for the step's own code."""
+        return Renderer(self._name, self._call)
+
+    def _name(self, name: str) -> str:
+        if name in self.fixed:
+            return self.fixed[name]
+        if name in self.slot.clock:
+            return {"t": "c.t", "dt": "c.dt", "step": "c.step"}[self.slot.clock[name]]
+        return name if name.startswith("K[") else _identifier(name)
+
+    def _constant(self, name: str) -> str:
+        slot = self.slot
+        if name in self.fixed:
+            return self.fixed[name]
+        if name in slot.constants:
+            key = f"{slot.owner}.{name}"
+            return f"V[{key!r}]" if key in self.trained else repr(slot.constants[name])
+        if name in slot.refs:
+            return self.look_up("V", slot.refs[name])
+        if name in slot.clock:
+            return "c.dt"
+        return {"pi": "3.141592653589793", "e": "2.718281828459045", "inf": "float('inf')"}[name]
+
+    def look_up(self, source: str, ref: Ref) -> str:
+        """A variable, as the elements of this slot see it."""
+        text = f"{source}[{ref.variable!r}]"
+        return f"c.pick({text}, {ref.index!r})" if ref.index else text
+
+    def _call(self, name: str, args: list[str]) -> str:
+        if name in RANDOM:
+            extent = "1, None" if self.single else self.extent()
+            return f"c.draw({', '.join([repr(name), extent, *args])})"
+        if name in self.slot.tables:
+            return f"c.table({', '.join([repr(self.slot.tables[name]), *args])})"
+        return f"c.f.{name}({', '.join(args)})"
+
+    def extent(self) -> str:
+        """How many random numbers a call draws, and for which elements."""
+        guard = self.slot.guards.get(self.target)
+        mask = f"c.within({self._name(guard)})" if guard else "None"
+        return f"{self.slot.size}, {mask}"
+
+    # ---- statements
+
+    def used(self) -> Iterator[str]:
+        """Varying variables that the statements mention, in a fixed order."""
+        mentioned = set[str]()
+        for statement in self.slot.statements:
+            mentioned |= set(names(parse(statement.expression))) | {statement.target}
+            mentioned |= {g for t, g in self.slot.guards.items() if t == statement.target}
+        return (n for n in self.slot.refs if n in mentioned and n in self.varying)
+
+    def load(self) -> None:
+        """Bring the variables into local names."""
+        for name in self.used():
+            self.emit(f"{_identifier(name)} = {self.look_up('S', self.slot.refs[name])}")
+
+    def statement(self, statement: Statement) -> None:
+        """One line of abstract code."""
+        self.single, self.target = statement.scalar, statement.target
+        if statement.target in self.slot.refs:
+            self.assign(statement.target, self.value(statement))
+        elif self._is_fixed(statement):
+            self.fixed[statement.target] = self._kept(parse(statement.expression))
+        else:
+            self.varying.add(statement.target)
+            self.emit(f"{_identifier(statement.target)} = {self.value(statement)}")
+
+    def value(self, statement: Statement) -> str:
+        """The new value of a statement's target."""
+        operators = {"+=": ast.Add(), "-=": ast.Sub(), "*=": ast.Mult(), "/=": ast.Div()}
+        if statement.op not in operators:
+            return self.text(statement.expression)
+        target = ast.Name(id=statement.target, ctx=ast.Load())
+        node = ast.BinOp(target, operators[statement.op], parse(statement.expression))
+        return self.render(hoist(node, self.varying, self._keep))
+
+    def _is_fixed(self, statement: Statement) -> bool:
+        again = sum(s.target == statement.target for s in self.slot.statements) > 1
+        return not again and not self.varying & set(names(parse(statement.expression)))
+
+    def assign(self, name: str, value: str) -> None:
+        """Give a variable its new value, where its guard lets it."""
+        local = _identifier(name)
+        if self.program.variables[self.slot.refs[name].variable].kind == "integer":
+            value = f"c.f.int({value})"
+        guard = self.slot.guards.get(name)
+        if guard:
+            value = f"c.f.where({self._name(guard)}, {value}, {local})"
+        self.emit(f"{local} = {value}")
+
+    def store(self) -> None:
+        """Put the written variables back into the state."""
+        for name in dict.fromkeys(s.target for s in self.slot.statements):
+            ref = self.slot.refs.get(name)
+            if ref is not None:
+                old = f"S[{ref.variable!r}]"
+                put = f"c.put({old}, {ref.index!r}, {_identifier(name)})" if ref.index else (
+                    f"c.fit({_identifier(name)}, {old})"
+                )
+                self.emit(f"{old} = {put}")
+
+
+class _Threshold(_Writer):
+    """Raises events where a condition holds, and starts the refractory period."""
+
+    def body(self) -> None:
+        self.load()
+        *before, condition = self.slot.statements
+        truths: dict[str, ast.expr] = {}
+        for statement in before:
+            if statement.kind == "boolean":
+                truths[statement.target] = substitute(parse(statement.expression), truths)
+            else:
+                self.statement(statement)
+        text, _ = self._condition(substitute(parse(condition.expression), truths))
+        owner, key = self.slot.owner, self.slot.event
+        self.emit(f"S[{key!r}] = c.events({key!r}, {text}, {self.slot.size})")
+        if self.slot.refractory:
+            for name, value in (("not_refractory", "False"), ("lastspike", "c.t")):
+                state = f"S['{owner}.{name}']"
+                self.emit(f"{state} = c.mark({state}, S[{key!r}], {value})")
+
+    def _condition(self, node: ast.expr) -> tuple[str, bool]:
+        """A condition as text, and whether it is a spike (else a truth value)."""
+        match node:
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in ORDER:
+                if {"rand"} == self._call_of(left) or {"rand"} == self._call_of(right):
+                    return self._escape(left, op, right), True
+                above = isinstance(op, ast.Gt | ast.GtE)
+                high, low = (left, right) if above else (right, left)
+                margin = self.render(
+                    hoist(ast.BinOp(high, ast.Sub(), low), self.varying, self._keep)
+                )
+                strict = isinstance(op, ast.Gt | ast.Lt)
+                return f"c.spike({self.slot.owner!r}, {margin}, {strict})", True
+            case ast.BoolOp(op=op, values=values):
+                parts = [self._condition(value) for value in values]
+                if not any(is_spike for _, is_spike in parts):
+                    return "(" + (" & " if isinstance(op, ast.And) else " | ").join(
+                        text for text, _ in parts
+                    ) + ")", False
+                name = "both" if isinstance(op, ast.And) else "either"
+                return f"c.{name}({', '.join(text for text, _ in parts)})", True
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                text, is_spike = self._condition(operand)
+                return f"c.neither({text})" if is_spike else f"c.f.logical_not({text})", is_spike
+            case _:
+                return self.render(hoist(node, self.varying, self._keep)), False
+
+    def _call_of(self, node: ast.expr) -> set[str]:
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[]):
+                return {name}
+            case _:
+                return set()
+
+    def _escape(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> str:
+        """`rand() < p`: an escape rate, whose surrogate is the derivative of p."""
+        first = "rand" in self._call_of(left)
+        draw, p = (left, right) if first else (right, left)
+        below = first == isinstance(op, ast.Lt | ast.LtE)
+        strict = isinstance(op, ast.Lt | ast.Gt)
+        texts = [self.render(hoist(n, self.varying, self._keep)) for n in (draw, p)]
+        call = f"c.escape({', '.join(texts)}, {strict if below else not strict})"
+        return call if below else f"c.neither({call})"
+
+
+class _Reset(_Writer):
+    """Statements for the elements with an event."""
+
+    def body(self) -> None:
+        key = self.slot.event
+        self.emit(f"e = S[{key!r}]")
+        self.emit("if c.idle(e): return")
+        super().body()
+
+    def extent(self) -> str:
+        return f"{self.slot.size}, c.sites(e)"
+
+    def store(self) -> None:
+        for name in dict.fromkeys(s.target for s in self.slot.statements):
+            ref = self.slot.refs.get(name)
+            if ref is not None:
+                old = f"S[{ref.variable!r}]"
+                self.emit(f"{old} = c.reset(e, {_identifier(name)}, {old})")
+
+
+class _Synapses(_Writer):
+    """Statements for the synapses that events reach."""
+
+    def body(self) -> None:
+        self.emit(f"a = c.arrive({self.slot.pathway!r}, S)")
+        self.emit("if a.idle: return")
+        self.fresh: set[str] = set()
+        for statement in self.slot.statements:
+            self.statement(statement)
+
+    def extent(self) -> str:
+        guard = self.slot.guards.get(self.target)
+        if guard is None:
+            return f"{self.slot.size}, a.sites()"
+        ref = self.slot.refs[guard]
+        return f"{self.slot.size}, a.sites({self.look_at(ref)})"
+
+    def look_at(self, ref: Ref) -> str:
+        """A variable as the synapses see it."""
+        text = f"S[{ref.variable!r}]"
+        if self.program.variables[ref.variable].scalar:
+            return f"a.shared({text})"
+        return f"a.at({text}, c.index({ref.index!r}))" if ref.index else f"a.own({text})"
+
+    def text(self, expression: str) -> str:
+        node = hoist(parse(expression), self.varying, self._keep)
+        self._refresh(set(names(node)))
+        return self.render(node)
+
+    def _name(self, name: str) -> str:
+        text = super()._name(name)
+        return f"a.own({text})" if text.startswith("K[") else text
+
+    def _refresh(self, wanted: set[str]) -> None:
+        """Read variables that were not read yet, or were changed since."""
+        for name in sorted(wanted & set(self.slot.refs) & self.varying - self.fresh):
+            self.emit(f"{_identifier(name)} = {self.look_at(self.slot.refs[name])}")
+            self.fresh.add(name)
+
+    def statement(self, statement: Statement) -> None:
+        self.target = statement.target
+        ref = self.slot.refs.get(statement.target)
+        if ref is None:
+            super().statement(statement)
+        elif ref.index is None:
+            self._refresh({statement.target} if statement.op in ("+=", "-=", "*=", "/=") else set())
+            self._keep_own(statement, ref)
+        else:
+            self._touch(statement, ref)
+
+    def value(self, statement: Statement) -> str:
+        operators = {"+=": ast.Add(), "-=": ast.Sub(), "*=": ast.Mult(), "/=": ast.Div()}
+        if statement.op not in operators:
+            return self.text(statement.expression)
+        target = ast.Name(id=statement.target, ctx=ast.Load())
+        node = ast.BinOp(target, operators[statement.op], parse(statement.expression))
+        node = hoist(node, self.varying, self._keep)
+        self._refresh(set(names(node)))
+        return self.render(node)
+
+    def _keep_own(self, statement: Statement, ref: Ref) -> None:
+        value = self.value(statement)
+        self.emit(f"S[{ref.variable!r}] = a.keep(S[{ref.variable!r}], {value})")
+        self._stale(ref.variable)
+
+    def _touch(self, statement: Statement, ref: Ref) -> None:
+        """Change a variable of the neurons on either side."""
+        state, index = f"S[{ref.variable!r}]", f"c.index({ref.index!r})"
+        value = self.text(statement.expression)
+        if statement.op == "+=":
+            new = f"a.accumulate({state}, {index}, {value})"
+        elif statement.op == "-=":
+            new = f"a.accumulate({state}, {index}, -({value}))"
+        else:
+            new = f"a.overwrite({state}, {index}, {value})"
+        guard = self.slot.guards.get(statement.target)
+        if guard:
+            condition = f"S[{self.slot.refs[guard].variable!r}]"
+            new = f"c.f.where({condition}, {new}, {state})"
+        self.emit(f"{state} = {new}")
+        self._stale(ref.variable)
+
+    def _stale(self, variable: str) -> None:
+        self.fresh -= {n for n, r in self.slot.refs.items() if r.variable == variable}
+
+
+class _Summed(_Writer):
+    """A variable that is the sum of an expression over synapses."""
+
+    def body(self) -> None:
+        self.load()
+        for statement in self.slot.statements:
+            self.statement(statement)
+        ref = self.slot.summed
+        assert ref is not None
+        state = f"S[{ref.variable!r}]"
+        value = self._name("_synaptic_var")
+        span = f"{self.slot.span[0]}, {self.slot.span[1]}"
+        self.emit(f"{state} = c.sum({state}, c.index({ref.index!r}), {value}, {span})")
+
+
+class _Generator(_Writer):
+    """Spikes given beforehand."""
+
+    def body(self) -> None:
+        self.emit(f"S[{self.slot.event!r}] = c.generate({self.slot.owner!r})")
+
+
+def _identifier(name: str) -> str:
+    """A Python name for a Brian2 name: the same, unless it means something here."""
+    taken = name in {"S", "K", "V", "c", "e", "a"} or keyword.iskeyword(name)
+    return f"{name}_" if taken else name
+
+
+SUPPORTED = KNOWN | RANDOM

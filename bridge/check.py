@@ -1,0 +1,131 @@
+"""Checks of a Program's values before the first step."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mirrorneuron._arrays import require_finite
+from mirrorneuron.errors import DomainError, GradientError, UnknownName
+from mirrorneuron.units import Dimensions
+
+from .expression import names, parse
+from .program import Program
+
+SECOND = Dimensions(s=1.0)
+
+
+def check(program: Program) -> None:
+    """Refuse values with which no simulation makes sense.
+
+    Raises:
+        DomainError: A value is NaN or infinite, or a time constant is not positive.
+    """
+    for key in sorted(program.used()):
+        require_finite(program.variables[key].value, f"mirror(net): {key}")
+    require_positive(program, {})
+
+
+def time_constants(program: Program) -> dict[str, Any]:
+    """Keys and values of the times by which statements divide, and that stay constant."""
+    found: dict[str, Any] = {}
+    written = program.written()
+    for slot in program.slots:
+        for name in {n for s in slot.statements for n in _divisors(parse(s.expression))}:
+            if name in slot.refs:
+                variable = program.variables[slot.refs[name].variable]
+                if variable.unit == SECOND and variable.key not in written:
+                    found[variable.key] = variable.value
+            elif slot.units.get(name) == SECOND:
+                found[f"{slot.owner}.{name}"] = np.asarray(slot.constants[name])
+    return found
+
+
+def require_positive(program: Program, trained: Mapping[str, Any]) -> None:
+    """Refuse time constants that are zero or negative.
+
+    Arguments:
+        program: The network.
+        trained: Present values of parameters, where they differ from the Program's.
+
+    Raises:
+        DomainError: Names each one and its first bad element.
+    """
+    found = time_constants(program)
+    values = found if not trained else {k: v for k, v in trained.items() if k in found}
+    wrong = [line for key, value in values.items() if (line := _not_positive(key, value))]
+    if wrong:
+        raise DomainError(
+            "mirror(net): time constants must be positive.\n\n"
+            + "\n".join(f"  {line}" for line in wrong)
+            + "\n\nThe equations divide by them. Set them in the network (a parameter that was"
+            " never set is 0), or keep a trained one positive: train={'cells.tau': mn.Positive()}."
+        )
+
+
+def _not_positive(key: str, value: Any) -> str | None:
+    flat = np.ravel(np.asarray(value))
+    bad = np.flatnonzero(~(flat > 0))
+    if not bad.size:
+        return None
+    place = f" at element {bad[0]}" if flat.size > 1 else ""
+    return f"{key} is {flat[bad[0]] * 1e3:g} ms{place}"
+
+
+def _divisors(node: ast.expr) -> Iterator[str]:
+    """Names that stand alone, or as a factor, under a fraction bar."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.BinOp) and isinstance(child.op, ast.Div):
+            yield from _factors(child.right)
+
+
+def _factors(node: ast.expr) -> Iterator[str]:
+    match node:
+        case ast.Name(id=name):
+            yield name
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            yield from _factors(left)
+            yield from _factors(right)
+        case _:
+            return
+
+
+def require_trainable(program: Program, key: str) -> None:
+    """Refuse to train what does not exist or influences nothing.
+
+    Raises:
+        UnknownName: There is no such object, variable or constant.
+        GradientError: It is no real number, belongs to Brian2, or no statement reads it.
+    """
+    what = f"mirror(net, train=[{key!r}])"
+    owner, _, name = key.partition(".")
+    if owner not in program.groups:
+        raise UnknownName.among(f"{what}: object {owner!r}", owner, program.groups)
+    variable = program.variables.get(key)
+    constants = {n for s in program.slots if s.owner == owner for n in s.constants}
+    if variable is None and name not in constants:
+        own = {v.name for v in program.variables.values() if v.owner == owner}
+        known = {n for n in own | constants if not n.startswith("_")}
+        raise UnknownName.among(f"{what}: variable {name!r} of {owner!r}", name, sorted(known))
+    if variable is not None and (variable.kind != "float" or variable.read_only):
+        raise GradientError(
+            f"{what}: {key} holds {variable.kind} values that Brian2 "
+            f"{'sets itself' if variable.read_only else 'does not treat as real numbers'}."
+            " Only real numbers can follow a gradient. Train a weight or a parameter."
+        )
+    if variable is not None and not _is_read(program, key):
+        raise GradientError(
+            f"{what}: no statement of the network reads {key}, so it influences nothing."
+            " Use it in an equation, or leave it out of train."
+        )
+
+
+def _is_read(program: Program, key: str) -> bool:
+    for slot in program.slots:
+        local = {n for n, ref in slot.refs.items() if ref.variable == key}
+        for statement in slot.statements:
+            read = set(names(parse(statement.expression)))
+            if local & read or (statement.target in local and statement.op not in ("=", ":=")):
+                return True
+    return False

@@ -1,0 +1,268 @@
+"""Context: what generated code calls as `c` while a mirror runs.
+
+It holds what is the same for all slots of a step (time, random numbers, inputs) and the
+operations that statements alone cannot express: raising, delivering and answering events.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._contracts import Surrogate
+from .event import Arrivals, Events, Fanout, Sites, escape, gate, spike
+from .function import Functions, Value
+from .program import Array, Program
+
+State = dict[str, Any]
+
+
+class Draws(NamedTuple):
+    """Random numbers: one stream a trial, consumed in the order of Brian2's numpy target."""
+
+    streams: tuple[np.random.RandomState, ...]
+
+    @staticmethod
+    def of(seed: int | None, batch_size: int) -> "Draws":
+        """Streams from a seed: the first trial draws what numpy draws after `np.random.seed`.
+
+        Arguments:
+            seed: Seed of the first trial; the others get streams of their own from it. None
+                takes a fresh one.
+            batch_size: Number of trials.
+        """
+        fresh = np.random.SeedSequence().generate_state(1)[0]
+        start = int(fresh) if seed is None else seed
+        rest = np.random.SeedSequence(start).spawn(batch_size - 1)
+        others = (np.random.RandomState(s.generate_state(4)) for s in rest)
+        return Draws((np.random.RandomState(start), *others))
+
+    def copy(self) -> "Draws":
+        """Streams that go on from the same place on their own."""
+        return deepcopy(self)
+
+    def draw(self, kind: str, sizes: list[int], args: tuple[Any, ...]) -> list[Array]:
+        """`sizes[b]` numbers for trial b, from `rand`, `randn` or `poisson`."""
+        made: list[Array] = []
+        for b, (stream, size) in enumerate(zip(self.streams, sizes, strict=True)):
+            if kind == "poisson":
+                made.append(stream.poisson(_of_trial(args[0], b), size=size).astype(float))
+            else:
+                made.append(getattr(stream, kind)(size))
+        return made
+
+
+def _of_trial(x: Any, b: int) -> Any:
+    if not isinstance(x, Tensor):
+        return x
+    x = x.detach()
+    return (x[min(b, len(x) - 1)] if x.dim() == 2 else x).cpu().numpy()
+
+
+@dataclass
+class Context:
+    """State of a run that is not the network's state.
+
+    Arguments:
+        program: The network.
+        f: Functions that statements call.
+        surrogates: Owner of a threshold to its surrogate and width.
+        reset_gradient: Whether resets carry the gradient of the spike.
+        indices, fanouts: Index arrays and pathways on the device.
+        draws: Random numbers.
+        inputs: Key to "time batch neuron", what is set from outside at each step.
+        t, step: Time [s] and step count.
+        first: Step count at which the inputs start.
+    """
+
+    program: Program
+    f: Functions
+    surrogates: Mapping[str, tuple[Surrogate, float]]
+    reset_gradient: bool
+    indices: Mapping[str, Tensor]
+    fanouts: Mapping[str, Fanout]
+    draws: Draws
+    inputs: Mapping[str, tuple[Tensor, ...]]
+    t: float = 0.0
+    step: int = 0
+    first: int = 0
+
+    @property
+    def dt(self) -> float:
+        """Time step [s]."""
+        return self.program.dt
+
+    @property
+    def batch_size(self) -> int:
+        """Number of trials."""
+        return len(self.draws.streams)
+
+    def advance(self, step: int) -> None:
+        """Go to a step; time is a multiple of dt, as Brian2's clocks count it."""
+        self.step, self.t = step, step * self.program.dt
+
+    # ---- values
+
+    def index(self, name: str) -> Tensor:
+        """An index array."""
+        return self.indices[name]
+
+    def pick(self, x: Value, name: str) -> Value:
+        """A variable seen through an index array."""
+        return x[..., self.indices[name]] if isinstance(x, Tensor) and x.dim() else x
+
+    def fit(self, value: Value, like: Tensor) -> Tensor:
+        """A value in the shape and type of the variable that takes it."""
+        if isinstance(value, Tensor) and value.shape == like.shape and value.dtype == like.dtype:
+            return value
+        if not isinstance(value, Tensor):
+            return torch.full_like(like, value)
+        return value.to(like.dtype).expand_as(like)
+
+    def put(self, old: Tensor, name: str, value: Value) -> Tensor:
+        """A variable of which only the indexed elements change."""
+        index = self.indices[name]
+        return old.index_copy(-1, index, self.fit(value, old[..., index]))
+
+    def draw(self, kind: str, size: int, sites: Sites | None, *args: Any) -> Tensor:
+        """Random numbers for all elements, or for those at `sites` only."""
+        if sites is None:
+            made = np.stack(self.draws.draw(kind, [size] * self.batch_size, args))
+            return self._number(made)
+        counts = np.bincount(sites.batch, minlength=self.batch_size)
+        full = np.zeros(sites.shape)
+        full.reshape(-1)[sites.place] = np.concatenate(self.draws.draw(kind, counts.tolist(), args))
+        return self._number(full)
+
+    def within(self, mask: Tensor) -> Sites:
+        """Elements for which a condition holds."""
+        batch, index = np.nonzero(mask.cpu().numpy())
+        return Sites(batch, batch * mask.shape[1] + index, tuple(mask.shape))
+
+    def _number(self, x: Array) -> Tensor:
+        return torch.from_numpy(x).to(self.f.device, self.f.dtype)
+
+    def table(self, name: str, t: Value, column: Value | None = None) -> Value:
+        """Value of a TimedArray at time t."""
+        if name in self.inputs:
+            given = self.inputs[name][self.step - self.first]
+            return given if column is None else given[..., self._whole(column)]
+        table = self.program.tables[name]
+        if isinstance(t, Tensor):
+            rows = torch.round(t.detach() / (table.dt / table.upsampling)) / table.upsampling
+            row = rows.trunc().long().clamp(0, len(table.values) - 1).cpu().numpy()
+        else:
+            row = table.row(t)
+        if column is None:
+            found = table.values[row]
+        else:
+            found = table.values[row, self._whole(column).cpu().numpy()]
+        return float(found) if np.ndim(found) == 0 else self._number(found)
+
+    def _whole(self, x: Value) -> Tensor:
+        return torch.as_tensor(x).long()
+
+    # ---- events
+
+    def spike(self, owner: str, margin: Value, strict: bool) -> Value:
+        """1 where the margin is positive; backward the owner's surrogate."""
+        if not isinstance(margin, Tensor):
+            return margin > 0 if strict else margin >= 0
+        if margin.requires_grad and torch.is_grad_enabled():
+            surrogate, width = self.surrogates[owner]
+            return spike(margin, surrogate, width, strict)
+        return (margin > 0 if strict else margin >= 0).to(self.f.dtype)
+
+    def escape(self, draw: Tensor, probability: Value, strict: bool) -> Tensor:
+        """1 where a uniform number falls below a probability."""
+        p = self.f.tensor(probability).to(self.f.dtype)
+        return escape(draw, p.expand_as(draw), strict)
+
+    def both(self, *parts: Value) -> Tensor:
+        """Conjunction: truth values gate, spikes carry gradient."""
+        product = self._spiking(parts[0])
+        for part in parts[1:]:
+            product = product * self._spiking(part)
+        return product
+
+    def either(self, *parts: Value) -> Tensor:
+        """Disjunction."""
+        return self.neither(self.both(*(self.neither(part) for part in parts)))
+
+    def neither(self, part: Value) -> Tensor:
+        """Negation."""
+        return 1 - self._spiking(part)
+
+    def _spiking(self, x: Value) -> Tensor:
+        return torch.as_tensor(x, device=self.f.device).to(self.f.dtype)
+
+    def events(self, key: str, condition: Value, size: int) -> Events:
+        """Events where the condition holds, or those that an input gives instead."""
+        if key in self.inputs:
+            spikes = self.inputs[key][self.step - self.first]
+        else:
+            spikes = self._spiking(condition)
+        shape = (self.batch_size, size)
+        return Events.of(spikes if spikes.shape == shape else spikes.expand(shape))
+
+    def generate(self, owner: str) -> Events:
+        """Spikes that a SpikeGeneratorGroup holds for this step."""
+        key = f"{owner}.spike"
+        size = self.program.groups[owner].size
+        if key in self.inputs:
+            return self.events(key, False, size)
+        generator = self.program.generators[owner]
+        step = self.step % generator.period if generator.period else self.step
+        low, high = np.searchsorted(generator.step, [step, step + 1])
+        index = generator.index[low:high]
+        spikes = torch.zeros(self.batch_size, size, dtype=self.f.dtype, device=self.f.device)
+        if len(index):
+            spikes[:, torch.from_numpy(index)] = 1
+        batch = np.repeat(np.arange(self.batch_size), len(index))
+        return Events(spikes, batch, np.tile(index, self.batch_size))
+
+    def mark(self, state: Tensor, events: Events, value: Value) -> Tensor:
+        """A variable that takes a value at the elements with an event."""
+        if not len(events.index):
+            return state
+        return torch.where(events.spikes > 0, torch.as_tensor(value, dtype=state.dtype), state)
+
+    def idle(self, events: Events) -> bool:
+        """Whether an answer to these events would change nothing, gradient included."""
+        followed = self.reset_gradient and events.carries_gradient and torch.is_grad_enabled()
+        return not followed and not len(events.index)
+
+    def sites(self, events: Events) -> Sites:
+        """Elements with an event."""
+        shape = events.spikes.shape
+        return Sites(events.batch, events.batch * shape[1] + events.index, tuple(shape))
+
+    def reset(self, events: Events, new: Value, old: Tensor) -> Tensor:
+        """A variable that statements change at the elements with an event."""
+        spikes = events.spikes if self.reset_gradient else events.spikes.detach()
+        return gate(spikes, self.fit(new, old), old)
+
+    def arrive(self, pathway: str, state: State) -> Arrivals:
+        """Push the present events of a pathway's source, and take out those that are due."""
+        fanout, key = self.fanouts[pathway], f"{pathway}.history"
+        now: Events = state[fanout.pathway.event]
+        past: tuple[Events, ...] = state[key]
+        due = tuple(now if d == 0 else past[d - 1] for d in fanout.delays)
+        state[key] = (now, *past[:-1]) if past else ()
+        return Arrivals(fanout, due, self.f.dtype)
+
+    def sum(self, state: Tensor, index: Tensor, value: Value, start: int, stop: int) -> Tensor:
+        """The sum of a value over the synapses of each element from `start` to `stop`."""
+        size = stop - start
+        value = self.f.tensor(value).to(state.dtype)
+        value = value.expand(self.batch_size, len(index))
+        place = index - start + size * torch.arange(self.batch_size, device=index.device)[:, None]
+        total = value.new_zeros(self.batch_size * size)
+        total = total.index_add(0, place.reshape(-1), value.reshape(-1)).view(-1, size)
+        if size == state.shape[1]:
+            return total
+        return torch.cat([state[:, :start], total, state[:, stop:]], dim=1)

@@ -1,0 +1,371 @@
+"""Events: spikes, what they do to a variable, and how they travel along synapses.
+
+A spike is s = H(margin), 0 or 1. Forward everything is exact; backward dH/dmargin is a
+surrogate. A statement executed on a spike moves x to f(x), differentiably x + s (f(x) - x).
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._contracts import Surrogate
+from .program import Array, Pathway
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1))
+
+
+class Events(NamedTuple):
+    """Spikes of one group in one step.
+
+    Arguments:
+        spikes: 1 where an element spikes, else 0, "batch neuron".
+        batch, index: The same as positions, in the order in which Brian2 lists them.
+    """
+
+    spikes: Tensor
+    batch: Array
+    index: Array
+
+    @staticmethod
+    def of(spikes: Tensor) -> "Events":
+        """Events from a tensor of zeros and ones."""
+        batch, index = np.nonzero(spikes.detach().cpu().numpy())
+        return Events(spikes, batch, index)
+
+    @property
+    def carries_gradient(self) -> bool:
+        """Whether a change of the margin would be noticed backward."""
+        return self.spikes.requires_grad
+
+
+def detach(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state that the gradient does not pass."""
+    return {key: _detached(value) for key, value in state.items()}
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, Events):
+        return value._replace(spikes=value.spikes.detach())
+    if type(value) is tuple:
+        return tuple(_detached(v) for v in cast(tuple[Any, ...], value))
+    return value
+
+
+class Sites(NamedTuple):
+    """Where random numbers are drawn: trial of each, its place in a flat array, its shape."""
+
+    batch: Array
+    place: Array
+    shape: tuple[int, ...]
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, margin: Tensor, surrogate: Surrogate, width: float, strict: bool) -> Tensor:
+        ctx.save_for_backward(margin)
+        ctx.surrogate, ctx.width = surrogate, width
+        return (margin > 0 if strict else margin >= 0).to(margin.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        (margin,) = ctx.saved_tensors
+        return grads[0] * ctx.surrogate(margin, ctx.width) / ctx.width, None, None, None
+
+
+def spike(margin: Tensor, surrogate: Surrogate, width: float, strict: bool) -> Tensor:
+    r"""H(margin); backward $ds/dm = h(m, w) / w$ with the surrogate's shape h and width w.
+
+    Arguments:
+        margin: Distance to threshold.
+        surrogate: Gives h, a pure number.
+        width: Its width in the unit of the margin.
+        strict: Whether the threshold is `>` (else `>=`).
+    """
+    return _Spike.apply(margin, surrogate, width, strict)
+
+
+class _Escape(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, draw: Tensor, probability: Tensor, strict: bool) -> Tensor:
+        ctx.save_for_backward(probability)
+        return (draw < probability if strict else draw <= probability).to(draw.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
+        (probability,) = ctx.saved_tensors
+        inside = (probability > 0) & (probability < 1)
+        return None, (grads[0] * inside).sum_to_size(probability.shape), None
+
+
+def escape(draw: Tensor, probability: Tensor, strict: bool) -> Tensor:
+    """1 where the uniform `draw` falls below `probability`.
+
+    The expected value is the probability itself, so its derivative, 1 inside (0, 1), is the
+    surrogate: it is derived and needs no width (Gygax & Zenke 2025, arXiv:2404.14964).
+    """
+    return _Escape.apply(draw, probability, strict)
+
+
+class _Gate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, new: Tensor, old: Tensor) -> Tensor:
+        ctx.save_for_backward(s, new, old)
+        return torch.where(s > 0, new, old)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        s, new, old = ctx.saved_tensors
+        by_s, by_new, by_old = ctx.needs_input_grad
+        zero = torch.zeros((), dtype=grads[0].dtype, device=grads[0].device)
+        return (
+            (grads[0] * (new - old)).sum_to_size(s.shape) if by_s else None,
+            torch.where(s > 0, grads[0], zero).sum_to_size(new.shape) if by_new else None,
+            torch.where(s > 0, zero, grads[0]).sum_to_size(old.shape) if by_old else None,
+        )
+
+
+def gate(s: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """`new` where s is 1, else `old`; backward as old + s (new - old)."""
+    if s.requires_grad and torch.is_grad_enabled() and new.is_floating_point():
+        return _Gate.apply(s, new, old)
+    return torch.where(s > 0, new, old)
+
+
+@dataclass(frozen=True)
+class Fanout:
+    """Synapses of a pathway, sorted as Brian2 serves them: long delays first, then by source.
+
+    Arguments:
+        pathway: The synapses, their sources and delays.
+        device: Where tensors live.
+    """
+
+    pathway: Pathway
+    device: torch.device
+
+    @cached_property
+    def delays(self) -> tuple[int, ...]:
+        """Delays that occur, in steps, longest first."""
+        return tuple(int(d) for d in np.unique(self.pathway.delay)[::-1])
+
+    @cached_property
+    def row(self) -> Array:
+        """Row (delay, source) of each synapse."""
+        place = {d: k for k, d in enumerate(self.delays)}
+        rank = np.array([place.get(d, 0) for d in range(self.pathway.max_delay + 1)])
+        return rank[self.pathway.delay] * self.pathway.n_sources + self.pathway.source
+
+    @cached_property
+    def order(self) -> Array:
+        """Synapses by row."""
+        return np.argsort(self.row, kind="stable")
+
+    @cached_property
+    def start(self) -> Array:
+        """Where each row starts in `order`."""
+        counts = np.bincount(self.row, minlength=len(self.delays) * self.pathway.n_sources)
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    @cached_property
+    def row_tensor(self) -> Tensor:
+        """`row`, for gathering."""
+        return torch.from_numpy(self.row).to(self.device)
+
+    @cached_property
+    def sorted_synapses(self) -> Tensor:
+        """`order`, for gathering."""
+        return torch.from_numpy(self.order).to(self.device)
+
+    @cached_property
+    def crow(self) -> Tensor:
+        """`start`, as the row pointer of a sparse matrix."""
+        return torch.from_numpy(self.start).to(self.device)
+
+    def served(self, arriving: Sequence[Events]) -> tuple[Array, Array]:
+        """Trials and synapses that the arriving events reach, in Brian2's order."""
+        parts = [
+            (events.batch, events.index + k * self.pathway.n_sources)
+            for k, events in enumerate(arriving)
+            if len(events.index)
+        ]
+        if not parts:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        batch, rows = (np.concatenate(column) for column in zip(*parts, strict=True))
+        if len(parts) > 1 and batch.any():
+            by_trial = np.argsort(batch, kind="stable")
+            batch, rows = batch[by_trial], rows[by_trial]
+        first, count = self.start[rows], self.start[rows + 1] - self.start[rows]
+        ends = np.cumsum(count)
+        place = np.arange(ends[-1]) + np.repeat(first - (ends - count), count)
+        return np.repeat(batch, count), self.order[place]
+
+
+class _Propagate(torch.autograd.Function):
+    """x[post] += value for each served synapse; backward also where nothing was served."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, target: Tensor, value: Tensor, route: "Arrivals", index: Tensor, *spikes: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(value, index)
+        ctx.route = route
+        return _add(target, route.event_value(value), route, index)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        value, index = ctx.saved_tensors
+        route: Arrivals = ctx.route
+        (grad,) = grads
+        needs = ctx.needs_input_grad
+        by_value = route.value_grad(value, grad, index) if needs[1] else None
+        by_spikes: Sequence[Tensor | None] = [None] * len(route.arriving)
+        if any(needs[4:]):
+            by_spikes = route.spike_grads(value, grad, index)
+        return (grad if needs[0] else None, by_value, None, None, *by_spikes)
+
+
+def _add(target: Tensor, value: Tensor, route: "Arrivals", index: Tensor) -> Tensor:
+    """Add event values to their targets one after the other, as `numpy.add.at` does."""
+    place = index[route.synapse] + route.batch * target.shape[1]
+    flat = target.reshape(-1).index_add(0, place, value.to(target.dtype))
+    return flat.view(target.shape)
+
+
+@dataclass
+class Arrivals:
+    """The synapses of a pathway that events reach in this step.
+
+    While gradients are recorded, statements are evaluated for every synapse and gated by its
+    spike (`dense`); otherwise only for the synapses that are served.
+    """
+
+    fanout: Fanout
+    arriving: tuple[Events, ...]
+    dtype: torch.dtype
+
+    def __post_init__(self) -> None:
+        batch, synapse = self.fanout.served(self.arriving)
+        self.count = len(synapse)
+        self.batch = torch.from_numpy(batch).to(self.fanout.device)
+        self.synapse = torch.from_numpy(synapse).to(self.fanout.device)
+        self.dense = torch.is_grad_enabled() and any(e.carries_gradient for e in self.arriving)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would change, gradient included."""
+        return not self.dense and not self.count
+
+    def sites(self, mask: Any = None) -> Sites:
+        """Served synapses, for drawing random numbers in their order; only where `mask` holds."""
+        batch, synapse = self.batch.cpu().numpy(), self.synapse.cpu().numpy()
+        shape = self.spikes.shape if self.dense else (self.count,)
+        place = batch * shape[-1] + synapse if self.dense else np.arange(self.count)
+        if isinstance(mask, Tensor):
+            held = mask[self.batch, self.synapse] if self.dense else mask
+            keep = held.cpu().numpy()
+            batch, place = batch[keep], place[keep]
+        return Sites(batch, place, tuple(shape))
+
+    def own(self, x: Any) -> Any:
+        """Values of a synaptic variable, one for each synapse or served synapse."""
+        if self.dense or not isinstance(x, Tensor) or x.dim() == 0:
+            return x
+        return x[self.synapse] if x.dim() == 1 else x[self.batch, self.synapse]
+
+    def at(self, x: Any, index: Tensor) -> Any:
+        """Values of a neuronal variable, seen from each synapse or served synapse."""
+        if not isinstance(x, Tensor) or x.dim() == 0:
+            return x
+        if self.dense:
+            return x[..., index]
+        place = index[self.synapse]
+        return x[place] if x.dim() == 1 else x[self.batch, place]
+
+    def shared(self, x: Any) -> Any:
+        """Value of a shared variable, "batch 1", for each served synapse."""
+        if self.dense or not isinstance(x, Tensor) or x.dim() < 2:
+            return x
+        return x[self.batch, 0]
+
+    def accumulate(self, target: Tensor, index: Tensor, value: Any) -> Tensor:
+        """target[index] += value where an event arrives."""
+        value = value if isinstance(value, Tensor) else torch.tensor(value, dtype=self.dtype)
+        if self.dense:
+            spikes = (events.spikes for events in self.arriving)
+            return _Propagate.apply(target, value, self, index, *spikes)
+        if not self.count:
+            return target
+        return _add(target, value.expand(self.count), self, index)
+
+    def keep(self, old: Tensor, new: Any) -> Tensor:
+        """A synaptic variable that takes the value `new` where an event arrives."""
+        new = new if isinstance(new, Tensor) else torch.tensor(new, dtype=old.dtype)
+        if self.dense:
+            return gate(self.spikes, new.to(old.dtype).expand_as(old), old)
+        value = new.to(old.dtype).expand(self.count)
+        if torch.is_grad_enabled():
+            return old.index_put((self.batch, self.synapse), value)
+        return old.index_put_((self.batch, self.synapse), value)
+
+    def overwrite(self, old: Tensor, index: Tensor, new: Any) -> Tensor:
+        """A neuronal variable that takes the value of the last event that reaches it."""
+        new = new if isinstance(new, Tensor) else torch.tensor(new, dtype=old.dtype)
+        if not self.count:
+            return old
+        served = np.zeros(old.shape, dtype=np.int64)
+        place = index[self.synapse].cpu().numpy()
+        served[self.batch.cpu().numpy(), place] = np.arange(1, self.count + 1)
+        last = torch.from_numpy(served).to(old.device)
+        new = new.to(old.dtype)
+        values = new.expand(self.count) if not self.dense else self.event_value(new)
+        return torch.where(last > 0, values[(last - 1).clamp(min=0)], old)
+
+    @cached_property
+    def spikes(self) -> Tensor:
+        """1 for each synapse that is served, "batch synapse"."""
+        rows = torch.cat([events.spikes for events in self.arriving], dim=1)
+        return rows[:, self.fanout.row_tensor]
+
+    def event_value(self, value: Tensor) -> Tensor:
+        """Dense values at the served synapses."""
+        if value.dim() == 0 or value.shape[-1] == 1:
+            return value.reshape(-1)[:1].expand(self.count) if value.numel() == 1 else (
+                value[self.batch, 0]
+            )
+        return value[self.synapse] if value.dim() == 1 else value[self.batch, self.synapse]
+
+    def value_grad(self, value: Tensor, grad: Tensor, index: Tensor) -> Tensor:
+        """Gradient of the values: that of the target, where a synapse was served."""
+        given = grad[self.batch, index[self.synapse]]
+        if value.numel() == 1:
+            return given.sum().reshape(value.shape)
+        if value.dim() == 1:
+            return torch.zeros_like(value).index_add_(0, self.synapse, given)
+        out = torch.zeros_like(value)
+        column = self.synapse if value.shape[1] > 1 else torch.zeros_like(self.synapse)
+        return out.index_put_((self.batch, column), given, accumulate=True)
+
+    def spike_grads(self, value: Tensor, grad: Tensor, index: Tensor) -> list[Tensor]:
+        """Gradient of every arriving spike, present or not: sum of value * grad over its row."""
+        n_rows = len(self.fanout.delays) * self.fanout.pathway.n_sources
+        if value.dim() == 2:
+            per_synapse = value * grad[:, index]
+            rows = grad.new_zeros(grad.shape[0], n_rows)
+            rows.index_add_(1, self.fanout.row_tensor, per_synapse.expand(-1, len(index)))
+        else:
+            order = self.fanout.sorted_synapses
+            weight = value.expand(len(order))[order].contiguous()
+            size = (n_rows, grad.shape[1])
+            matrix = torch.sparse_csr_tensor(self.fanout.crow, index[order], weight, size)
+            rows = (matrix @ grad.T.contiguous()).T
+        return list(rows.split(self.fanout.pathway.n_sources, dim=1))

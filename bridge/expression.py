@@ -1,0 +1,141 @@
+"""Expressions: parse a line of abstract code and render it for a backend.
+
+Only a fixed set of syntax nodes is accepted and nothing is ever evaluated here, so an
+expression that comes from a file is as harmless as one that Brian2 made.
+"""
+
+import ast
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass
+from typing import cast
+
+from mirrorneuron.errors import DomainError
+
+INFIX: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
+CALLED: dict[type[ast.AST], str] = {
+    ast.Div: "divide",
+    ast.Pow: "power",
+    ast.Mod: "mod",
+    ast.FloorDiv: "floor_divide",
+}
+ORDER: dict[type[ast.AST], str] = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<="}
+EQUALITY: dict[type[ast.AST], str] = {ast.Eq: "==", ast.NotEq: "!="}
+LEAVES = (ast.Name, ast.Constant)
+ALLOWED = (
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.BoolOp,
+    ast.Compare,
+    ast.Call,
+    *LEAVES,
+    *INFIX,
+    *CALLED,
+    *ORDER,
+    *EQUALITY,
+    ast.USub,
+    ast.UAdd,
+    ast.Not,
+    ast.And,
+    ast.Or,
+    ast.Load,
+)
+
+
+def parse(text: str) -> ast.expr:
+    """Syntax tree of an expression.
+
+    Raises:
+        DomainError: It contains something other than arithmetic, comparisons and calls.
+    """
+    tree = ast.parse(text.strip(), mode="eval").body
+    for node in ast.walk(tree):
+        if not isinstance(node, ALLOWED):
+            raise DomainError(
+                f"The expression {text!r} contains {type(node).__name__}, which has no meaning in"
+                " Brian2 code. Write arithmetic, comparisons and function calls only."
+            )
+    return tree
+
+
+def names(node: ast.AST) -> Iterator[str]:
+    """Every name in a tree, functions included."""
+    return (child.id for child in ast.walk(node) if isinstance(child, ast.Name))
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Text of an expression in a backend's language.
+
+    Arguments:
+        name: Text for a name.
+        call: Text for a call of the function `name` with rendered arguments.
+    """
+
+    name: Callable[[str], str]
+    call: Callable[[str, list[str]], str]
+
+    def __call__(self, node: ast.expr) -> str:
+        match node:
+            case ast.Name(id=name):
+                return self.name(name)
+            case ast.Constant(value=value):
+                return repr(value)
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in INFIX:
+                return f"({self(left)} {INFIX[type(op)]} {self(right)})"
+            case ast.BinOp(left=left, op=op, right=right):
+                return self.call(CALLED[type(op)], [self(left), self(right)])
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return f"(-{self(operand)})"
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return self(operand)
+            case ast.UnaryOp(operand=operand):
+                return self.call("logical_not", [self(operand)])
+            case ast.BoolOp(op=op, values=values):
+                sign = " & " if isinstance(op, ast.And) else " | "
+                return "(" + sign.join(map(self, values)) + ")"
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                sign = (ORDER | EQUALITY)[type(op)]
+                return f"({self(left)} {sign} {self(right)})"
+            case ast.Call(func=ast.Name(id=name), args=args):
+                return self.call(name, [self(arg) for arg in args])
+            case _:
+                raise DomainError(f"No meaning is known for {ast.unparse(node)!r}.")
+
+
+def substitute(node: ast.expr, values: dict[str, ast.expr]) -> ast.expr:
+    """The tree with names replaced by trees."""
+    return _Substitute(values).visit(node)
+
+
+class _Substitute(ast.NodeTransformer):
+    def __init__(self, values: dict[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.values.get(node.id, node)
+
+
+def hoist(
+    node: ast.expr, varying: Set[str], keep: Callable[[ast.expr], ast.expr]
+) -> ast.expr:
+    """Replace every largest part without a varying name by what `keep` returns for it.
+
+    The order of operations stays the same, so that no rounding changes.
+    """
+    if not varying & set(names(node)):
+        return node if isinstance(node, ast.Constant) else keep(node)
+    if isinstance(node, LEAVES):
+        return node
+    changed = {
+        name: _each(value, lambda child: hoist(child, varying, keep))
+        for name, value in ast.iter_fields(node)
+        if name != "func"
+    }
+    return type(node)(**{**dict(ast.iter_fields(node)), **changed})
+
+
+def _each(value: object, change: Callable[[ast.expr], ast.expr]) -> object:
+    """Apply `change` to the expressions in a field of a node."""
+    if isinstance(value, list):
+        return [_each(item, change) for item in cast(list[object], value)]
+    return change(value) if isinstance(value, ast.expr) else value

@@ -1,0 +1,217 @@
+"""Functions that statements call, for numbers and for tensors.
+
+`Functions(exact=True)` evaluates everything that two libraries may round differently with
+numpy, as Brian2's numpy target does, and carries the gradient by hand; sums, products and
+quotients are the same everywhere. `exact=False` leaves all of it to torch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Value = Tensor | float | int | bool
+
+
+class Rule(NamedTuple):
+    """A function of one argument: by numpy, by torch, and its derivative from x and y = f(x)."""
+
+    numpy: Callable[[Any], Any]
+    torch: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor, Tensor], Tensor]
+
+
+def _exprel(x: Any) -> Any:
+    x = np.asarray(x, dtype=float)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        y = np.expm1(x) / x
+    return np.where(np.abs(x) < 1e-16, 1.0, np.where(x > 717, np.inf, y))
+
+
+def _torch_exprel(x: Tensor) -> Tensor:
+    small = x.abs() < 1e-16
+    safe = torch.where(small, torch.ones_like(x), x)
+    return torch.where(small, torch.ones_like(x), torch.expm1(safe) / safe)
+
+
+def _exprel_slope(x: Tensor, y: Tensor) -> Tensor:
+    near = x.abs() < 1e-4
+    safe = torch.where(near, torch.ones_like(x), x)
+    return torch.where(near, 0.5 + x / 3, (torch.exp(safe) - y) / safe)
+
+
+UNARY: dict[str, Rule] = {
+    "exp": Rule(np.exp, torch.exp, lambda x, y: y),
+    "log": Rule(np.log, torch.log, lambda x, y: 1 / x),
+    "log10": Rule(np.log10, torch.log10, lambda x, y: 1 / (x * np.log(10))),
+    "expm1": Rule(np.expm1, torch.expm1, lambda x, y: y + 1),
+    "log1p": Rule(np.log1p, torch.log1p, lambda x, y: 1 / (1 + x)),
+    "exprel": Rule(_exprel, _torch_exprel, _exprel_slope),
+    "sqrt": Rule(np.sqrt, torch.sqrt, lambda x, y: 0.5 / y),
+    "sin": Rule(np.sin, torch.sin, lambda x, y: torch.cos(x)),
+    "cos": Rule(np.cos, torch.cos, lambda x, y: -torch.sin(x)),
+    "tan": Rule(np.tan, torch.tan, lambda x, y: 1 + y * y),
+    "sinh": Rule(np.sinh, torch.sinh, lambda x, y: torch.cosh(x)),
+    "cosh": Rule(np.cosh, torch.cosh, lambda x, y: torch.sinh(x)),
+    "tanh": Rule(np.tanh, torch.tanh, lambda x, y: 1 - y * y),
+    "arcsin": Rule(np.arcsin, torch.asin, lambda x, y: (1 - x * x).rsqrt()),
+    "arccos": Rule(np.arccos, torch.acos, lambda x, y: -(1 - x * x).rsqrt()),
+    "arctan": Rule(np.arctan, torch.atan, lambda x, y: 1 / (1 + x * x)),
+}
+
+
+class _ByNumpy(torch.autograd.Function):
+    """y = f(x) with numpy's rounding."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rule: Rule) -> Tensor:
+        y = torch.from_numpy(np.asarray(rule.numpy(x.detach().numpy())))
+        ctx.save_for_backward(x, y)
+        ctx.rule = rule
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        x, y = ctx.saved_tensors
+        return grads[0] * ctx.rule.slope(x, y), None
+
+
+class _Power(torch.autograd.Function):
+    """x ** n with numpy's rounding."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, n: Tensor, exponent: Any) -> Tensor:
+        y = torch.from_numpy(np.asarray(x.detach().numpy() ** exponent))
+        ctx.save_for_backward(x, n, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, n, y = ctx.saved_tensors
+        by_x, by_n, _ = ctx.needs_input_grad
+        slope = torch.where(n == 0, torch.zeros_like(y), n * x ** (n - 1)) if by_x else None
+        rate = y * torch.log(torch.where(x > 0, x, torch.ones_like(x))) if by_n else None
+        return (
+            None if slope is None else (grads[0] * slope).sum_to_size(x.shape),
+            None if rate is None else (grads[0] * rate).sum_to_size(n.shape),
+            None,
+        )
+
+
+@dataclass(frozen=True)
+class Functions:
+    """What generated code calls as `f`.
+
+    Arguments:
+        dtype, device: Of the tensors.
+        exact: Whether to round as numpy does; needs the CPU and float64.
+    """
+
+    dtype: torch.dtype
+    device: torch.device
+    exact: bool
+
+    def __getattr__(self, name: str) -> Callable[[Value], Value]:
+        rule = UNARY.get(name)
+        if rule is None:
+            raise AttributeError(name)
+
+        def call(x: Value) -> Value:
+            return self._unary(rule, x)
+
+        object.__setattr__(self, name, call)
+        return call
+
+    def _unary(self, rule: Rule, x: Value) -> Value:
+        if not isinstance(x, Tensor):
+            return float(rule.numpy(x))
+        if not self.exact:
+            return rule.torch(x)
+        if x.requires_grad and torch.is_grad_enabled():
+            return _ByNumpy.apply(x, rule)
+        return torch.from_numpy(np.asarray(rule.numpy(x.detach().numpy())))
+
+    def tensor(self, x: Value) -> Tensor:
+        """A number as a tensor without axes."""
+        if isinstance(x, Tensor):
+            return x
+        return torch.tensor(x, dtype=None if isinstance(x, bool) else self.dtype, device=self.device)
+
+    def divide(self, a: Value, b: Value) -> Value:
+        """a / b, rounded once (torch would multiply a number by the reciprocal of b)."""
+        if isinstance(b, Tensor) and not isinstance(a, Tensor):
+            return torch.tensor(a, dtype=b.dtype, device=b.device) / b
+        return a / b
+
+    def power(self, a: Value, b: Value) -> Value:
+        """a ** b."""
+        if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+            return np.power(float(a), b).item()
+        if not self.exact:
+            return a**b
+        exponent = b.detach().numpy() if isinstance(b, Tensor) else b
+        return _Power.apply(self.tensor(a), self.tensor(b), exponent)
+
+    def mod(self, a: Value, b: Value) -> Value:
+        """Remainder with the sign of b."""
+        return a % b if not isinstance(a, Tensor) else torch.remainder(a, b)
+
+    def floor_divide(self, a: Value, b: Value) -> Value:
+        """a / b rounded down."""
+        if isinstance(a, Tensor) or isinstance(b, Tensor):
+            return torch.floor_divide(self.tensor(a), b)
+        return a // b
+
+    def logical_not(self, a: Value) -> Value:
+        """True where a is not."""
+        return ~a.bool() if isinstance(a, Tensor) else not a
+
+    def where(self, condition: Value, a: Value, b: Value) -> Value:
+        """a where the condition holds, else b."""
+        if not isinstance(condition, Tensor):
+            return a if condition else b
+        if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+            a = self.tensor(a)
+        return torch.where(condition, a, b)
+
+    def clip(self, x: Value, low: Value, high: Value) -> Value:
+        """x limited to [low, high]."""
+        if not any(isinstance(v, Tensor) for v in (x, low, high)):
+            return min(max(x, low), high)
+        return torch.minimum(torch.maximum(self.tensor(x), self.tensor(low)), self.tensor(high))
+
+    def int(self, x: Value) -> Value:
+        """Whole part of a number, or 0 and 1 for a truth value."""
+        if not isinstance(x, Tensor):
+            return int(x)
+        return x.to(self.dtype) if x.dtype == torch.bool else torch.trunc(x)
+
+    def floor(self, x: Value) -> Value:
+        """Largest whole number not above x."""
+        return torch.floor(x) if isinstance(x, Tensor) else int(np.floor(x))
+
+    def ceil(self, x: Value) -> Value:
+        """Smallest whole number not below x."""
+        return torch.ceil(x) if isinstance(x, Tensor) else int(np.ceil(x))
+
+    def abs(self, x: Value) -> Value:
+        """Size of x."""
+        return torch.abs(x) if isinstance(x, Tensor) else abs(x)
+
+    def sign(self, x: Value) -> Value:
+        """-1, 0 or 1."""
+        return torch.sign(x) if isinstance(x, Tensor) else float(np.sign(x))
+
+    def timestep(self, t: Value, dt: float) -> Value:
+        """Number of whole steps in t, forgiving the rounding of multiples of dt."""
+        steps = (t + 1e-3 * dt) / dt
+        return torch.trunc(steps) if isinstance(steps, Tensor) else int(steps)
+
+
+KNOWN = frozenset(UNARY) | {
+    "where", "clip", "int", "floor", "ceil", "abs", "sign", "timestep",
+}  # fmt: skip
+RANDOM = frozenset({"rand", "randn", "poisson"})

@@ -1,0 +1,119 @@
+"""Checkpoints: a training that can be interrupted at any moment.
+
+A file is written beside its place, synced and renamed; the one before is kept. It holds
+tensors and numbers only and is read without running code.
+"""
+
+import hashlib
+import os
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch.optim import Optimizer
+
+from mirrorneuron.bridge.mirror import Mirror
+from mirrorneuron.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from .fit import Fit
+
+S = TypeVar("S", bound=tuple[Any, ...])
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Latest two states of a training, in a folder.
+
+    Arguments:
+        folder: Made when needed.
+        model, optimizer: What is saved and restored.
+    """
+
+    folder: Path
+    model: Mirror
+    optimizer: Optimizer
+
+    @property
+    def latest(self) -> Path:
+        """The newest file."""
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def previous(self) -> Path:
+        """The one before."""
+        return self.folder / "previous.pt"
+
+    def exists(self) -> bool:
+        """Whether there is anything to go on from."""
+        return self.latest.exists() or self.previous.exists()
+
+    def save(self, rule: tuple[Any, ...], done: "Fit") -> None:
+        """Write a checkpoint.
+
+        Raises:
+            CheckpointError: The folder cannot be written.
+        """
+        content = {
+            "specification": self._specification(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rule": list(rule),
+            "done": asdict(done),
+        }
+        new = self.folder / "checkpoint.tmp"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with new.open("wb") as file:
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if self.latest.exists():
+                os.replace(self.latest, self.previous)
+            os.replace(new, self.latest)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise CheckpointError(
+                f"fit(checkpoint={str(self.folder)!r}): the checkpoint could not be written"
+                f" ({error}). The one before is untouched. Free some space, or name another folder."
+            ) from error
+
+    def load(self, rule: S) -> "tuple[S, Fit]":
+        """Restore model and optimiser; the newest readable file counts.
+
+        Raises:
+            CheckpointError: No file is readable, or it belongs to another model.
+        """
+        from .fit import Fit
+
+        content = self._read()
+        if content["specification"] != self._specification():
+            raise CheckpointError(
+                f"fit(checkpoint={str(self.folder)!r}): the checkpoint belongs to another network"
+                " or other parameters. Going on from it would mix the two. Name another folder."
+            )
+        self.model.load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        done = Fit(**content["done"])
+        done.resumed = len(done.losses)
+        return type(rule)(*content["rule"]), done
+
+    def _read(self) -> dict[str, Any]:
+        problems: list[str] = []
+        for path in (self.latest, self.previous):
+            if path.exists():
+                try:
+                    return torch.load(path, weights_only=True)
+                except Exception as error:  # noqa: BLE001  torch raises many kinds
+                    problems.append(f"{path.name}: {type(error).__name__}")
+                    warnings.warn(f"The checkpoint {path} is damaged.", UserWarning, stacklevel=2)
+        raise CheckpointError(
+            f"fit(checkpoint={str(self.folder)!r}): no checkpoint can be read"
+            f" ({'; '.join(problems)}). The files are damaged. Remove the folder to start anew."
+        )
+
+    def _specification(self) -> str:
+        keys = ",".join(self.model.limits)
+        return hashlib.sha256(f"{keys}\n{self.model.program}".encode()).hexdigest()

@@ -1,0 +1,213 @@
+"""fit: train a mirror, with progress, checkpoints and a guard against lost gradients."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.optim import Optimizer
+from tqdm.auto import tqdm
+
+from mirrorneuron.bridge.mirror import Mirror
+from mirrorneuron.errors import GradientError
+
+from ._contracts import Rule, Task
+from .bptt import BPTT
+from .checkpoint import Checkpoint
+
+PATIENCE = 3
+MakeOptimizer = Callable[[list[dict[str, Any]]], Optimizer]
+
+
+class TrainingWarning(UserWarning):
+    """The network is silent or saturated, or an update was skipped."""
+
+
+@dataclass
+class Fit:
+    """What a training gave.
+
+    Arguments:
+        losses: Loss of each step.
+        skipped: Steps whose update was skipped because a gradient was not finite.
+        resumed: Step at which training went on from a checkpoint, 0 if it did not.
+    """
+
+    losses: list[float] = field(default_factory=list[float])
+    skipped: list[int] = field(default_factory=list[int])
+    resumed: int = 0
+
+
+def fit(
+    model: Mirror,
+    task: Task,
+    rule: Rule[Any] | None = None,
+    optimizer: Optimizer | MakeOptimizer | None = None,
+    steps: int = 100,
+    checkpoint: str | Path | None = None,
+    every: int = 10,
+    clip: float | None = None,
+    report: Literal["text"] | None = "text",
+    seed: int = 0,
+    callback: Callable[[int, Mirror, Fit], None] | None = None,
+) -> Fit:
+    """Train `model` on `task`.
+
+    Arguments:
+        model: Its parameters change.
+        task: Trials and their loss.
+        rule: How gradients are found, by default `BPTT()`.
+        optimizer: An optimiser over `model.parameters()`, or a function that makes one from
+            `model.parameter_groups()`. By default Adam with steps of 1 % of each parameter.
+        steps: Training steps in all, those of a resumed training included.
+        checkpoint: Folder for checkpoints; where it holds one, training goes on from there and
+            gives, bit for bit, what an uninterrupted one gives.
+        every: Steps between checkpoints.
+        clip: Largest norm of the gradient, each parameter measured in its own size; None does
+            not clip.
+        report: "text" shows progress.
+        seed: Seed of all random numbers.
+        callback: Called after each step with its number, the model and what there is so far.
+
+    Returns:
+        Losses, and what happened on the way.
+
+    Raises:
+        GradientError: The model has no parameters, or the gradient was not finite three times
+            in a row; the last good parameters are restored then.
+        CheckpointError: The folder holds a checkpoint of another model.
+    """
+    if not model.limits:
+        raise GradientError(
+            "fit(model, ...): the model has no parameters. Name what to train:"
+            " mirror(net, train=['ee.w'])."
+        )
+    rule = rule if rule is not None else BPTT()
+    made = _optimizer(model, optimizer)
+    store = Checkpoint(Path(checkpoint), model, made) if checkpoint is not None else None
+    state, done = rule.init(model), Fit()
+    if store is not None and store.exists():
+        state, done = store.load(state)
+    trainer = _Trainer(model, made, clip, done)
+    progress = tqdm(range(len(done.losses), steps), disable=report is None, desc="fit")
+    k = len(done.losses)
+    try:
+        for k in progress:
+            trial = task.trial(k)
+            trainer.begin(k)
+            outcome, state = rule.step(state, model, task, trial, _seed(seed, k), trainer.update)
+            done.losses.append(outcome.loss)
+            _warn_of_rates(model, outcome.rates, k)
+            progress.set_postfix(loss=f"{outcome.loss:.4g}")
+            if callback is not None:
+                callback(k, model, done)
+            if store is not None and (k + 1) % every == 0:
+                store.save(state, done)
+    except KeyboardInterrupt:
+        trainer.undo()
+        if store is not None:
+            store.save(state, done)
+        raise
+    if store is not None and steps % every:
+        store.save(state, done)
+    return done
+
+
+def _optimizer(model: Mirror, given: Optimizer | MakeOptimizer | None) -> Optimizer:
+    if isinstance(given, Optimizer):
+        return given
+    if given is not None:
+        return given(model.parameter_groups())
+    return torch.optim.Adam(model.parameter_groups())
+
+
+def _seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+
+
+@dataclass
+class _Trainer:
+    """Applies gradients, unless they are not finite."""
+
+    model: Mirror
+    optimizer: Optimizer
+    clip: float | None
+    done: Fit
+    failed: int = 0
+    step: int = 0
+    good: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+
+    def begin(self, step: int) -> None:
+        """Start a training step."""
+        self.step = step
+        self.good = [p.detach().clone() for p in self.model.parameters()]
+        self.optimizer.zero_grad()
+
+    def undo(self) -> None:
+        """Go back to the parameters at the start of this step."""
+        with torch.no_grad():
+            for p, good in zip(self.model.parameters(), self.good, strict=False):
+                p.copy_(good)
+
+    def update(self) -> None:
+        """Apply the gradients, and clear them."""
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        if not gradients:
+            raise GradientError(
+                "fit(model, ...): the loss does not depend on any parameter. Check that it reads"
+                " what the trained variables influence."
+            )
+        if all(bool(torch.isfinite(g).all()) for g in gradients):
+            self._clip()
+            self.optimizer.step()
+            self.model.project_()
+            self.failed = 0
+        else:
+            self._skip()
+        self.optimizer.zero_grad()
+
+    def _clip(self) -> None:
+        if self.clip is None:
+            return
+        sizes = self.model.sizes()
+        pairs = [(p, sizes[k]) for k in sizes if (p := self.model.parameter(k)).grad is not None]
+        norm = sum(float((p.grad * size).square().sum()) for p, size in pairs) ** 0.5
+        if norm > self.clip:
+            for p, _ in pairs:
+                p.grad.mul_(self.clip / norm)
+
+    def _skip(self) -> None:
+        self.failed += 1
+        self.done.skipped.append(self.step)
+        if self.failed >= PATIENCE:
+            self.undo()
+            raise GradientError(
+                f"fit(model, ...): the gradient was not finite {PATIENCE} times in a row, up to"
+                f" step {self.step}. The last good parameters were kept. Use clip=1.0, a wider"
+                " surrogate, BPTT(window=...) or a smaller step."
+            )
+        warnings.warn(
+            f"fit(model, ...): the gradient of step {self.step} is not finite; the update was"
+            " skipped.",
+            TrainingWarning,
+            stacklevel=4,
+        )
+
+
+def _warn_of_rates(model: Mirror, rates: Any, step: int) -> None:
+    """Say when a group that should learn cannot: silent, or firing at every step."""
+    learning = [slot.owner for slot in model.program.slots if slot.margin is not None]
+    highest = 1 / model.program.dt
+    for name in learning:
+        if rates.get(name) == 0 or rates.get(name, 0) > 0.9 * highest:
+            what = "is silent" if rates[name] == 0 else "fires at almost every step"
+            warnings.warn(
+                f"fit(model, ...): {name!r} {what} ({rates[name]:g} Hz) in step {step}, where"
+                " gradients through spikes fade. Change its drive or weights, or widen the"
+                " surrogate.",
+                TrainingWarning,
+                stacklevel=3,
+            )

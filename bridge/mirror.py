@@ -1,0 +1,631 @@
+"""Mirror: a Brian2 network as a torch module."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from mirrorneuron._arrays import require_finite
+from mirrorneuron.errors import DomainError, NumericalError, ShapeError, UnknownName, Unsupported
+from mirrorneuron.units import Dimensions, quantity, si
+
+from ._contracts import Surrogate
+from .backends.eager import Eager, compile_program
+from .check import check, require_positive, require_trainable
+from .context import Context, Draws, State
+from .event import Events, Fanout
+from .function import Functions
+from .parameter import Free, Limit
+from .program import Program, Variable
+from .recording import Recording, Spikes
+from .report import Report
+from .surrogates import SuperSpike
+
+Inputs = Mapping[str, Any]
+ResetGradient = Literal["detach", "surrogate"]
+CHUNK = 100
+TIME = Dimensions(s=1.0)
+VOLT = Dimensions(m=2.0, kg=1.0, s=-3.0, A=-1.0)
+
+
+def mirror(
+    network: Any,
+    train: Sequence[str] | Mapping[str, Limit] = (),
+    surrogate: Surrogate | Mapping[str, Surrogate] | None = None,
+    reset_gradient: ResetGradient = "detach",
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+    backend: Literal["auto", "eager"] = "auto",
+    strict: bool = True,
+    namespace: Mapping[str, Any] | None = None,
+) -> "Mirror":
+    """Mirror a Brian2 network into a differentiable torch module.
+
+    Arguments:
+        network: Any Brian2 `Network`. It is not changed, and need not have been run.
+        train: What becomes a parameter, by "object.variable": a weight ("ee.w"), a neuron's
+            parameter or initial value ("cells.tau"), or a constant of a namespace. A mapping
+            also gives limits: `{"ee.w": mn.Bounded(0*nS, 5*nS)}`.
+        surrogate: Stands in for the derivative of a spike, for all groups or by name; its width
+            has the unit of the threshold's variable. By default `SuperSpike(width=1*mV)` where
+            the threshold compares voltages.
+        reset_gradient: "detach" (a reset carries no gradient of the spike) or "surrogate".
+        dtype: `torch.float32` for training; `torch.float64` for values that are Brian2's to the
+            last bit, sums and transcendental functions included (on a CPU).
+        device: Where to run.
+        backend: "eager", or "auto" for the fastest that covers the network.
+        strict: Whether an unsupported feature is an error; else it is left out and listed in
+            `model.report`.
+        namespace: Names for equations whose group has no namespace, by default the caller's.
+
+    Returns:
+        The mirror.
+
+    Raises:
+        UnsupportedFeature: Lists everything that cannot be mirrored.
+        UnknownName: `train` or `surrogate` names an object or variable that does not exist.
+        UnitError: The width of a surrogate has another unit than the threshold.
+        DomainError: A value is NaN, a time constant is not positive, a delay is negative.
+    """
+    from .read import read  # brings brian2, which a loaded mirror does without
+
+    if backend not in ("auto", "eager"):
+        raise UnknownName.among(f"mirror(net, backend={backend!r})", backend, ["auto", "eager"])
+    if reset_gradient not in ("detach", "surrogate"):
+        raise UnknownName.among(
+            f"mirror(net, reset_gradient={reset_gradient!r})", reset_gradient,
+            ["detach", "surrogate"],
+        )  # fmt: skip
+    names = _callers_names() if namespace is None else namespace
+    program, unsupported = read(network, names, strict)
+    check(program)
+    limits = dict(train) if isinstance(train, Mapping) else dict.fromkeys(train, Free())
+    for key in limits:
+        require_trainable(program, key)
+    return Mirror(
+        program,
+        limits,
+        _surrogates(program, surrogate),
+        reset_gradient,
+        dtype,
+        torch.device(device),
+        unsupported,
+        network,
+    )
+
+
+def _callers_names() -> dict[str, Any]:
+    """Global and local names where `mirror` was called."""
+    ours = ("mirrorneuron", "jaxtyping", "beartype")
+    frame = inspect.currentframe()
+    while frame and str(frame.f_globals.get("__name__", "")).startswith(ours):
+        frame = frame.f_back
+    return {**frame.f_globals, **frame.f_locals} if frame else {}
+
+
+def _surrogates(
+    program: Program, given: Surrogate | Mapping[str, Surrogate] | None
+) -> dict[str, Surrogate]:
+    """Surrogate of each group with a threshold."""
+    margins = {s.owner: s.margin for s in program.slots if s.kind == "threshold" and s.margin}
+    if isinstance(given, Surrogate):
+        return dict.fromkeys(margins, given)
+    if given is None:
+        return {n: SuperSpike(quantity(1e-3, VOLT)) for n, unit in margins.items() if unit == VOLT}
+    for name in given:
+        if name not in margins:
+            raise UnknownName.among(f"mirror(net, surrogate={{{name!r}: ...}})", name, margins)
+    return dict(given)
+
+
+class _Owner(nn.Module):
+    """The trained variables of one Brian2 object, so that `state_dict` has keys `ee.w`."""
+
+
+class Mirror(nn.Module):
+    """A Program that runs in torch, with gradients.
+
+    Made by `mirror`. Parameters have the names and values of the Brian2 variables, in SI units.
+    There is no hidden state: a run starts from the state it is given, or from the network's.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        train: Mapping[str, Limit],
+        surrogates: Mapping[str, Surrogate],
+        reset_gradient: ResetGradient,
+        dtype: torch.dtype,
+        device: torch.device,
+        unsupported: Sequence[Unsupported],
+        source: Any = None,
+    ) -> None:
+        super().__init__()
+        self.program = program
+        self.limits = dict(train)
+        self.surrogates = _widths(program, surrogates)
+        self.reset_gradient: ResetGradient = reset_gradient
+        self.unsupported = tuple(unsupported)
+        self.network = source
+        self._dtype, self._device = dtype, device
+        self._codes: dict[frozenset[str], Eager] = {}
+        self._start: dict[str, Tensor] = {}
+        for key in train:
+            self._add_parameter(key)
+
+    # ---- parameters
+
+    def _add_parameter(self, key: str) -> None:
+        owner, name = key.split(".", 1)
+        if owner not in self._modules:
+            self._modules[owner] = _Owner()
+        value = self._tensor(_initial(self.program, key))
+        self._start[key] = value.clone()
+        cast(_Owner, self._modules[owner]).register_parameter(name, nn.Parameter(value))
+
+    def parameter(self, key: str) -> nn.Parameter:
+        """A trained variable, in SI units.
+
+        Raises:
+            UnknownName: The variable is not trained.
+        """
+        if key not in self.limits:
+            raise UnknownName.among(f"parameter({key!r})", key, self.limits)
+        owner, name = key.split(".", 1)
+        return cast(nn.Parameter, getattr(self._modules[owner], name))
+
+    def sizes(self) -> dict[str, float]:
+        """Root mean square of each parameter at the start (1 where it is zero), in SI units."""
+        squares = {key: float(x.square().mean()) for key, x in self._start.items()}
+        return {key: square**0.5 or 1.0 for key, square in squares.items()}
+
+    def parameter_groups(self, lr: float = 1e-2) -> list[dict[str, Any]]:
+        """Groups for an Adam-like optimiser, with the step as a share of each parameter's size.
+
+        SI values differ by ten orders of magnitude between a weight and a rate. A group's
+        learning rate is `lr` times the root mean square of the parameter, its `eps` is scaled
+        to match; this is Adam on the parameter divided by its size.
+        """
+        return [
+            {"params": [self.parameter(key)], "lr": lr * size, "eps": 1e-8 / size, "name": key}
+            for key, size in self.sizes().items()
+        ]
+
+    @torch.no_grad()
+    def project_(self) -> None:
+        """Move parameters back into their limits."""
+        for key, limit in self.limits.items():
+            value = self.parameter(key)
+            start = self._start[key].to(value)
+            value.copy_(limit.project(value, start, self.unit(key)))
+
+    def unit(self, key: str) -> Dimensions:
+        """Dimensions of a variable or trained constant."""
+        variable = self.program.variables.get(key)
+        if variable is not None:
+            return variable.unit
+        owner, name = key.split(".", 1)
+        return next(s.units[name] for s in self.program.slots if s.owner == owner and name in s.units)
+
+    # ---- running
+
+    @property
+    def exact(self) -> bool:
+        """Whether values are those of Brian2's numpy target to the last bit."""
+        return self.dtype == torch.float64 and self.device.type == "cpu"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the values."""
+        return next((p.dtype for p in self.parameters()), self._dtype)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the values live."""
+        return next((p.device for p in self.parameters()), self._device)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Mirror":
+        probe = fn(torch.zeros(0, dtype=self._dtype, device=self._device))
+        self._dtype, self._device = probe.dtype, probe.device
+        return super()._apply(fn, recurse)
+
+    @property
+    def report(self) -> Report:
+        """What each Brian2 object became."""
+        return Report(self.program, tuple(self.limits), self.unsupported)
+
+    def forward(self, inputs: Inputs | None = None, state: State | None = None) -> Recording:
+        """Run for as long as the inputs last.
+
+        Arguments:
+            inputs: Key to "time batch neuron"; at least one.
+            state: As in `run`.
+
+        Raises:
+            ShapeError: There are no inputs, so that nothing says for how long to run.
+        """
+        if not inputs:
+            raise ShapeError(
+                "model(inputs): no input was given, so nothing says for how long to run."
+                " Write model.run(100*ms)."
+            )
+        steps = len(next(iter(inputs.values())))
+        return self.run_steps(steps, inputs, state=state)
+
+    def run(
+        self,
+        duration: Any,
+        inputs: Inputs | None = None,
+        batch_size: int | None = None,
+        state: Mapping[str, Any] | None = None,
+        record: Sequence[str] = (),
+        report: Literal["text"] | None = None,
+        seed: int | None = None,
+        batch_first: bool = False,
+    ) -> Recording:
+        """Run the network.
+
+        Arguments:
+            duration: How long, a Quantity [s].
+            inputs: Sets a spiking group ("stimulus", spikes 0 or 1), a variable ("cells.I", SI
+                floats or a Quantity) or a TimedArray ("sound") at each step; "time batch neuron"
+                or "time neuron".
+            batch_size: Number of trials; by default that of the inputs or state, else 1.
+            state: Where to start: `recording.state`, or `initial_state()` (the default).
+            record: Variables to record, `["cells.v"]`; spikes are always recorded.
+            report: "text" shows progress.
+            seed: Seed of the random numbers. The first trial draws what Brian2's numpy target
+                draws after `brian2.seed(seed)`.
+            batch_first: Whether inputs are "batch time neuron".
+
+        Returns:
+            What was recorded.
+
+        Raises:
+            UnitError: The duration is no time, or an input has the wrong unit.
+            UnknownName: An input or recorded variable does not exist.
+            ShapeError: An input has the wrong shape.
+            DomainError: An input is not finite.
+            NumericalError: A value became NaN or infinite during the run.
+        """
+        steps = self.steps(duration)
+        given = dict(inputs or {})
+        if batch_first:
+            given = {k: np.swapaxes(v, 0, 1) if not isinstance(v, Tensor) else v.transpose(0, 1)
+                     for k, v in given.items()}  # fmt: skip
+        return self.run_steps(steps, given, batch_size, state, record, report, seed)
+
+    def initial_state(self, batch_size: int = 1) -> State:
+        """State of the network as it was read, with the present parameters."""
+        state: State = {"step": self.program.step}
+        shape: dict[str, tuple[int, ...]] = {}
+        for key in self._state_keys(frozenset()):
+            variable = self.program.variables[key]
+            value = self._value(key).reshape(1, -1)
+            shape[key] = (batch_size, value.shape[1])
+            state[key] = value.expand(shape[key]).to(_dtype(variable, self.dtype))
+        for name, group in self.program.groups.items():
+            for event in group.events:
+                silent = torch.zeros(batch_size, group.size, dtype=self.dtype, device=self.device)
+                state[f"{name}.{event}"] = Events.of(silent)
+        for name in self.program.pathways:
+            state[f"{name}.history"] = self._history(name, batch_size)
+        return state
+
+    def steps(self, duration: Any) -> int:
+        """Number of time steps in a duration.
+
+        Raises:
+            UnitError: It is no time.
+            DomainError: It is negative or infinite.
+        """
+        seconds = float(si(duration, TIME, "the duration of run(...)"))
+        if not (np.isfinite(seconds) and seconds >= 0):
+            raise DomainError(
+                f"run({duration}): a duration cannot be negative or infinite. Write, say, 100*ms."
+            )
+        return int(round(seconds / self.program.dt))
+
+    def _history(self, pathway: str, batch_size: int) -> tuple[Events, ...]:
+        """Events on their way at the start, newest first."""
+        path = self.program.pathways[pathway]
+        past = np.zeros((path.max_delay, path.n_sources))
+        for step, synapse in path.pending:
+            past[path.delay[synapse] - step - 1, path.source[synapse]] = 1
+        rows = torch.from_numpy(past).to(self.device, self.dtype)
+        return tuple(Events.of(row.expand(batch_size, -1)) for row in rows)
+
+    def _tensor(self, value: Any) -> Tensor:
+        x = torch.as_tensor(np.array(value), device=self._device)
+        return x if x.dtype == torch.bool else x.to(self._dtype)
+
+    def _value(self, key: str) -> Tensor:
+        if key in self.limits:
+            return self.parameter(key)
+        variable = self.program.variables[key]
+        x = torch.as_tensor(np.array(variable.value), device=self.device)
+        return x.to(_dtype(variable, self.dtype))
+
+    def _state_keys(self, driven: frozenset[str]) -> list[str]:
+        changing = self.program.written() | driven
+        return [key for key in self.program.variables if key in changing]
+
+    def constants(self, driven: frozenset[str]) -> dict[str, Any]:
+        """Values of what does not change: tensors, or numbers where one is shared by all."""
+        changing = self.program.written() | driven
+        values: dict[str, Any] = {}
+        for key in self.program.used() - changing:
+            variable = self.program.variables[key]
+            shared = variable.scalar and key not in self.limits
+            values[key] = variable.value.item() if shared else self._value(key)
+        return values | {key: self.parameter(key) for key in self.limits if key not in changing}
+
+    def code(self, driven: frozenset[str] = frozenset()) -> Eager:
+        """Generated code, where `driven` names what inputs set at each step."""
+        if driven not in self._codes:
+            constants = frozenset(k for k in self.limits if k not in self.program.variables)
+            self._codes[driven] = compile_program(self.program, driven, constants)
+        return self._codes[driven]
+
+    def run_steps(
+        self,
+        steps: int,
+        inputs: Inputs | None = None,
+        batch_size: int | None = None,
+        state: Mapping[str, Any] | None = None,
+        record: Sequence[str] = (),
+        report: str | None = None,
+        seed: int | None = None,
+    ) -> Recording:
+        """Run for a number of time steps: see `run`."""
+        given = Given(self, inputs or {}, steps, batch_size, state)
+        self._check_record(record)
+        now = self._begin(given, state, seed)
+        first = now["step"]
+        advance = Stepper(self, given.series, first)
+        traces: dict[str, list[Tensor]] = {key: [] for key in record}
+        events: dict[str, list[Events]] = {name: [] for name in self.program.spiking()}
+        grad = torch.is_grad_enabled()
+        for k in tqdm(range(steps), disable=report is None, desc="mirror", unit="step"):
+            given.set(now, k)
+            for key, trace in traces.items():
+                value = now[key] if key in now else self._fixed(key, given.batch_size)
+                trace.append(value if grad else value.clone())
+            advance(now)
+            for name, seen in events.items():
+                seen.append(now[f"{name}.spike"])
+            if k % CHUNK == CHUNK - 1 or k == steps - 1:
+                self._require_finite(now, k)
+        sizes = {n: (given.batch_size, self.program.groups[n].size) for n in events}
+        return Recording(
+            dt=self.program.dt,
+            first=first,
+            steps=steps,
+            spikes=Spikes(events, sizes),
+            traces={key: torch.stack(trace) for key, trace in traces.items() if trace},
+            state=now,
+        )
+
+    def _begin(self, given: "Given", state: Mapping[str, Any] | None, seed: int | None) -> State:
+        now = dict(state) if state is not None else self.initial_state(given.batch_size)
+        fresh = seed is not None or "draws" not in now
+        now["draws"] = Draws.of(seed, given.batch_size) if fresh else now["draws"].copy()
+        for key in given.driven:
+            if key in self.program.variables and key not in now:
+                now[key] = self._fixed(key, given.batch_size)
+        if not torch.is_grad_enabled():
+            now = {k: v.clone() if isinstance(v, Tensor) else v for k, v in now.items()}
+        return now
+
+    def _fixed(self, key: str, batch_size: int) -> Tensor:
+        return self._value(key).reshape(1, -1).expand(batch_size, -1)
+
+    def _check_record(self, record: Iterable[str]) -> None:
+        for key in record:
+            if key not in self.program.variables:
+                raise UnknownName.among(f"run(record=[{key!r}])", key, self.program.variables)
+
+    def _require_finite(self, state: State, k: int) -> None:
+        for key, value in state.items():
+            if isinstance(value, Tensor) and value.is_floating_point():
+                if not bool(torch.isfinite(value).all()):
+                    bad = torch.nonzero(~torch.isfinite(value))[0].tolist()
+                    first = max(0, k + 1 - CHUNK)
+                    low, high = (x * self.program.dt * 1e3 for x in (first, k + 1))
+                    raise NumericalError(
+                        f"run(...): {key} of element {bad[-1]} (trial {bad[0]}) became"
+                        f" {value[tuple(bad)].item()} between {low:g} and {high:g} ms after the"
+                        " start (steps"
+                        f" {first} to {k}). The integrator left its range of stability, or an"
+                        " expression was divided by zero. Lower dt, or use another method."
+                    )
+
+    def write_back(self, network: Any = None) -> list[str]:
+        """Write the trained values into the Brian2 objects.
+
+        Arguments:
+            network: By default the network that was mirrored. Another one with the same objects
+                works as well; synapses are found by their edge (i, j, k), in whatever order
+                they were made.
+
+        Returns:
+            Keys of what was written.
+
+        Raises:
+            UnknownName: The network lacks an object or variable.
+            UnitError: A variable has another unit there.
+            WriteBackError: A group has another size, or synapses connect other neurons. Nothing
+                has been written then.
+        """
+        from .write_back import write_back  # brings brian2
+
+        values = {k: self.parameter(k).detach().cpu().double().numpy() for k in self.limits}
+        return write_back(self.program, values, self.network if network is None else network)
+
+    def extra_repr(self) -> str:
+        """Summary for `print(model)`."""
+        spiking = sum(self.program.groups[n].size for n in self.program.spiking())
+        return f"{spiking} spiking elements, dt = {self.program.dt * 1e3:g} ms, {self.dtype}"
+
+
+class Stepper:
+    """Takes a state one time step further, in place.
+
+    Arguments:
+        model: Its parameters are read now.
+        inputs: Key to one tensor a step, "batch neuron".
+        first: Step count at which the inputs start.
+
+    Raises:
+        DomainError: A trained time constant is no longer positive.
+    """
+
+    def __init__(
+        self, model: Mirror, inputs: Mapping[str, tuple[Tensor, ...]], first: int
+    ) -> None:
+        trained = {k: model.parameter(k).detach().cpu() for k in model.limits}
+        require_positive(model.program, trained)
+        driven, device = frozenset(inputs), model.device
+        code = model.code(driven)
+        self.slots = code.slots
+        self.context = Context(
+            program=model.program,
+            f=Functions(model.dtype, device, model.exact),
+            surrogates=model.surrogates,
+            reset_gradient=model.reset_gradient == "surrogate",
+            indices={k: torch.from_numpy(v).to(device) for k, v in model.program.indices.items()},
+            fanouts={k: Fanout(p, device) for k, p in model.program.pathways.items()},
+            draws=Draws(()),
+            inputs=inputs,
+            first=first,
+        )
+        self.fixed = code.prelude(model.constants(driven), self.context)
+
+    def __call__(self, state: State) -> None:
+        """Execute all slots once."""
+        self.context.draws = state["draws"]
+        self.context.advance(state["step"])
+        for slot in self.slots:
+            slot(state, self.fixed, self.context)
+        state["step"] += 1
+
+
+class Given:
+    """Inputs of a run, checked: see `Mirror.run`."""
+
+    def __init__(
+        self,
+        model: Mirror,
+        inputs: Inputs,
+        steps: int,
+        batch_size: int | None,
+        state: Mapping[str, Any] | None,
+    ) -> None:
+        self.model, self.steps = model, steps
+        targets = {name: self._target(name) for name in inputs}
+        arrays = {name: self._array(name, targets[name], inputs[name]) for name in inputs}
+        self.batch_size = self._batch(arrays, batch_size, state)
+        self.series = {
+            targets[name][0]: x.expand(steps, self.batch_size, -1).unbind(0)
+            for name, x in arrays.items()
+        }
+        self.driven = frozenset(self.series)
+        self.variables = [k for k in self.series if k in model.program.variables]
+
+    def set(self, state: State, k: int) -> None:
+        """Put the variables' values of step k into the state."""
+        for key in self.variables:
+            state[key] = self.series[key][k].to(state[key].dtype)
+
+    def _target(self, name: str) -> tuple[str, Dimensions, int | None]:
+        """Key, unit and size of what an input sets."""
+        program = self.model.program
+        if name in program.groups and "spike" in program.groups[name].events:
+            return f"{name}.spike", Dimensions(), program.groups[name].size
+        if name in program.tables:
+            return name, program.tables[name].unit, None
+        if name in program.variables:
+            variable = program.variables[name]
+            return name, variable.unit, 1 if variable.scalar else variable.value.size
+        known = [*program.spiking(), *program.tables, *program.variables]
+        raise UnknownName.among(f"run(inputs={{{name!r}: ...}})", name, known)
+
+    def _array(self, name: str, target: tuple[str, Dimensions, int | None], value: Any) -> Tensor:
+        _, unit, size = target
+        what = f"run(inputs={{{name!r}: ...}})"
+        if not isinstance(value, Tensor):
+            bare = si(value, unit, what) if hasattr(value, "dim") else np.asarray(value)
+            value = torch.from_numpy(np.array(bare, dtype=float))
+        x = value.to(self.model.device, self.model.dtype)
+        require_finite(x.detach().cpu().numpy(), what)
+        if x.dim() == 2:
+            x = x[:, None, :]
+        expected = "number of values" if size is None else size
+        if x.dim() != 3 or len(x) != self.steps or size not in (None, x.shape[2]):
+            raise ShapeError(
+                f"{what}: the shape is {tuple(value.shape)}, expected (time, batch, neuron) ="
+                f" ({self.steps}, any, {expected}). The run takes {self.steps} steps of"
+                f" {self.model.program.dt * 1e3:g} ms. Give one row for each step, or"
+                " batch_first=True for (batch, time, neuron)."
+            )
+        return x
+
+    def _batch(
+        self, arrays: Mapping[str, Tensor], wanted: int | None, state: Mapping[str, Any] | None
+    ) -> int:
+        sizes = {name: x.shape[1] for name, x in arrays.items() if x.shape[1] != 1}
+        if state is not None:
+            held = [v.spikes for v in state.values() if isinstance(v, Events)]
+            held += [v for v in state.values() if isinstance(v, Tensor)]
+            sizes |= {"state": held[0].shape[0]} if held else {}
+        if wanted is not None:
+            sizes |= {"batch_size": wanted}
+        if len(set(sizes.values())) > 1:
+            listed = ", ".join(f"{name}: {size}" for name, size in sizes.items())
+            raise ShapeError(
+                f"run(...): the numbers of trials differ ({listed}). All inputs and the state"
+                " belong to the same trials. Give each the same batch axis, or 1."
+            )
+        size = next(iter(sizes.values()), 1)
+        if size < 1:
+            raise ShapeError("run(batch_size=0): there is no trial to run. Write batch_size=1.")
+        return size
+
+
+def _dtype(variable: Variable, dtype: torch.dtype) -> torch.dtype:
+    """Type of a variable's values: times stay in double precision, so that steps can be counted."""
+    if variable.kind == "boolean":
+        return torch.bool
+    return torch.float64 if variable.name in ("lastspike", "lastupdate") else dtype
+
+
+def _initial(program: Program, key: str) -> Any:
+    """Value of a variable or namespace constant to be trained."""
+    if key in program.variables:
+        return program.variables[key].value
+    owner, name = key.split(".", 1)
+    return next(s.constants[name] for s in program.slots if s.owner == owner and name in s.constants)
+
+
+def _widths(
+    program: Program, surrogates: Mapping[str, Surrogate]
+) -> dict[str, tuple[Surrogate, float]]:
+    """Surrogate and width [SI] of each group with a threshold."""
+    found: dict[str, tuple[Surrogate, float]] = {}
+    for slot in program.slots:
+        surrogate = surrogates.get(slot.owner)
+        if slot.kind == "threshold" and slot.margin is not None and surrogate is not None:
+            what = f"the width of the surrogate of {slot.owner!r}"
+            width = float(si(surrogate.width, slot.margin, what))
+            if not width > 0:
+                raise DomainError(
+                    f"{type(surrogate).__name__}(width={surrogate.width}): {what} is not positive."
+                    " It is the distance to threshold at which the gradient has faded. Write, say,"
+                    " width=1*mV."
+                )
+            found[slot.owner] = surrogate, width
+    return found

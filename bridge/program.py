@@ -1,0 +1,294 @@
+"""Program: what a Brian2 network means, as plain data.
+
+A Program holds statements, not behaviour: the variables with their values in SI units, the
+groups and pathways that own them, and the slots of one time step in the order in which Brian2
+executes them. `read` makes it, a backend turns it into code, `print(program)` shows it.
+
+This module imports neither brian2 nor torch.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorneuron.units import Dimensions
+
+Kind = Literal["float", "integer", "boolean"]
+SlotKind = Literal["update", "threshold", "reset", "synapses", "summed", "generator"]
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A named quantity of one object: a state, a parameter or a synaptic value.
+
+    Arguments:
+        owner: Name of the Brian2 object.
+        name: Name of the variable in that object.
+        unit: Its dimensions.
+        value: SI floats (or integers, booleans), one per element; shape () when shared.
+        kind: What the elements are.
+        scalar: Whether one value is shared by all elements.
+        read_only: Whether Brian2 forbids to set it (`i`, `N`, ...).
+    """
+
+    owner: str
+    name: str
+    unit: Dimensions
+    value: Array
+    kind: Kind
+    scalar: bool
+    read_only: bool = False
+
+    @property
+    def key(self) -> str:
+        """`owner.name`, by which everything else refers to the variable."""
+        return f"{self.owner}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Where a name in a slot gets its value: a variable, seen through an index array or directly.
+
+    Arguments:
+        variable: Key of the variable.
+        index: Name of an array in `Program.indices`, or None for element by element.
+    """
+
+    variable: str
+    index: str | None = None
+
+
+@dataclass(frozen=True)
+class Statement:
+    """`target op expression`, one line of abstract code.
+
+    `op` is `:=` for a new local name, else `=`, `+=`, `-=`, `*=` or `/=`. The expression is
+    text in Brian2's own syntax, plus `where(condition, a, b)`.
+    """
+
+    target: str
+    op: str
+    expression: str
+    kind: Kind
+    scalar: bool
+
+    def __str__(self) -> str:
+        return f"{self.target} {self.op} {self.expression}"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The statements that one object executes at one place of the schedule.
+
+    Arguments:
+        name: Name of the Brian2 object that runs (`cells_stateupdater`).
+        owner: Object whose elements the statements range over (`cells`).
+        kind: What happens with the statements.
+        when, order: Place in Brian2's schedule.
+        size: Number of elements.
+        scalar, vector: Statements executed once, and once for every element.
+        refs: Local name to variable.
+        constants: Local name to the value found in a namespace.
+        units: Local name of a constant to its dimensions.
+        clock: Local names that mean the time, the time step or the step count.
+        tables: Local name to key of a `Table`.
+        functions: Local name to the name of a known function.
+        guards: Target to the boolean name without which it is not written (refractoriness).
+        event: Event raised (threshold, generator) or answered (reset), `cells.spike`.
+        refractory: Whether a threshold starts a refractory period.
+        pathway: Name of the pathway whose synapses are touched.
+        summed: For a summed variable, the target and the index it is summed over.
+        span: For a summed variable, the part of the target that it sets.
+        margin: Dimensions of the threshold comparison, where there is one.
+    """
+
+    name: str
+    owner: str
+    kind: SlotKind
+    when: str
+    order: int
+    size: int
+    scalar: tuple[Statement, ...] = ()
+    vector: tuple[Statement, ...] = ()
+    refs: Mapping[str, Ref] = field(default_factory=dict[str, Ref])
+    constants: Mapping[str, float | int | bool] = field(default_factory=dict[str, float])
+    units: Mapping[str, Dimensions] = field(default_factory=dict[str, Dimensions])
+    clock: Mapping[str, Literal["t", "dt", "step"]] = field(default_factory=dict[str, Any])
+    tables: Mapping[str, str] = field(default_factory=dict[str, str])
+    functions: Mapping[str, str] = field(default_factory=dict[str, str])
+    guards: Mapping[str, str] = field(default_factory=dict[str, str])
+    event: str | None = None
+    refractory: bool = False
+    pathway: str | None = None
+    summed: Ref | None = None
+    span: tuple[int, int] = (0, 0)
+    margin: Dimensions | None = None
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """All statements, in the order of execution."""
+        return self.scalar + self.vector
+
+    def written(self) -> set[str]:
+        """Keys of the variables that this slot changes."""
+        keys = {self.refs[s.target].variable for s in self.statements if s.target in self.refs}
+        if self.refractory:
+            keys |= {f"{self.owner}.not_refractory", f"{self.owner}.lastspike"}
+        return keys | ({self.summed.variable} if self.summed else set())
+
+
+@dataclass(frozen=True)
+class Group:
+    """A Brian2 object that owns elements: neurons, spike sources or synapses."""
+
+    name: str
+    kind: str
+    size: int
+    events: tuple[str, ...] = ()
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class Pathway:
+    """How the events of one group reach the synapses of one `Synapses` object.
+
+    Arguments:
+        name: Brian2's name of the pathway (`ee_pre`).
+        owner: The `Synapses` object.
+        event: The event that travels, `cells.spike`.
+        n_sources: Size of the group that raises it.
+        source: Element of that group from which each synapse receives.
+        delay: Delay of each synapse in steps.
+        pending: Synaptic events already under way: steps from now, synapse.
+    """
+
+    name: str
+    owner: str
+    event: str
+    n_sources: int
+    source: Array
+    delay: Array
+    pending: Array
+
+    @property
+    def max_delay(self) -> int:
+        """Longest delay in steps."""
+        return int(self.delay.max()) if self.delay.size else 0
+
+
+@dataclass(frozen=True)
+class Generator:
+    """Spikes given beforehand: element `index[k]` fires at step `step[k]` (modulo `period`)."""
+
+    owner: str
+    step: Array
+    index: Array
+    period: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A TimedArray: values[k] (or values[k, i]) holds from k*dt; time is rounded to `grain`."""
+
+    name: str
+    values: Array
+    dt: float
+    upsampling: int
+    unit: Dimensions
+
+    def row(self, t: float) -> int:
+        """Row that is valid at time t, as Brian2 rounds it."""
+        k = int(np.round(t / (self.dt / self.upsampling)) / self.upsampling)
+        return min(max(k, 0), len(self.values) - 1)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network as data: see the module's docstring.
+
+    Arguments:
+        dt: Time step [s].
+        step: Number of steps taken before this Program was read.
+        groups, variables, indices, pathways, generators, tables: By name or key.
+        slots: In the order of execution.
+        ignored: Objects that only observe (monitors), with what replaces them.
+    """
+
+    dt: float
+    step: int
+    groups: Mapping[str, Group]
+    variables: Mapping[str, Variable]
+    indices: Mapping[str, Array]
+    pathways: Mapping[str, Pathway]
+    generators: Mapping[str, Generator]
+    tables: Mapping[str, Table]
+    slots: tuple[Slot, ...]
+    ignored: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def written(self) -> set[str]:
+        """Keys of the variables that change during a run."""
+        return set().union(*(slot.written() for slot in self.slots))
+
+    def used(self) -> set[str]:
+        """Keys of the variables that any slot reads or writes."""
+        names = {ref.variable for slot in self.slots for ref in slot.refs.values()}
+        return names | self.written()
+
+    def spiking(self) -> tuple[str, ...]:
+        """Names of the groups that raise spikes."""
+        return tuple(name for name, group in self.groups.items() if "spike" in group.events)
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def _lines(program: Program) -> Iterator[str]:
+    yield f"Program: dt = {program.dt * 1e3:g} ms, {len(program.slots)} slots a step"
+    yield ""
+    for group in program.groups.values():
+        detail = f", method {group.method!r}" if group.method else ""
+        yield f"{group.kind} {group.name!r}: {group.size} elements{detail}"
+        for variable in program.variables.values():
+            if variable.owner == group.name and not variable.name.startswith("_"):
+                yield f"    {variable.name:<16} [{variable.unit}]  {_summary(variable)}"
+    for pathway in program.pathways.values():
+        low, high = (pathway.delay.min(), pathway.delay.max()) if pathway.delay.size else (0, 0)
+        span = f"{low} steps" if low == high else f"{low} to {high} steps"
+        yield f"Pathway {pathway.name!r}: {pathway.event} -> {pathway.owner}, delay {span}"
+    for table in program.tables.values():
+        shape = " x ".join(str(n) for n in table.values.shape)
+        yield f"TimedArray {table.name!r}: {shape} values of {table.dt * 1e3:g} ms [{table.unit}]"
+    for number, slot in enumerate(program.slots, 1):
+        yield ""
+        yield f"{number}. {slot.name} ({slot.when}, order {slot.order}): {_purpose(slot)}"
+        for name, value in slot.constants.items():
+            yield f"    {name} is {value:g} [{slot.units[name]}]"
+        for statement in slot.statements:
+            guard = slot.guards.get(statement.target)
+            yield f"    {statement}" + (f"    where {guard}" if guard else "")
+
+
+def _purpose(slot: Slot) -> str:
+    each = f"each of {slot.size} {slot.owner}"
+    return {
+        "update": f"for {each}",
+        "threshold": f"{slot.event} for {each} where _cond",
+        "reset": f"for those {slot.owner} with {slot.event}",
+        "synapses": f"for each synapse of {slot.owner} where {slot.event} arrives",
+        "summed": f"{slot.summed.variable if slot.summed else ''} sums over {each}",
+        "generator": f"{slot.event} as given",
+    }[slot.kind]
+
+
+def _summary(variable: Variable) -> str:
+    value = variable.value
+    if value.size == 0:
+        return "empty"
+    if variable.kind == "boolean":
+        return f"{int(value.sum())} of {value.size} true"
+    low, high = value.min(), value.max()
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

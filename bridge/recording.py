@@ -1,0 +1,101 @@
+"""Recording: what a run of a mirror leaves behind."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mirrorneuron.errors import UnknownName
+from mirrorneuron.units import Dimensions, quantity
+
+from .event import Events
+from .program import Array
+
+SECOND = Dimensions(s=1.0)
+
+
+class Spikes(Mapping[str, Tensor]):
+    """Spikes by the name of the group, "time batch neuron", made when they are asked for."""
+
+    def __init__(self, events: Mapping[str, list[Events]], sizes: Mapping[str, tuple[int, int]]):
+        self.events, self.sizes = events, sizes
+        self.made: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.events:
+            raise UnknownName.among(f"recording.spikes[{name!r}]", name, self.events)
+        if name not in self.made:
+            steps = self.events[name]
+            empty = torch.zeros(0, *self.sizes[name])
+            self.made[name] = torch.stack([e.spikes for e in steps]) if steps else empty
+        return self.made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Spikes and traces of one run.
+
+    Arguments:
+        dt: Time step [s].
+        first: Step count at the start of the run.
+        spikes: By group, "time batch neuron", 0 or 1.
+        traces: By variable, "time batch neuron", SI floats; the values at the start of each
+            step, as a StateMonitor has them.
+        state: The network's state at the end, to continue from.
+        steps: Number of steps.
+    """
+
+    dt: float
+    first: int
+    steps: int
+    spikes: Spikes
+    traces: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+    def __getitem__(self, key: str) -> Tensor:
+        """Trace of a variable, differentiable.
+
+        Raises:
+            UnknownName: It was not recorded.
+        """
+        if key not in self.traces:
+            raise UnknownName.among(
+                f"recording[{key!r}]: name it in run(record=[{key!r}])", key, self.traces
+            )
+        return self.traces[key]
+
+    @cached_property
+    def t(self) -> Array:
+        """Start of each step [s], as `StateMonitor.t`."""
+        return np.arange(self.first, self.first + self.steps) * self.dt
+
+    def events(self, name: str, batch: int = 0) -> tuple[Array, Array]:
+        """Steps and indices of the spikes of one trial, in order, as plain arrays."""
+        spikes = self.spikes.events[name] if name in self.spikes else []
+        index = [e.index[e.batch == batch] for e in spikes]
+        counts = [len(i) for i in index]
+        step = np.repeat(np.arange(self.first, self.first + len(index)), counts)
+        return step, np.concatenate(index) if index else np.empty(0, np.int64)
+
+    def spike_trains(self, name: str, batch: int = 0) -> dict[int, Any]:
+        """Spike times of each neuron in one trial, as `SpikeMonitor.spike_trains()`.
+
+        Returns:
+            Neuron to times, a Quantity [s].
+
+        Raises:
+            UnknownName: There is no spiking group of that name.
+        """
+        _, size = self.spikes.sizes[name] if name in self.spikes else self.spikes[name].shape
+        step, index = self.events(name, batch)
+        return {i: quantity(step[index == i] * self.dt, SECOND) for i in range(size)}

@@ -1,0 +1,40 @@
+"""Bell curve: the derivative of a threshold with Gaussian noise."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mirrorneuron.bridge._contracts import Surrogate
+
+
+def gaussian(margin: Tensor, width: float) -> Tensor:
+    r"""Stand-in for the derivative of a spike with respect to its margin.
+
+    $h = \exp(-\tfrac{1}{2}(m/w)^2)$
+
+    Arguments:
+        margin: Distance to threshold, $m = v - v_{th}$, any shape.
+        width: Standard deviation of the bell, $w$, in the unit of the margin.
+
+    Returns:
+        $h$, between 0 and 1 [1].
+
+    Source: Yin, Corradi & Bohte 2021, Methods (Gaussian surrogate), doi:10.1038/s42256-021-00397-w.
+    Differs from it: largest value 1, without the negative side lobes of their multi-Gaussian.
+
+    Example:
+        >>> import torch
+        >>> gaussian(torch.tensor([0.0, 1e-3]), width=1e-3)
+        tensor([1.0000, 0.6065])
+    """
+    return torch.exp(-0.5 * (margin / width) ** 2)
+
+
+@dataclass(frozen=True)
+class Gaussian(Surrogate):
+    """The shape `gaussian` of a stated width."""
+
+    def __call__(self, margin: Tensor, width: float) -> Tensor:
+        """h of `gaussian`."""
+        return gaussian(margin, width)

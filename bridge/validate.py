@@ -1,0 +1,244 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+"""Run a Brian2 network and its mirror side by side.
+
+Free run: both start from the network's present state and go their own way. Locked steps: at
+every step the mirror starts from Brian2's own state and takes one step, so that an error
+cannot grow, not even in a chaotic network.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from brian2 import Network, NetworkOperation, get_device, prefs, seed
+from torch import Tensor
+
+from .context import Draws, State
+from .event import Events
+from .mirror import Mirror, Stepper
+from .program import Array, Program
+from .read import read
+
+SNAPSHOT = "mirrorneuron"
+
+
+class Train(NamedTuple):
+    """Spikes of one group: steps since the start, and indices, in Brian2's order."""
+
+    step: Array
+    index: Array
+
+
+class Worst(NamedTuple):
+    """Largest difference between a mirrored and a Brian2 value, and the step at which it was."""
+
+    error: float
+    step: int
+
+
+@dataclass
+class Evidence:
+    """What a comparison saw.
+
+    Arguments:
+        dt: Time step [s].
+        steps: Number of steps.
+        sizes: Number of elements of each spiking group.
+        brian2, mirror: Spikes in the free run.
+        locked: Largest locked-step error of each variable, relative to the largest size of that
+            variable in the step; 1 for a truth value that differs, and for a missed spike.
+    """
+
+    dt: float
+    steps: int
+    sizes: Mapping[str, int]
+    brian2: Mapping[str, Train] = field(default_factory=dict[str, Train])
+    mirror: Mapping[str, Train] = field(default_factory=dict[str, Train])
+    locked: dict[str, Worst] = field(default_factory=dict[str, Worst])
+
+
+def compare(
+    network: Network,
+    model: Mirror,
+    duration: Any,
+    namespace: Mapping[str, Any],
+    start_seed: int = 0,
+    locked: bool = True,
+) -> Evidence:
+    """Run both from the network's present state; the network is as before afterwards.
+
+    Arguments:
+        network: Brian2 network.
+        model: Its mirror, whose parameters are compared as they are (write them back first).
+        duration: How long, a Quantity [s].
+        namespace: Names for equations whose group has no namespace.
+        start_seed: Seed of both sides' random numbers.
+        locked: Whether to take locked steps too.
+    """
+    double = _double(network, model, namespace)
+    steps = double.steps(duration)
+    sizes = {name: double.program.groups[name].size for name in double.program.spiking()}
+    evidence = Evidence(double.program.dt, steps, sizes)
+    with torch.no_grad(), _undone(network):
+        free = double.run_steps(steps, seed=start_seed)
+        observer = _Observer(network, double, evidence, locked)
+        with observer.attached():
+            seed(start_seed)
+            network.run(duration, namespace=dict(namespace))
+            observer.finish()
+    evidence.mirror = {n: Train(s - double.program.step, i) for n in sizes
+                       for s, i in [free.events(n)]}  # fmt: skip
+    return evidence
+
+
+def _double(network: Network, model: Mirror, namespace: Mapping[str, Any]) -> Mirror:
+    """The mirror in double precision, from the network's present state."""
+    program, _ = read(network, namespace, strict=False)
+    fixed = {k: v for k, v in model.limits.items() if k not in program.written()}
+    program = _with_values(program, {k: model.parameter(k).detach() for k in fixed})
+    surrogates = {name: s for name, (s, _) in model.surrogates.items()}
+    return Mirror(program, fixed, surrogates, "detach", torch.float64, torch.device("cpu"), ())
+
+
+def _with_values(program: Program, values: Mapping[str, Tensor]) -> Program:
+    variables, slots = dict(program.variables), list(program.slots)
+    for key, tensor in values.items():
+        value = tensor.cpu().double().numpy()
+        if key in variables:
+            variables[key] = replace(variables[key], value=value)
+            continue
+        owner, name = key.split(".", 1)
+        for k, slot in enumerate(slots):
+            if slot.owner == owner and name in slot.constants:
+                slots[k] = replace(slot, constants={**slot.constants, name: float(value)})
+    return replace(program, variables=variables, slots=tuple(slots))
+
+
+@contextmanager
+def _undone(network: Network) -> Iterator[None]:
+    """Put the network, its monitors and the random numbers back afterwards."""
+    target = prefs.codegen.target
+    network.store(SNAPSHOT)
+    prefs.codegen.target = "numpy"
+    try:
+        yield
+    finally:
+        prefs.codegen.target = target
+        network.restore(SNAPSHOT, restore_random_state=True)
+        del network._stored_state[SNAPSHOT]
+
+
+class _Observer:
+    """Watches every step of a Brian2 run, and repeats it in the mirror."""
+
+    def __init__(self, network: Network, model: Mirror, evidence: Evidence, locked: bool) -> None:
+        self.network, self.model, self.evidence, self.locked = network, model, evidence, locked
+        self.step = 0
+        self.predicted: State = model.initial_state()
+        self.advance = Stepper(model, {}, model.program.step)
+        written = sorted(k for k in model.program.written() if k in model.program.variables)
+        self.variables = {key: _variable(network, key) for key in written}
+        self.spikes: dict[str, list[Array]] = {name: [] for name in evidence.sizes}
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Look at the network before and after each step."""
+        before = NetworkOperation(self._before, when="before_start", order=-(10**6))
+        after = NetworkOperation(self._after, when="after_end", order=10**6)
+        for operation in (before, after):
+            operation._clock = next(iter(self.network.objects)).clock
+            self.network.add(operation)
+        try:
+            yield
+        finally:
+            self.network.remove(before, after)
+
+    def finish(self) -> None:
+        """Compare the last step, and keep the spikes."""
+        if self.locked and self.step:
+            self._compare()
+        for name, trains in self.spikes.items():
+            step = np.repeat(np.arange(len(trains)), [len(t) for t in trains])
+            index = np.concatenate(trains) if trains else np.empty(0, np.int64)
+            self.evidence.brian2 = {**self.evidence.brian2, name: Train(step, index)}
+
+    def _before(self) -> None:
+        if not self.locked:
+            return
+        if self.step:
+            self._compare()
+        state = dict(self.predicted)
+        for key, variable in self.variables.items():
+            value = torch.from_numpy(np.array(variable.get_value())).reshape(1, -1)
+            state[key] = value.to(self.predicted[key].dtype)
+        stream = np.random.RandomState()
+        stream.set_state(np.random.get_state())
+        state["draws"] = Draws((stream,))
+        self.advance(state)
+        self.predicted = state
+
+    def _after(self) -> None:
+        for name, trains in self.spikes.items():
+            trains.append(_raised(self.network[name], "spike"))
+        if self.locked:
+            self._correct_events()
+        self.step += 1
+
+    def _compare(self) -> None:
+        for key, variable in self.variables.items():
+            found = self.predicted[key].numpy().reshape(-1)
+            self._note(key, _difference(found, np.array(variable.get_value()).reshape(-1)))
+
+    def _correct_events(self) -> None:
+        """Replace the mirror's events of this step by Brian2's, wherever they were kept."""
+        for name, group in self.model.program.groups.items():
+            for event in group.events:
+                key = f"{name}.{event}"
+                mine: Events = self.predicted[key]
+                index = _raised(self.network[name], event)
+                same = np.array_equal(mine.index, index)
+                self._note(key, 0.0 if same else 1.0)
+                if not same:
+                    spikes = torch.zeros_like(mine.spikes)
+                    spikes[0, torch.from_numpy(index)] = 1
+                    true = Events(spikes, np.zeros(len(index), np.int64), index)
+                    self._replace(mine, true)
+
+    def _replace(self, old: Events, new: Events) -> None:
+        for key, value in self.predicted.items():
+            if value is old:
+                self.predicted[key] = new
+            elif type(value) is tuple:
+                self.predicted[key] = tuple(new if v is old else v for v in value)
+
+    def _note(self, key: str, error: float) -> None:
+        worst = self.evidence.locked.get(key)
+        if worst is None or error > worst.error:
+            self.evidence.locked[key] = Worst(error, self.step - (key in self.variables))
+
+
+def _variable(network: Network, key: str) -> Any:
+    owner, name = key.split(".", 1)
+    return network[owner].variables[name]
+
+
+def _raised(group: Any, event: str) -> Array:
+    space = np.array(group.variables[f"_{event}space"].get_value())
+    return space[: space[-1]].astype(np.int64)
+
+
+def _difference(found: Array, true: Array) -> float:
+    """Largest difference, relative to the largest size."""
+    if not true.size:
+        return 0.0
+    if true.dtype == bool:
+        return float(np.any(found != true))
+    difference = np.abs(found - true)
+    if np.any(np.isnan(difference) & ~(np.isnan(found) & np.isnan(true))):
+        return float("inf")
+    largest, size = float(np.nanmax(difference)), float(np.nanmax(np.abs(true)))
+    return largest / size if size else largest

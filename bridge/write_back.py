@@ -1,0 +1,124 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+"""Write trained values back into Brian2 objects, each to its own neuron or edge."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from brian2.core.variables import ArrayVariable
+from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
+
+from mirrorneuron.errors import UnitError, UnknownName, WriteBackError
+from mirrorneuron.units import Dimensions
+
+from .program import Array, Program
+
+
+class _Change(NamedTuple):
+    """A value that is ready to be written."""
+
+    owner: Any
+    name: str
+    value: Array
+
+
+def write_back(program: Program, values: Mapping[str, Array], network: Any) -> list[str]:
+    """Write `values` into the objects of `network`, all of them or none.
+
+    Arguments:
+        program: Where the values come from: order of the synapses, units.
+        values: Key to SI floats.
+        network: Brian2 network with objects of the same names.
+
+    Returns:
+        Keys of what was written.
+
+    Raises:
+        UnknownName, UnitError, WriteBackError: See `Mirror.write_back`.
+    """
+    if network is None:
+        raise WriteBackError(
+            "write_back(): this mirror was loaded from a file and belongs to no network."
+            " Write model.write_back(net)."
+        )
+    changes = [_change(program, key, value, network) for key, value in values.items()]
+    for owner, name, value in changes:
+        _write(owner, name, value, program)
+    return list(values)
+
+
+def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
+    owner_name, name = key.split(".", 1)
+    if owner_name not in network:
+        known = [obj.name for obj in network.objects]
+        raise UnknownName.among(f"write_back(): object {owner_name!r}", owner_name, known)
+    owner = network[owner_name]
+    if key not in program.variables:
+        return _Change(owner, name, value)
+    variable = owner.variables.get(name)
+    if not isinstance(variable, ArrayVariable):
+        raise UnknownName.among(f"write_back(): variable {key!r}", name, owner.variables)
+    expected, found = program.variables[key].unit, Dimensions.of(variable)
+    if expected != found:
+        raise UnitError(
+            f"write_back(): {key} was trained in [{expected}], but {owner_name!r} declares it in"
+            f" [{found}]. A value keeps its unit. Declare {name} with the unit it had, or mirror"
+            " the new network."
+        )
+    if not np.all(np.isfinite(value)):
+        raise WriteBackError(
+            f"write_back(): {key} holds NaN or infinite values, so training went wrong. The"
+            f" values of {owner_name!r} were kept. Go back to a checkpoint, or lower the step."
+        )
+    if not variable.scalar and f"{owner_name}._synaptic_pre" in program.variables:
+        value = value[_permutation(program, owner_name, owner)]
+    elif variable.size != np.size(value):
+        raise WriteBackError(
+            f"write_back(): {key} holds {np.size(value)} values, but {owner_name!r} has"
+            f" {variable.size} elements. Each value belongs to one element. Mirror the network"
+            " that you want to write to."
+        )
+    return _Change(owner, name, value)
+
+
+def _permutation(program: Program, owner: str, synapses: Any) -> Array:
+    """Position in the mirror of each synapse of the network, found by its edge."""
+    ours = _edges(*(program.variables[f"{owner}.{n}"].value for n in ("_synaptic_pre", "_synaptic_post")))
+    theirs = _edges(
+        *(synapses.variables[n].get_value() for n in ("_synaptic_pre", "_synaptic_post"))
+    )
+    our_order, their_order = np.lexsort(ours.T[::-1]), np.lexsort(theirs.T[::-1])
+    if len(ours) != len(theirs) or not np.array_equal(ours[our_order], theirs[their_order]):
+        raise WriteBackError(
+            f"write_back(): the synapses of {owner!r} connect other neurons than those that were"
+            f" mirrored ({len(theirs)} synapses, mirrored {len(ours)}). A weight belongs to an"
+            " edge (i, j, k). Connect the same edges, in any order, or mirror the new network."
+        )
+    found = np.empty(len(ours), dtype=np.int64)
+    found[their_order] = our_order
+    return found
+
+
+def _edges(pre: Array, post: Array) -> Array:
+    """Rows (i, j, k): k counts the synapses of a pair."""
+    order = np.lexsort((post, pre))
+    pair = np.stack([pre[order], post[order]], axis=1)
+    new = np.ones(len(pair), dtype=bool)
+    new[1:] = np.any(pair[1:] != pair[:-1], axis=1)
+    start = np.maximum.accumulate(np.where(new, np.arange(len(pair)), 0))
+    k = np.empty(len(pair), dtype=np.int64)
+    k[order] = np.arange(len(pair)) - start
+    return np.stack([pre, post, k], axis=1)
+
+
+def _write(owner: Any, name: str, value: Array, program: Program) -> None:
+    variable = owner.variables.get(name)
+    if isinstance(variable, ArrayVariable):
+        shaped = np.asarray(value, dtype=variable.dtype).reshape(-1)
+        variable.set_value(shaped if not variable.scalar else shaped[0])
+        return
+    unit = next(s.units[name] for s in program.slots if s.owner == owner.name and name in s.units)
+    owner.namespace[name] = Quantity(
+        float(value), dim=get_or_create_dimension(list(unit.exponents))
+    )

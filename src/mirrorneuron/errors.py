@@ -1,0 +1,141 @@
+"""Errors: everything that mirrorneuron raises on purpose.
+
+    MirrorNeuronError
+    ├── UnsupportedFeature (NotImplementedError)    a part of a network that cannot be mirrored
+    ├── UnknownName (KeyError)                      a name that nothing has
+    ├── UnitError (DimensionMismatchError)          a quantity with another unit
+    ├── ShapeError (ValueError)                     an array of another shape
+    ├── DomainError (ValueError)                    a value outside its domain: NaN, tau = 0
+    ├── NumericalError (ArithmeticError)            a value that left it during a run
+    ├── GradientError (RuntimeError)                a gradient that cannot be had
+    ├── WriteBackError (ValueError)                 values that do not fit a network
+    ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
+    ├── MissingDependency (ImportError)             an optional library that is not installed
+    └── StudyError (RuntimeError)                   a study that cannot run
+
+A message says what was asked, what was found, why it cannot be, and what to write instead.
+Where Brian2 or Python has a type for the fault, ours derives from it too.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from textwrap import indent
+
+try:
+    from brian2.units.fundamentalunits import DimensionMismatchError
+except ImportError:  # a loaded mirror runs without brian2
+    DimensionMismatchError = TypeError
+
+
+class MirrorNeuronError(Exception):
+    """Base of all errors that mirrorneuron raises on purpose."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A part of a network that cannot be mirrored.
+
+    Arguments:
+        object: Name of the Brian2 object.
+        kind: Its class.
+        feature: What was found.
+        reason: Why it cannot be.
+        remedy: What to write instead.
+    """
+
+    object: str
+    kind: str
+    feature: str
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        details = indent(f"{self.reason}\n{self.remedy}", "    ")
+        return f"{self.kind} {self.object!r}: {self.feature}\n{details}"
+
+
+class UnsupportedFeature(MirrorNeuronError, NotImplementedError):
+    """Parts of a network cannot be mirrored; lists all of them.
+
+    Arguments:
+        asked: What was called.
+        items: What cannot be mirrored.
+        total: Number of objects in the network.
+    """
+
+    def __init__(self, asked: str, items: Sequence[Unsupported], total: int) -> None:
+        self.items = tuple(items)
+        affected = len({item.object for item in items})
+        head = f"{asked}: {affected} of {total} objects cannot be mirrored."
+        tail = "strict=False mirrors the rest and lists these in model.report."
+        listed = "\n\n".join(indent(str(item), "  ") for item in items)
+        super().__init__(f"{head}\n\n{listed}\n\n{tail}")
+
+
+class UnknownName(MirrorNeuronError, KeyError):
+    """A name that nothing has."""
+
+    @classmethod
+    def among(cls, asked: str, name: str, known: Iterable[str]) -> "UnknownName":
+        """The error for a name that is not among the known ones, with the nearest of them."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3)
+        shown = ", ".join(repr(n) for n in names[:20]) or "none"
+        more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        return cls(f"{asked} is not known.{hint} Known are: {shown}{more}.")
+
+
+class UnitError(MirrorNeuronError, DimensionMismatchError):
+    """A quantity with another unit than is needed."""
+
+    def __init__(self, message: str) -> None:
+        Exception.__init__(self, message)
+
+
+class ShapeError(MirrorNeuronError, ValueError):
+    """An array of another shape than is needed."""
+
+
+class DomainError(MirrorNeuronError, ValueError):
+    """A value outside its domain: not finite, a time constant of zero, a negative delay."""
+
+
+class NumericalError(MirrorNeuronError, ArithmeticError):
+    """A value became NaN or infinite during a run."""
+
+
+class GradientError(MirrorNeuronError, RuntimeError):
+    """A gradient that does not exist, or is not finite."""
+
+
+class WriteBackError(MirrorNeuronError, ValueError):
+    """Values that do not fit the network they should be written to."""
+
+
+class CheckpointError(MirrorNeuronError, OSError):
+    """A checkpoint that cannot be written or read, or belongs to something else."""
+
+
+class MissingDependency(MirrorNeuronError, ImportError):
+    """An optional library that is not installed.
+
+    Arguments:
+        needed_for: What was asked.
+        package: The library.
+        extra: The extra of mirrorneuron that brings it.
+    """
+
+    def __init__(self, needed_for: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{needed_for} needs {package}, which is not installed. Write:"
+            f" pip install 'mirrorneuron[{extra}]'"
+        )
+
+
+class StudyError(MirrorNeuronError, RuntimeError):
+    """A study that cannot run."""

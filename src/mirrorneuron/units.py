@@ -1,0 +1,92 @@
+"""Units: from quantities to SI floats and back, at the border and nowhere else.
+
+Dimensions are seven exponents, so that a Program can name its units without brian2.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import UnitError
+
+SYMBOLS = ("m", "kg", "s", "A", "K", "mol", "cd")
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """Exponents of the SI base units, in the order metre, kilogram, second, ampere, kelvin,
+    mole, candela. Without arguments: a pure number.
+
+    Example:
+        >>> str(Dimensions(s=1.0)), str(Dimensions(m=2.0, kg=1.0, s=-3.0, A=-1.0)), str(Dimensions(m=1.0, s=-1.0))
+        ('s', 'V', 'm s^-1')
+    """
+
+    m: float = 0.0
+    kg: float = 0.0
+    s: float = 0.0
+    A: float = 0.0
+    K: float = 0.0
+    mol: float = 0.0
+    cd: float = 0.0
+
+    @classmethod
+    def of(cls, thing: Any) -> "Dimensions":
+        """Dimensions of a Brian2 quantity, variable or function; a plain number has none."""
+        dimension = getattr(thing, "dim", None)
+        exponents = getattr(dimension, "_dims", ())
+        return cls(*(float(x) for x in exponents))
+
+    @property
+    def exponents(self) -> tuple[float, ...]:
+        """The seven exponents."""
+        return (self.m, self.kg, self.s, self.A, self.K, self.mol, self.cd)
+
+    def __str__(self) -> str:
+        return NAMES.get(self.exponents) or " ".join(
+            symbol if power == 1 else f"{symbol}^{power:g}"
+            for symbol, power in zip(SYMBOLS, self.exponents, strict=True)
+            if power
+        )
+
+
+NAMES: dict[tuple[float, ...], str] = {
+    Dimensions().exponents: "1",
+    Dimensions(m=2.0, kg=1.0, s=-3.0, A=-1.0).exponents: "V",
+    Dimensions(m=-2.0, kg=-1.0, s=3.0, A=2.0).exponents: "S",
+    Dimensions(m=2.0, kg=1.0, s=-3.0, A=-2.0).exponents: "ohm",
+    Dimensions(m=-2.0, kg=-1.0, s=4.0, A=2.0).exponents: "F",
+    Dimensions(s=1.0, A=1.0).exponents: "C",
+    Dimensions(s=-1.0).exponents: "Hz",
+    Dimensions(m=1.0, kg=1.0, s=-2.0).exponents: "N",
+}
+
+
+def si(value: Any, unit: Dimensions, what: str) -> Any:
+    """A quantity as plain SI floats.
+
+    Arguments:
+        value: A Brian2 quantity (a plain number or array where `unit` is dimensionless).
+        unit: What it must be measured in.
+        what: How the message names it.
+
+    Returns:
+        A numpy array, of the shape of `value`.
+
+    Raises:
+        UnitError: It is measured in something else.
+    """
+    found = Dimensions.of(value)
+    if found != unit:
+        has = "a plain number" if found == Dimensions() else f"in [{found}]"
+        write = "a plain number" if unit == Dimensions() else f"a quantity in [{unit}]"
+        raise UnitError(f"{what} is {value!r}, {has}, but has to be in [{unit}]. Write {write}.")
+    return np.array(value, dtype=float)
+
+
+def quantity(value: Any, unit: Dimensions) -> Any:
+    """SI floats as a Brian2 quantity (needs brian2)."""
+    from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
+
+    return Quantity(value, dim=get_or_create_dimension(list(unit.exponents)))

@@ -1,0 +1,172 @@
+"""Laws of gradients: equal to differences where the network is smooth, derived by hand where not."""
+
+import numpy as np
+import pytest
+import torch
+from brian2 import (
+    Network,
+    NeuronGroup,
+    SpikeGeneratorGroup,
+    Synapses,
+    mV,
+    ms,
+    nS,
+    pF,
+)
+
+import mirrorneuron as mn
+
+METHODS = ("exact", "euler", "exponential_euler", "rk2", "rk4")
+
+
+def subthreshold(method: str) -> Network:
+    """Two passive cells with conductance input from given spikes, and delays that differ."""
+    stimulus = SpikeGeneratorGroup(3, [0, 1, 2, 0], [1, 2, 3, 8] * ms, name="stimulus")
+    linear = method == "exact"
+    drive = "g*(E_e - E_L)" if linear else "g*(E_e - v)"
+    cells = NeuronGroup(
+        2,
+        f"""dv/dt = (g_L*(E_L - v) + {drive}) / C : volt
+            dg/dt = -g / tau_g : siemens
+            tau_g : second (constant)
+            C : farad (constant)""",
+        threshold="v > 0*mV",
+        reset="v = E_L",
+        method=method,
+        namespace={"g_L": 10 * nS, "E_L": -70 * mV, "E_e": 0 * mV},
+        name="cells",
+    )
+    cells.v, cells.tau_g, cells.C = [-70, -65] * mV, [3, 5] * ms, [100, 200] * pF
+    synapses = Synapses(stimulus, cells, "w : siemens", on_pre="g += w", name="syn")
+    synapses.connect()
+    synapses.w = np.linspace(1, 4, 6) * nS
+    synapses.delay = np.linspace(0, 3, 6) * ms
+    return Network(stimulus, cells, synapses)
+
+
+def relaxed() -> Network:
+    """A recurrent network without thresholds: neurons act through a smooth function of v."""
+    rng = np.random.default_rng(0)
+    cells = NeuronGroup(
+        6,
+        """dv/dt = (I - v + field) / tau : 1
+           I : 1 (constant)
+           tau : second (constant)
+           field : 1""",
+        method="rk2",
+        name="cells",
+    )
+    cells.v, cells.I, cells.tau = rng.normal(0, 1, 6), rng.normal(0, 1, 6), 10 * ms
+    synapses = Synapses(
+        cells, cells, "J : 1\nfield_post = J / (1 + exp(-4*v_pre)) : 1 (summed)", name="syn"
+    )
+    synapses.connect("i != j")
+    synapses.J = rng.normal(0, 0.8, len(synapses))
+    return Network(cells, synapses)
+
+
+def loss(model: mn.Mirror) -> torch.Tensor:
+    recording = model.run(15 * ms, record=["cells.v"])
+    assert all(not len(e.index) for n in ("cells",) if n in recording.spikes
+               for e in recording.spikes.events[n])  # fmt: skip
+    x = recording["cells.v"] / 0.01
+    return (x * torch.linspace(-1, 1, len(x), dtype=x.dtype)[:, None, None] ** 2).sin().sum()
+
+
+def central_difference(model: mn.Mirror, key: str, direction: torch.Tensor) -> float:
+    parameter = model.parameter(key)
+    start = parameter.detach().clone()
+    h = 1e-5 * float(start.abs().max())
+    values: list[float] = []
+    with torch.no_grad():
+        for k in (-2, -1, 1, 2):
+            parameter.copy_(start + k * h * direction)
+            values.append(float(loss(model)))
+        parameter.copy_(start)
+    return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * h)
+
+
+SMOOTH = {f"subthreshold_{m}": (lambda m=m: subthreshold(m)) for m in METHODS}
+SMOOTH["relaxed"] = relaxed
+TRAINED = {"relaxed": ("syn.J", "cells.tau", "cells.v", "cells.I")}
+DEFAULT = ("syn.w", "cells.tau_g", "cells.v", "cells.C", "cells.g_L")
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradient_of_a_smooth_network_is_that_of_central_differences(name: str) -> None:
+    keys = TRAINED.get(name, DEFAULT)
+    model = mn.mirror(SMOOTH[name](), train=list(keys), dtype=torch.float64)
+    loss(model).backward()
+    rng = torch.Generator().manual_seed(1)
+    for key in keys:
+        gradient = model.parameter(key).grad
+        assert gradient is not None
+        direction = torch.randn(gradient.shape, generator=rng, dtype=torch.float64)
+        expected = central_difference(model, key, direction)
+        found = float((gradient * direction).sum())
+        assert abs(expected) > 1e-6 * float(gradient.abs().max()) > 0
+        assert found == pytest.approx(expected, rel=1e-6), key
+
+
+def chain() -> Network:
+    """Given spikes drive neuron a, neuron a drives neuron b one step later."""
+    stimulus = SpikeGeneratorGroup(1, [0, 0, 0], [0.2, 0.5, 0.9] * ms, name="stimulus")
+    a, b = (
+        NeuronGroup(
+            1, "dv/dt = -v/(10*ms) : 1", threshold="v > 1", reset="v = 0", method="euler", name=n
+        )
+        for n in "ab"
+    )
+    first = Synapses(stimulus, a, "w : 1", on_pre="v += w", name="first")
+    second = Synapses(a, b, "w : 1", on_pre="v += w", delay=0.1 * ms, name="second")
+    for synapses, w in ((first, 0.6), (second, 0.8)):
+        synapses.connect()
+        synapses.w = w
+    return Network(stimulus, a, b, first, second)
+
+
+@pytest.mark.parametrize("reset_gradient", ["detach", "surrogate"])
+@pytest.mark.parametrize("name", list(mn.surrogates))
+def test_gradient_of_a_two_neuron_chain_is_the_hand_computed_one(
+    name: str, reset_gradient: str
+) -> None:
+    """Forward-mode sensitivities of v_a, v_b, written out by hand, with ds/dm = h(m/w)/w."""
+    width = 0.4
+    shape = mn.surrogates[name](width=width)
+    model = mn.mirror(
+        chain(),
+        train=["first.w", "second.w"],
+        surrogate=shape,
+        reset_gradient=reset_gradient,
+        dtype=torch.float64,
+    )
+    recording = model.run(2 * ms, record=["b.v"])
+    total = recording["b.v"].sum()
+    total.backward()
+    assert recording.spikes["a"].sum() == 1
+
+    w1, w2, decay = 0.6, 0.8, 1 - 0.1 / 10
+    arrivals = {2, 5, 9}
+    v_a = v_b = 0.0
+    da = db1 = db2 = 0.0  # derivatives of v_a by w1, and of v_b by w1 and w2
+    sent, dsent = 0.0, 0.0  # spike of a in the step before, and its derivative by w1
+    expected1 = expected2 = value = 0.0
+    for step in range(20):
+        expected1, expected2, value = expected1 + db1, expected2 + db2, value + v_b
+        v_a, da = decay * v_a, decay * da
+        v_b, db1, db2 = decay * v_b, decay * db1, decay * db2
+        margins = torch.tensor([v_a - 1, v_b - 1], dtype=torch.float64)
+        slope_a, slope_b = (shape(margins, width) / width).tolist()
+        s, ds = float(v_a > 1), slope_a * da
+        dsb1, dsb2 = slope_b * db1, slope_b * db2
+        if step in arrivals:
+            v_a, da = v_a + w1, da + 1
+        v_b, db1, db2 = v_b + w2 * sent, db1 + w2 * dsent, db2 + sent
+        followed = float(reset_gradient == "surrogate")
+        v_a, da = v_a + s * (0 - v_a), da * (1 - s) + followed * ds * (0 - v_a)
+        db1, db2 = db1 - followed * dsb1 * v_b, db2 - followed * dsb2 * v_b
+        sent, dsent = s, ds
+    assert float(total.detach()) == pytest.approx(value, rel=1e-12)
+    assert float(model.parameter("first.w").grad) == pytest.approx(expected1, rel=1e-12)
+    assert float(model.parameter("second.w").grad) == pytest.approx(expected2, rel=1e-12)
+    assert expected1 != 0 and expected2 != 0

@@ -1,0 +1,176 @@
+"""Laws of the synapse models: each holds for every file in `bio/synapses/`, on every neuron."""
+
+import re
+from collections.abc import Iterator
+
+import brian2
+import numpy as np
+import pytest
+from brian2 import Network, SpikeGeneratorGroup, StateMonitor, Synapses, mV, ms, nS, pA
+
+from mirrorneuron.bio import NeuronModel, SynapseModel, neurons, synapses
+from mirrorneuron.bio._quantity import evaluate, unit_text
+from mirrorneuron.errors import DomainError, ShapeError, UnitError, UnknownName
+
+EVERY = pytest.mark.parametrize("synapse", synapses.values(), ids=synapses)
+ON_EVERY_NEURON = pytest.mark.parametrize("neuron", neurons.values(), ids=neurons)
+
+
+@pytest.fixture(autouse=True)
+def _numpy_and_a_tenth_of_a_millisecond() -> Iterator[None]:
+    target, dt = brian2.prefs.codegen.target, brian2.defaultclock.dt
+    brian2.prefs.codegen.target, brian2.defaultclock.dt = "numpy", 0.1 * ms
+    yield
+    brian2.prefs.codegen.target, brian2.defaultclock.dt = target, dt
+
+
+def one_spike(at: brian2.Quantity = 1 * ms) -> SpikeGeneratorGroup:
+    return SpikeGeneratorGroup(1, [0], [at])
+
+
+def states(synapse: SynapseModel, label: str) -> list[str]:
+    """States of the receptor, the one that makes the current first."""
+    return re.findall(r"d(\w+)/dt", synapse.equations.format(r=label))
+
+
+@EVERY
+@ON_EVERY_NEURON
+def test_a_spike_arrives_after_its_delay_and_moves_the_cell_by_about_a_millivolt(
+    synapse: SynapseModel, neuron: NeuronModel
+) -> None:
+    source = one_spike(at=1 * ms)
+    cells = neuron.group(2, receptors={"e": synapse})
+    pathway = synapse.connect(source, cells, "e", i=[0], j=[0], delay=2 * ms)
+    trace = StateMonitor(cells, "v", record=True)
+    Network(source, cells, pathway, trace).run(15 * ms)
+    moved = np.asarray(trace.v[0] - trace.v[1])
+    onset = np.argmax(moved != 0)
+    assert onset in (31, 32, 33)  # the spike of step 10 arrives at the end of step 30
+    assert 0.4e-3 < moved.max() < 2.5e-3
+
+
+@EVERY
+@ON_EVERY_NEURON
+def test_every_common_integrator_solves_the_equations(
+    synapse: SynapseModel, neuron: NeuronModel
+) -> None:
+    receptors = {"e": synapse, "i": synapse}
+    assert neuron.methods_with(receptors)
+    for method in neuron.methods_with(receptors):
+        cells = neuron.group(1, receptors=receptors, method=method)
+        Network(cells).run(0.2 * ms)
+        assert np.all(np.isfinite(cells.v))
+
+
+@EVERY
+def test_an_integrator_that_is_not_declared_is_one_that_brian2_refuses(
+    synapse: SynapseModel,
+) -> None:
+    for method in set(neurons["lif"].methods).difference(synapse.methods):
+        text = neurons["lif"].text({"e": synapse})
+        with pytest.raises(brian2.BrianObjectException):
+            Network(brian2.NeuronGroup(1, text, method=method)).run(0 * ms)
+
+
+@EVERY
+def test_the_weight_is_the_peak(synapse: SynapseModel) -> None:
+    """At once for an exponential, after tau for an alpha function."""
+    brian2.defaultclock.dt = 0.01 * ms
+    source = one_spike(at=0 * ms)
+    cells = neurons["lif"].group(1, receptors={"e": synapse})
+    pathway = synapse.connect(source, cells, "e")
+    shape = states(synapse, "e")
+    trace = StateMonitor(cells, shape[0], record=True)
+    Network(source, cells, pathway, trace).run(2 * cells.tau_e[0])
+    course = np.asarray(getattr(trace, shape[0])[0])
+    rises = len(shape) > 1
+    assert course.max() == pytest.approx(float(evaluate(synapse.weight)), rel=1e-2)
+    assert trace.t[course.argmax()] / ms == pytest.approx(cells.tau_e[0] / ms * rises, abs=0.02)
+
+
+@EVERY
+def test_an_inhibitory_conductance_pulls_the_cell_down(synapse: SynapseModel) -> None:
+    if "E" not in synapse.parameters:
+        pytest.skip("the sign of a current is the sign of its weight")
+    source = one_spike()
+    cells = neurons["lif"].group(1, receptors={"i": synapse.variant("inhibitory")})
+    Network(source, cells, synapse.variant("inhibitory").connect(source, cells, "i")).run(10 * ms)
+    assert cells.v[0] < -60.1 * mV
+
+
+@EVERY
+def test_a_variant_sets_parameters_that_exist(synapse: SynapseModel) -> None:
+    for values in synapse.variants.values():
+        assert set(values) <= set(synapse.parameters)
+
+
+@EVERY
+def test_every_parameter_is_used_and_time_constants_are_positive(synapse: SynapseModel) -> None:
+    text = synapse.equations + synapse.current
+    assert all(name + "_{r}" in text for name in synapse.parameters)
+    assert {name for name in synapse.parameters if name.startswith("tau")} <= set(synapse.positive)
+    with pytest.raises(DomainError, match="tau_e has to be > 0"):
+        neurons["lif"].group(1, receptors={"e": synapse}, tau_e=0 * ms)
+
+
+@EVERY
+def test_the_source_is_told(synapse: SynapseModel) -> None:
+    assert re.search(r"Source: .*\d{4}.*doi:10\.\d+/\S+", synapse.source, re.DOTALL)
+    assert "Differs from it:" in synapse.source
+
+
+@EVERY
+def test_synapses_are_plain_brian2_synapses(synapse: SynapseModel) -> None:
+    source, cells = one_spike(), neurons["lif"].group(3, receptors={"e": synapse})
+    weights = evaluate(synapse.weight) * [1.0, 2.0]
+    pathway = synapse.connect(
+        source, cells, "e", i=[0, 0], j=[2, 0], w=weights, delay=[1, 2] * ms, name="ee"
+    )
+    assert (type(pathway), pathway.name) == (Synapses, "ee")
+    assert np.array_equal(pathway.j, [2, 0])
+    assert np.array_equal(np.asarray(pathway.w), np.asarray(weights))
+    assert np.allclose(pathway.delay / ms, [1, 2])
+    assert len(synapse.connect(source, cells, "e")) == 3
+    assert len(synapse.connect(source, cells[1:], "e", condition="j > 0")) == 1
+
+
+@EVERY
+def test_a_connection_without_meaning_is_refused(synapse: SynapseModel) -> None:
+    source, cells = one_spike(), neurons["lif"].group(3, receptors={"e": synapse})
+    weight = evaluate(synapse.weight)
+    unit = unit_text(weight)
+    with pytest.raises(UnitError, match=rf"w=1\. \* mvolt is in volt\.\s+.*need w in {unit}"):
+        synapse.connect(source, cells, "e", w=1 * mV)
+    with pytest.raises(UnitError, match=r"delay=2 has no unit"):
+        synapse.connect(source, cells, "e", delay=2)
+    with pytest.raises(DomainError, match=r"delay has to be >= 0"):
+        synapse.connect(source, cells, "e", delay=-1 * ms)
+    with pytest.raises(DomainError, match=r"w=.* is not finite"):
+        synapse.connect(source, cells, "e", w=np.nan * weight)
+    with pytest.raises(ShapeError, match=r"one value of w for each of 3"):
+        synapse.connect(source, cells, "e", w=[1, 2] * weight)
+
+
+@EVERY
+def test_a_receptor_that_the_target_does_not_have_is_refused(synapse: SynapseModel) -> None:
+    other = next(model for model in synapses.values() if model is not synapse)
+    source, cells = one_spike(), neurons["lif"].group(3, name="cells", receptors={"e": other})
+    for label in ("e", "i"):
+        with pytest.raises(UnknownName, match=f"'cells' has no receptor '{label}' of this kind"):
+            synapse.connect(source, cells, label)
+    with pytest.raises(UnknownName, match="has no receptor 'e' of this kind"):
+        synapse.connect(cells, source, "e")
+
+
+def test_a_value_of_a_receptor_is_set_under_its_label() -> None:
+    receptors = {"e": synapses["exponential_conductance"], "i": synapses["alpha_conductance"]}
+    cells = neurons["adex"].group(2, receptors=receptors, tau_i=[3, 4] * ms, E_i=-75 * mV)
+    assert np.allclose(cells.tau_i / ms, [3, 4]) and np.allclose(cells.E_i / mV, -75)
+    assert np.allclose(cells.tau_e / ms, 5)
+    with pytest.raises(UnknownName, match="Did you mean 'tau_i'"):
+        neurons["adex"].group(2, receptors=receptors, tau_ii=3 * ms)
+
+
+def test_a_conductance_takes_a_conductance_and_a_current_a_current() -> None:
+    assert unit_text(evaluate(synapses["alpha_conductance"].weight)) == unit_text(1 * nS)
+    assert unit_text(evaluate(synapses["alpha_current"].weight)) == unit_text(1 * pA)

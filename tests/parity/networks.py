@@ -1,0 +1,244 @@
+"""Networks on which mirror and Brian2 have to agree.
+
+Each entry builds a network from explicit, seeded arrays and states the band of mean rates [Hz]
+in which it is alive. Whoever adds a feature adds a network here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from brian2 import (
+
+    Network,
+    NeuronGroup,
+    PoissonGroup,
+    Quantity,
+    SpikeGeneratorGroup,
+    Synapses,
+    TimedArray,
+    mV,
+    ms,
+    nA,
+    nS,
+    pA,
+    pF,
+    second,
+)
+
+Build = Callable[[], Network]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network, how long it runs, and the rates that show that it is alive.
+
+    Arguments:
+        build: Makes the network.
+        duration: How long it is compared.
+        rates: Lowest and highest mean rate of each group listed [Hz].
+        seed: Seed of its random numbers.
+    """
+
+    build: Build
+    duration: Quantity
+    rates: dict[str, tuple[float, float]]
+    seed: int = 0
+
+
+networks: dict[str, Entry] = {}
+
+
+def entry(
+    duration: Quantity, seed: int = 0, **rates: tuple[float, float]
+) -> Callable[[Build], Build]:
+    """Register a network under the name of the function that builds it."""
+
+    def register(build: Build) -> Build:
+        networks[build.__name__] = Entry(build, duration, rates, seed)
+        return build
+
+    return register
+
+
+def random_edges(
+    rng: np.random.Generator, n_pre: int, n_post: int, degree: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (i, j), each present with the probability that gives the mean in-degree."""
+    return np.nonzero(rng.random((n_pre, n_post)) < degree / n_pre)
+
+
+@entry(1 * second, cells=(1, 50))
+def cuba() -> Network:
+    """Vogels-Abbott network with currents, 1,500 neurons (Brette et al. 2007, benchmark 2)."""
+    rng = np.random.default_rng(1)
+    cells = NeuronGroup(
+        1500,
+        """dv/dt = (ge + gi - (v - El)) / tau_m : volt (unless refractory)
+           dge/dt = -ge / tau_e : volt
+           dgi/dt = -gi / tau_i : volt""",
+        threshold="v > Vt",
+        reset="v = Vr",
+        refractory=5 * ms,
+        method="exact",
+        namespace={
+            "tau_m": 20 * ms, "tau_e": 5 * ms, "tau_i": 10 * ms,
+            "Vt": -50 * mV, "Vr": -60 * mV, "El": -49 * mV,
+        },
+        name="cells",
+    )  # fmt: skip
+    cells.v = rng.uniform(-60, -50, 1500) * mV
+    i, j = random_edges(rng, 1500, 1500, 80)
+    return Network(cells, *balanced(cells, i, j, rng, 1.62 * mV, -9 * mV, "volt"))
+
+
+@entry(1 * second, cells=(1, 60))
+def coba() -> Network:
+    """Vogels-Abbott network with conductances, 1,500 neurons (Brette et al. 2007, benchmark 1)."""
+    rng = np.random.default_rng(2)
+    cells = NeuronGroup(
+        1500,
+        """dv/dt = (g_L*(E_L - v) + ge*(E_e - v) + gi*(E_i - v) + I) / C : volt (unless refractory)
+           dge/dt = -ge / tau_e : siemens
+           dgi/dt = -gi / tau_i : siemens""",
+        threshold="v > V_t",
+        reset="v = V_r",
+        refractory=5 * ms,
+        method="exponential_euler",
+        namespace={
+            "C": 200 * pF, "g_L": 10 * nS, "E_L": -60 * mV, "E_e": 0 * mV, "E_i": -80 * mV,
+            "tau_e": 5 * ms, "tau_i": 10 * ms, "V_t": -50 * mV, "V_r": -60 * mV, "I": 200 * pA,
+        },
+        name="cells",
+    )  # fmt: skip
+    cells.v = rng.uniform(-60, -50, 1500) * mV
+    i, j = random_edges(rng, 1500, 1500, 80)
+    return Network(cells, *balanced(cells, i, j, rng, 6 * nS, 67 * nS, "siemens"))
+
+
+def balanced(
+    cells: NeuronGroup,
+    i: np.ndarray,
+    j: np.ndarray,
+    rng: np.random.Generator,
+    w_e: Quantity,
+    w_i: Quantity,
+    unit: str,
+) -> Iterator[Synapses]:
+    """Excitatory synapses from the first 80 % of the cells, inhibitory ones from the others."""
+    excites = i < 0.8 * len(cells)
+    for name, target, w, chosen in (("ee", "ge", w_e, excites), ("ii", "gi", w_i, ~excites)):
+        synapses = Synapses(cells, cells, f"w : {unit}", on_pre=f"{target} += w", name=name)
+        synapses.connect(i=i[chosen], j=j[chosen])
+        synapses.w = w * rng.uniform(0.5, 1.5, chosen.sum())
+        synapses.delay = rng.uniform(0.1, 3.0, chosen.sum()) * ms
+        yield synapses
+
+
+@entry(1 * second, cells=(5, 80))
+def adaptive_recurrent() -> Network:
+    """Recurrent AdEx neurons: an exponential, two states, spike-triggered adaptation."""
+    rng = np.random.default_rng(3)
+    cells = NeuronGroup(
+        300,
+        """dv/dt = (g_L*(E_L - v) + g_L*D_T*exp((v - V_T)/D_T) + I + I_s - w) / C : volt
+           dw/dt = (a*(v - E_L) - w) / tau_w : amp
+           dI_s/dt = -I_s / (5*ms) : amp
+           I : amp (constant)""",
+        threshold="v > -40*mV",
+        reset="v = E_L; w += b",
+        method="euler",
+        namespace={
+            "C": 281 * pF, "g_L": 30 * nS, "E_L": -70.6 * mV, "V_T": -50.4 * mV, "D_T": 2 * mV,
+            "tau_w": 144 * ms, "a": 4 * nS, "b": 0.0805 * nA,
+        },
+        name="cells",
+    )  # fmt: skip
+    cells.v = rng.uniform(-70, -55, 300) * mV
+    cells.I = rng.uniform(0.7, 1.4, 300) * nA
+    synapses = Synapses(cells, cells, "J : amp", on_pre="I_s_post += J", name="rec")
+    i, j = random_edges(rng, 300, 300, 30)
+    synapses.connect(i=i, j=j)
+    synapses.J = rng.normal(0, 40, len(i)) * pA
+    synapses.delay = rng.uniform(0, 4, len(i)) * ms
+    return Network(cells, synapses)
+
+
+@entry(1 * second, stimulus=(150, 250), first=(5, 150), second=(5, 150))
+def generator_chain() -> Network:
+    """Two feed-forward layers driven by given spikes."""
+    rng = np.random.default_rng(4)
+    times = rng.integers(0, 9990, 20000)
+    pairs = np.unique(np.stack([times, rng.integers(0, 100, len(times))]), axis=1)
+    stimulus = SpikeGeneratorGroup(100, pairs[1], pairs[0] * 0.1 * ms, name="stimulus")
+    layers = [_layer(name) for name in ("first", "second")]
+    synapses = [
+        _feed(stimulus, layers[0], rng, 0.06, "in_first"),
+        _feed(layers[0], layers[1], rng, 0.15, "first_second"),
+    ]
+    return Network(stimulus, layers, synapses)
+
+
+def _layer(name: str) -> NeuronGroup:
+    return NeuronGroup(
+        50,
+        "dv/dt = -v / (20*ms) : 1 (unless refractory)",
+        threshold="v >= 1",
+        reset="v -= 1",
+        refractory=1 * ms,
+        method="exact",
+        name=name,
+    )
+
+
+def _feed(
+    source: NeuronGroup, target: NeuronGroup, rng: np.random.Generator, w: float, name: str
+) -> Synapses:
+    synapses = Synapses(source, target, "w : 1", on_pre="v += w", name=name)
+    i, j = random_edges(rng, len(source), len(target), 25)
+    synapses.connect(i=i, j=j)
+    synapses.w = rng.uniform(0, 2 * w, len(i))
+    synapses.delay = rng.uniform(0, 5, len(i)) * ms
+    return synapses
+
+
+@entry(1 * second, cells=(20, 200))
+def timed_array() -> Network:
+    """Neurons driven by a one- and a two-dimensional TimedArray, each with its own dead time."""
+    rng = np.random.default_rng(5)
+    common = TimedArray(1.2 + np.sin(np.arange(1000) / 30), dt=1 * ms, name="common")
+    private = TimedArray(rng.uniform(0, 1.5, (200, 40)), dt=5 * ms, name="private")
+    cells = NeuronGroup(
+        40,
+        """dv/dt = (drive - v) / (10*ms) : 1 (unless refractory)
+           drive = common(t) + private(t, i) : 1
+           dead : second (constant)""",
+        threshold="v > 1",
+        reset="v = 0",
+        refractory="dead",
+        method="euler",
+        namespace={"common": common, "private": private},
+        name="cells",
+    )
+    cells.dead = rng.uniform(0, 5, 40) * ms
+    return Network(cells)
+
+
+@entry(0.5 * second, seed=7, noise=(5, 80), cells=(5, 120))
+def poisson_drive() -> Network:
+    """Neurons with a condition for their refractory period, driven by PoissonGroup."""
+    rng = np.random.default_rng(6)
+    noise = PoissonGroup(200, rates="(20 + i*0.2)*Hz", name="noise")
+    cells = NeuronGroup(
+        20,
+        """dv/dt = -v / (15*ms) : 1
+           du/dt = (0.2*v - u) / (50*ms) : 1 (unless refractory)""",
+        threshold="v > 1 + u",
+        reset="v = 0; u += 0.3",
+        refractory="u > 0.4",
+        method="exponential_euler",
+        name="cells",
+    )
+    return Network(noise, cells, _feed(noise, cells, rng, 0.12, "drive"))
+
+
