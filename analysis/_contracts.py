@@ -40,7 +40,7 @@ class Statistic(Generic[Settings]):
     label: str
     silent: float = math.nan
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # As `functools.wraps` does, so that `inspect` and doctest find the formula's docstring.
         names = ("__module__", "__name__", "__qualname__", "__doc__")
         vars(self).update({name: getattr(self.function, name) for name in names})
@@ -66,7 +66,9 @@ class Statistic(Generic[Settings]):
         return self.function(spikes, dt, *args, **settings)
 
 
-def statistic(unit: str, label: str, silent: float = math.nan):
+def statistic(
+    unit: str, label: str, silent: float = math.nan
+) -> Callable[[Callable[Concatenate[Raster, float, Settings], PerNeuron]], Statistic[Settings]]:
     """Makes a formula a `Statistic`; the fields are those of the class."""
 
     def declare(

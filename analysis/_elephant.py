@@ -7,7 +7,7 @@ calls, and silent neurons, for which the result is nan anyway.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
@@ -21,11 +21,11 @@ from mirrorneuron.errors import MissingDependency
 @cache
 def _packages() -> SimpleNamespace:
     try:
-        import elephant.conversion
-        import elephant.spectral
-        import elephant.spike_train_correlation
-        import elephant.spike_train_dissimilarity
-        import elephant.statistics
+        import elephant.conversion  # pyright: ignore[reportUnusedImport]
+        import elephant.spectral  # pyright: ignore[reportUnusedImport]
+        import elephant.spike_train_correlation  # pyright: ignore[reportUnusedImport]
+        import elephant.spike_train_dissimilarity  # pyright: ignore[reportUnusedImport]
+        import elephant.statistics  # pyright: ignore[reportUnusedImport]
         import neo
         import quantities
     except ImportError as missing:
@@ -36,7 +36,7 @@ def _packages() -> SimpleNamespace:
 
 
 @contextmanager
-def _quiet() -> Iterator[SimpleNamespace]:
+def _quiet() -> Generator[SimpleNamespace]:
     packages = _packages()
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         warnings.simplefilter("ignore", packages.pq.QuantitiesDeprecationWarning)

@@ -5,13 +5,13 @@ axes say in which unit they read. Time is in ms, neurons count upwards, excitati
 inhibition red. This is the only file of `analysis` that knows matplotlib.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib.style
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -85,7 +85,8 @@ def plot_rate(
     ax = _axes(ax)
     dt = min(dt, trains.duration)
     rate = smoothed_rate(trains.pooled, trains.duration, width, dt) / max(len(trains), 1)
-    ax.plot((np.arange(rate.size) + 0.5) * dt * 1e3, rate, **({"color": REFERENCE} | style))
+    look: dict[str, Any] = {"color": REFERENCE} | style
+    ax.plot((np.arange(rate.size) + 0.5) * dt * 1e3, rate, **look)
     ax.set(xlim=(0, trains.duration * 1e3), xlabel="time (ms)", ylabel="rate (Hz)")
     _from_zero(ax)
     return ax
@@ -112,7 +113,8 @@ def plot_isi_histogram(
         bins = np.linspace(0, longest, bins + 1)
     counts, edges = np.histogram(intervals * 1e3, bins * 1e3)
     density = counts / (max(intervals.size, 1) * np.diff(edges))
-    ax.stairs(density, edges, **({"color": REFERENCE, "linewidth": 1.1} | style))
+    look: dict[str, Any] = {"color": REFERENCE, "linewidth": 1.1} | style
+    ax.stairs(density, edges, **look)
     ax.set(xlabel="inter-spike interval (ms)", ylabel="density (1/ms)", xlim=edges[[0, -1]])
     _from_zero(ax)
     return ax
@@ -297,7 +299,9 @@ def _from_zero(ax: Axes) -> None:
     ax.set_ylim(0, 1.05 * highest if np.isfinite(highest) and highest > 0 else 1)
 
 
-def _split(trains: SpikeTrains, inhibitory: Bool[np.ndarray, " _"] | None):
+def _split(
+    trains: SpikeTrains, inhibitory: Bool[np.ndarray, " _"] | None
+) -> list[tuple[str, Int[np.ndarray, " neuron"]]]:
     everyone = np.arange(len(trains))
     if inhibitory is None:
         return [(REFERENCE, everyone)]
@@ -323,7 +327,13 @@ def _round_length(length: float) -> float:
     return float(max(step for step in (1, 2, 5) if step * magnitude <= length) * magnitude)
 
 
-def _both(plot, reference: SpikeTrains, mirror: SpikeTrains, ax: Axes, **settings: Any) -> None:
+def _both(
+    plot: Callable[..., Axes],
+    reference: SpikeTrains,
+    mirror: SpikeTrains,
+    ax: Axes,
+    **settings: Any,
+) -> None:
     plot(reference, ax=ax, color=REFERENCE, linewidth=2.4, alpha=0.35, label="Brian2", **settings)
     plot(mirror, ax=ax, color=MIRROR, linewidth=1.0, label="mirror", **settings)
 

@@ -33,7 +33,7 @@ class SpikeTrains:
     trains: tuple[Float[np.ndarray, " _"], ...]
     duration: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive(self.duration, "SpikeTrains(trains, duration)", "duration", "s")
         for neuron, times in enumerate(self.trains):
             check_times(times, f"SpikeTrains: trains[{neuron}]", self.duration)

@@ -102,7 +102,7 @@ class Comparison:
     unanswered: Mapping[Question, str] = field(default_factory=lambda: MappingProxyType({}))
     versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive(self.dt, "Comparison", "dt", "s")
         check_positive(self.n_steps, "Comparison", "n_steps", "steps")
         for name, spikes in self.spikes.items():
@@ -407,7 +407,7 @@ def _statistics(comparison: Comparison) -> _Statistics:
     )
 
 
-def _agreement(comparison: Comparison, name: str, statistic: Statistic) -> Agreement:
+def _agreement(comparison: Comparison, name: str, statistic: Statistic[...]) -> Agreement:
     spikes = comparison.spikes[name]
     reference = _per_neuron(comparison, spikes.reference, spikes.n_neurons, statistic)
     mirror = _per_neuron(comparison, spikes.mirror, spikes.n_neurons, statistic)
@@ -425,7 +425,7 @@ def _agreement(comparison: Comparison, name: str, statistic: Statistic) -> Agree
 
 
 def _per_neuron(
-    comparison: Comparison, events: Events, n_neurons: int, statistic: Statistic
+    comparison: Comparison, events: Events, n_neurons: int, statistic: Statistic[...]
 ) -> Float[np.ndarray, " neuron"]:
     starts = range(0, n_neurons, _BLOCK)
     rasters = (_raster(events, s, min(s + _BLOCK, n_neurons), comparison.n_steps) for s in starts)

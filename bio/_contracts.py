@@ -177,9 +177,7 @@ class NeuronModel(Model):
         lines += [f"I_syn = {' + '.join(currents) or '0*amp'} : amp"]
         return "\n".join(lines + [model.text(label) for label, model in held.items()])
 
-    def methods_with(
-        self, receptors: Mapping[str, SynapseModel] | None = None
-    ) -> tuple[str, ...]:
+    def methods_with(self, receptors: Mapping[str, SynapseModel] | None = None) -> tuple[str, ...]:
         """Integrators that can solve the equations with these receptors, the best first."""
         models = (receptors or {}).values()
         return tuple(m for m in self.methods if all(m in model.methods for model in models))
@@ -273,7 +271,9 @@ class NeuronModel(Model):
 
 
 def _declared(parameters: Mapping[str, str]) -> str:
-    lines = (f"{name} : {unit_text(evaluate(text))} (constant)" for name, text in parameters.items())
+    lines = (
+        f"{name} : {unit_text(evaluate(text))} (constant)" for name, text in parameters.items()
+    )
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from brian2.units.fundamentalunits import get_dimensions, get_unit
 from mirrorneuron.errors import DomainError, MirrorNeuronError, ShapeError, UnitError, UnknownName
 
 _BASE = ("second", "volt", "amp", "siemens", "ohm", "farad")
-_SCALED = "us ms mV pA nA uA mA nS uS mS Mohm pF nF uF Hz kHz".split()
+_SCALED = ("us", "ms", "mV", "pA", "nA", "uA", "mA", "nS", "uS", "mS", "Mohm", "pF", "nF", "uF")
 _BASE_OF = {getattr(brian2, name).dim: name for name in _BASE}
 UNITS: Mapping[str, Any] = {name: getattr(brian2, name) for name in (*_BASE, *_SCALED)}
 

@@ -32,7 +32,7 @@ class Events(NamedTuple):
 
     spikes: Tensor
     batch: Array
-    index: Array
+    index: Array  # pyright: ignore[reportIncompatibleMethodOverride]  a tuple's is not used
 
     @staticmethod
     def of(spikes: Tensor) -> "Events":
@@ -71,7 +71,9 @@ class Sites(NamedTuple):
 
 class _Spike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, margin: Tensor, surrogate: Surrogate, width: float, strict: bool) -> Tensor:
+    def forward(
+        ctx: Any, margin: Tensor, surrogate: Surrogate, width: float, strict: bool
+    ) -> Tensor:
         ctx.save_for_backward(margin)
         ctx.surrogate, ctx.width = surrogate, width
         return (margin > 0 if strict else margin >= 0).to(margin.dtype)
@@ -339,8 +341,10 @@ class Arrivals:
     def event_value(self, value: Tensor) -> Tensor:
         """Dense values at the served synapses."""
         if value.dim() == 0 or value.shape[-1] == 1:
-            return value.reshape(-1)[:1].expand(self.count) if value.numel() == 1 else (
-                value[self.batch, 0]
+            return (
+                value.reshape(-1)[:1].expand(self.count)
+                if value.numel() == 1
+                else (value[self.batch, 0])
             )
         return value[self.synapse] if value.dim() == 1 else value[self.batch, self.synapse]
 

@@ -7,7 +7,7 @@ expression that comes from a file is as harmless as one that Brian2 made.
 import ast
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from mirrorneuron.errors import DomainError
 
@@ -115,9 +115,7 @@ class _Substitute(ast.NodeTransformer):
         return self.values.get(node.id, node)
 
 
-def hoist(
-    node: ast.expr, varying: Set[str], keep: Callable[[ast.expr], ast.expr]
-) -> ast.expr:
+def hoist(node: ast.expr, varying: Set[str], keep: Callable[[ast.expr], ast.expr]) -> ast.expr:
     """Replace every largest part without a varying name by what `keep` returns for it.
 
     The order of operations stays the same, so that no rounding changes.
@@ -131,7 +129,8 @@ def hoist(
         for name, value in ast.iter_fields(node)
         if name != "func"
     }
-    return type(node)(**{**dict(ast.iter_fields(node)), **changed})
+    fields: dict[str, Any] = {**dict(ast.iter_fields(node)), **changed}
+    return type(node)(**fields)
 
 
 def _each(value: object, change: Callable[[ast.expr], ast.expr]) -> object:

@@ -138,7 +138,9 @@ class Functions:
         """A number as a tensor without axes."""
         if isinstance(x, Tensor):
             return x
-        return torch.tensor(x, dtype=None if isinstance(x, bool) else self.dtype, device=self.device)
+        return torch.tensor(
+            x, dtype=None if isinstance(x, bool) else self.dtype, device=self.device
+        )
 
     def divide(self, a: Value, b: Value) -> Value:
         """a / b, rounded once (torch would multiply a number by the reciprocal of b)."""

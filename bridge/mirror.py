@@ -80,7 +80,7 @@ def mirror(
             f"mirror(net, reset_gradient={reset_gradient!r})", reset_gradient,
             ["detach", "surrogate"],
         )  # fmt: skip
-    names = _callers_names() if namespace is None else namespace
+    names = callers_names() if namespace is None else namespace
     program, unsupported = read(network, names, strict)
     check(program)
     limits = dict(train) if isinstance(train, Mapping) else dict.fromkeys(train, Free())
@@ -98,7 +98,7 @@ def mirror(
     )
 
 
-def _callers_names() -> dict[str, Any]:
+def callers_names() -> dict[str, Any]:
     """Global and local names where `mirror` was called."""
     ours = ("mirrorneuron", "jaxtyping", "beartype")
     frame = inspect.currentframe()
@@ -163,7 +163,7 @@ class Mirror(nn.Module):
         owner, name = key.split(".", 1)
         if owner not in self._modules:
             self._modules[owner] = _Owner()
-        value = self._tensor(_initial(self.program, key))
+        value = self._tensor(initial(self.program, key))
         self._start[key] = value.clone()
         cast(_Owner, self._modules[owner]).register_parameter(name, nn.Parameter(value))
 
@@ -209,7 +209,9 @@ class Mirror(nn.Module):
         if variable is not None:
             return variable.unit
         owner, name = key.split(".", 1)
-        return next(s.units[name] for s in self.program.slots if s.owner == owner and name in s.units)
+        return next(
+            s.units[name] for s in self.program.slots if s.owner == owner and name in s.units
+        )
 
     # ---- running
 
@@ -328,7 +330,7 @@ class Mirror(nn.Module):
             raise DomainError(
                 f"run({duration}): a duration cannot be negative or infinite. Write, say, 100*ms."
             )
-        return int(round(seconds / self.program.dt))
+        return round(seconds / self.program.dt)
 
     def _history(self, pathway: str, batch_size: int) -> tuple[Events, ...]:
         """Events on their way at the start, newest first."""
@@ -431,18 +433,17 @@ class Mirror(nn.Module):
 
     def _require_finite(self, state: State, k: int) -> None:
         for key, value in state.items():
-            if isinstance(value, Tensor) and value.is_floating_point():
-                if not bool(torch.isfinite(value).all()):
-                    bad = torch.nonzero(~torch.isfinite(value))[0].tolist()
-                    first = max(0, k + 1 - CHUNK)
-                    low, high = (x * self.program.dt * 1e3 for x in (first, k + 1))
-                    raise NumericalError(
-                        f"run(...): {key} of element {bad[-1]} (trial {bad[0]}) became"
-                        f" {value[tuple(bad)].item()} between {low:g} and {high:g} ms after the"
-                        " start (steps"
-                        f" {first} to {k}). The integrator left its range of stability, or an"
-                        " expression was divided by zero. Lower dt, or use another method."
-                    )
+            if not isinstance(value, Tensor) or bool(torch.isfinite(value).all()):
+                continue
+            trial, element = (int(i) for i in torch.nonzero(~torch.isfinite(value))[0])
+            first = max(0, k + 1 - CHUNK)
+            low, high = (x * self.program.dt * 1e3 for x in (first, k + 1))
+            raise NumericalError(
+                f"run(...): {key} of element {element} (trial {trial}) became"
+                f" {value[trial, element].item()} between {low:g} and {high:g} ms after the start"
+                f" (steps {first} to {k}). The integrator left its range of stability, or an"
+                " expression was divided by zero. Lower dt, or use another method."
+            )
 
     def write_back(self, network: Any = None) -> list[str]:
         """Write the trained values into the Brian2 objects.
@@ -484,9 +485,7 @@ class Stepper:
         DomainError: A trained time constant is no longer positive.
     """
 
-    def __init__(
-        self, model: Mirror, inputs: Mapping[str, tuple[Tensor, ...]], first: int
-    ) -> None:
+    def __init__(self, model: Mirror, inputs: Mapping[str, tuple[Tensor, ...]], first: int) -> None:
         trained = {k: model.parameter(k).detach().cpu() for k in model.limits}
         require_positive(model.program, trained)
         driven, device = frozenset(inputs), model.device
@@ -603,12 +602,14 @@ def _dtype(variable: Variable, dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if variable.name in ("lastspike", "lastupdate") else dtype
 
 
-def _initial(program: Program, key: str) -> Any:
+def initial(program: Program, key: str) -> Any:
     """Value of a variable or namespace constant to be trained."""
     if key in program.variables:
         return program.variables[key].value
     owner, name = key.split(".", 1)
-    return next(s.constants[name] for s in program.slots if s.owner == owner and name in s.constants)
+    return next(
+        s.constants[name] for s in program.slots if s.owner == owner and name in s.constants
+    )
 
 
 def _widths(

@@ -1,6 +1,3 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-# pyright: reportMissingParameterType=false, reportMissingTypeStubs=false
 """Read a Brian2 Network: the abstract code of every object, as a Program.
 
 Brian2 prepares a run by handing each object's abstract code, with all names resolved and all
@@ -10,8 +7,10 @@ target, so that a Program means what Brian2 computes, in the same order of opera
 """
 
 import ast
+from collections import abc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,11 +37,11 @@ from brian2.core.clocks import Clock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
 from brian2.core.variables import ArrayVariable, Constant
 from brian2.devices.device import RuntimeDevice
-from brian2.groups.neurongroup import Resetter, StateUpdater, SubexpressionUpdater, Thresholder
+from brian2.groups.neurongroup import StateUpdater
 from brian2.input.timedarray import _find_K  # pyright: ignore[reportPrivateUsage]
 from brian2.parsing.bast import brian_dtype_from_dtype
 from brian2.parsing.expressions import parse_expression_dimensions
-from brian2.synapses.synapses import SummedVariableUpdater, SynapticPathway
+from brian2.synapses.synapses import SynapticPathway
 from brian2.utils.stringtools import get_identifiers
 
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
@@ -173,7 +172,7 @@ def _refusal(obj: Any) -> Unsupported | None:
 
 
 @contextmanager
-def _only(network: Network, skip: set[str]) -> Iterator[None]:
+def _only(network: Network, skip: set[str]) -> abc.Generator[None]:
     """Make the objects named in `skip` inactive for a while."""
     changed = [obj for obj in network.sorted_objects if obj.name in skip and obj.active]
     target = prefs.codegen.target
@@ -190,8 +189,8 @@ def _only(network: Network, skip: set[str]) -> Iterator[None]:
 
 def _listen(network: Network, namespace: Mapping[str, Any], skip: set[str]) -> dict[str, Code]:
     """Let Brian2 prepare a run of no length and take down the code of every object."""
-    device, codes = get_device(), dict[str, Code]()
-    generate = device.code_object
+    device: Any = get_device()
+    codes, generate = dict[str, Code](), device.code_object
 
     def code_object(**request: Any) -> Any:
         made = generate(**request)
@@ -251,9 +250,7 @@ class _Reader:
 
     def refuse(self, obj: Any, feature: str, reason: str, remedy: str) -> None:
         """Note a part of an object that cannot be mirrored."""
-        self.unsupported.append(
-            Unsupported(obj.name, type(obj).__name__, feature, reason, remedy)
-        )
+        self.unsupported.append(Unsupported(obj.name, type(obj).__name__, feature, reason, remedy))
 
     def _group(self, obj: Any) -> None:
         updater = getattr(obj, "state_updater", None)
@@ -263,11 +260,12 @@ class _Reader:
             obj.name, type(obj).__name__, len(obj), events, str(method) if method else ""
         )
         for variable in obj.variables.values():
-            if isinstance(variable, ArrayVariable) and getattr(variable, "owner", None) is not None:
-                if variable.owner.name == obj.name and not variable.name.endswith("space"):
-                    self._variable(variable)
+            if isinstance(variable, ArrayVariable) and not variable.name.endswith("space"):
+                owner: Any = getattr(variable, "owner", None)
+                if owner is not None and owner.name == obj.name:
+                    self.variable(variable)
 
-    def _variable(self, variable: Any) -> str:
+    def variable(self, variable: Any) -> str:
         key = f"{variable.owner.name}.{variable.name}"
         if key not in self.variables:
             value = np.array(variable.get_value())
@@ -390,7 +388,7 @@ class _Names:
         index = options["_index_var"]
         name = f"{synapses.name}.{index.name}"
         self.reader.indices[name] = np.array(index.get_value(), dtype=np.int64)
-        return Ref(self.reader._variable(options["_target_var"]), name)
+        return Ref(self.reader.variable(options["_target_var"]), name)
 
     def resolve(self, slot: Slot) -> Slot:
         """The slot with every name in its statements accounted for."""
@@ -410,7 +408,7 @@ class _Names:
                     clock[name] = CLOCK[variable.name]
                 else:
                     refs[name] = self._ref(name, variable)
-        return _replace(
+        return replace(
             slot,
             refs=refs,
             constants=constants,
@@ -430,7 +428,7 @@ class _Names:
 
     def _ref(self, name: str, variable: Any) -> Ref:
         index = self.code.indices[name]
-        key = self.reader._variable(variable)
+        key = self.reader.variable(variable)
         if variable.scalar or index in ("_idx", "0"):
             return Ref(key)
         return Ref(key, self._index(index, variable))
@@ -472,12 +470,6 @@ class _Names:
         return name
 
 
-def _replace(slot: Slot, **changes: Any) -> Slot:
-    from dataclasses import replace
-
-    return replace(slot, **changes)
-
-
 def _parent(group: Any) -> Any:
     """The group itself, or the one that a subgroup is part of."""
     return group.source if isinstance(group, Subgroup) else group
@@ -491,7 +483,7 @@ def _grid(objects: list[Any], network: Network) -> tuple[float, int]:
         raise DomainError("mirror(net): the network is empty. Add the objects that it should run.")
     dts = [float(o.clock.dt_) for o in runners] or [float(clock.dt_)]
     dt = max(set(dts), key=dts.count)
-    return dt, int(round(float(network.t_) / dt))
+    return dt, round(float(network.t_) / dt)
 
 
 def _kind(dtype: Any) -> Kind:
@@ -517,7 +509,9 @@ def _margin(code: Code) -> Dimensions | None:
     """Dimensions of the quantity that a threshold compares."""
     line = code.text.strip().splitlines()[-1].partition("=")[2].strip()
     for node in ast.walk(ast.parse(line, mode="eval")):
-        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Gt | ast.GtE | ast.Lt | ast.LtE):
+        if isinstance(node, ast.Compare) and isinstance(
+            node.ops[0], ast.Gt | ast.GtE | ast.Lt | ast.LtE
+        ):
             text = ast.unparse(node.left)
             return Dimensions.of(_HasDim(parse_expression_dimensions(text, code.variables)))
     return None

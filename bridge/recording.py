@@ -21,7 +21,9 @@ SECOND = Dimensions(s=1.0)
 class Spikes(Mapping[str, Tensor]):
     """Spikes by the name of the group, "time batch neuron", made when they are asked for."""
 
-    def __init__(self, events: Mapping[str, list[Events]], sizes: Mapping[str, tuple[int, int]]):
+    def __init__(
+        self, events: Mapping[str, list[Events]], sizes: Mapping[str, tuple[int, int]]
+    ) -> None:
         self.events, self.sizes = events, sizes
         self.made: dict[str, Tensor] = {}
 
@@ -86,6 +88,12 @@ class Recording:
         counts = [len(i) for i in index]
         step = np.repeat(np.arange(self.first, self.first + len(index)), counts)
         return step, np.concatenate(index) if index else np.empty(0, np.int64)
+
+    def rates(self) -> dict[str, float]:
+        """Mean rate of each group over neurons, trials and time [Hz]."""
+        counts = {n: sum(len(e.index) for e in seen) for n, seen in self.spikes.events.items()}
+        spans = {n: np.prod(size) * self.steps * self.dt for n, size in self.spikes.sizes.items()}
+        return {n: float(count / spans[n]) if spans[n] else 0.0 for n, count in counts.items()}
 
     def spike_trains(self, name: str, batch: int = 0) -> dict[int, Any]:
         """Spike times of each neuron in one trial, as `SpikeMonitor.spike_trains()`.

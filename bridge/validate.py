@@ -1,5 +1,3 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 """Run a Brian2 network and its mirror side by side.
 
 Free run: both start from the network's present state and go their own way. Locked steps: at
@@ -7,19 +5,18 @@ every step the mirror starts from Brian2's own state and takes one step, so that
 cannot grow, not even in a chaotic network.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from brian2 import Network, NetworkOperation, get_device, prefs, seed
-from torch import Tensor
+from brian2 import Network, NetworkOperation, prefs, seed
 
 from .context import Draws, State
 from .event import Events
-from .mirror import Mirror, Stepper
+from .mirror import Mirror, Stepper, initial
 from .program import Array, Program
 from .read import read
 
@@ -30,7 +27,7 @@ class Train(NamedTuple):
     """Spikes of one group: steps since the start, and indices, in Brian2's order."""
 
     step: Array
-    index: Array
+    index: Array  # pyright: ignore[reportIncompatibleMethodOverride]  a tuple's is not used
 
 
 class Worst(NamedTuple):
@@ -99,15 +96,24 @@ def _double(network: Network, model: Mirror, namespace: Mapping[str, Any]) -> Mi
     """The mirror in double precision, from the network's present state."""
     program, _ = read(network, namespace, strict=False)
     fixed = {k: v for k, v in model.limits.items() if k not in program.written()}
-    program = _with_values(program, {k: model.parameter(k).detach() for k in fixed})
+    program = _with_values(program, {k: _trained(program, model, k) for k in fixed})
     surrogates = {name: s for name, (s, _) in model.surrogates.items()}
     return Mirror(program, fixed, surrogates, "detach", torch.float64, torch.device("cpu"), ())
 
 
-def _with_values(program: Program, values: Mapping[str, Tensor]) -> Program:
+def _trained(program: Program, model: Mirror, key: str) -> Array:
+    """A parameter in double precision: the network's own value where only rounding differs."""
+    present = np.asarray(initial(program, key), dtype=float)
+    value = model.parameter(key).detach().cpu()
+    rounded = torch.from_numpy(present).to(value.dtype)
+    if value.shape != rounded.shape:
+        return value.double().numpy()
+    return np.where((value == rounded).numpy(), present, value.double().numpy())
+
+
+def _with_values(program: Program, values: Mapping[str, Array]) -> Program:
     variables, slots = dict(program.variables), list(program.slots)
-    for key, tensor in values.items():
-        value = tensor.cpu().double().numpy()
+    for key, value in values.items():
         if key in variables:
             variables[key] = replace(variables[key], value=value)
             continue
@@ -119,7 +125,7 @@ def _with_values(program: Program, values: Mapping[str, Tensor]) -> Program:
 
 
 @contextmanager
-def _undone(network: Network) -> Iterator[None]:
+def _undone(network: Network) -> Generator[None]:
     """Put the network, its monitors and the random numbers back afterwards."""
     target = prefs.codegen.target
     network.store(SNAPSHOT)
@@ -129,7 +135,7 @@ def _undone(network: Network) -> Iterator[None]:
     finally:
         prefs.codegen.target = target
         network.restore(SNAPSHOT, restore_random_state=True)
-        del network._stored_state[SNAPSHOT]
+        del network._stored_state[SNAPSHOT]  # pyright: ignore[reportPrivateUsage]
 
 
 class _Observer:
@@ -145,12 +151,13 @@ class _Observer:
         self.spikes: dict[str, list[Array]] = {name: [] for name in evidence.sizes}
 
     @contextmanager
-    def attached(self) -> Iterator[None]:
+    def attached(self) -> Generator[None]:
         """Look at the network before and after each step."""
         before = NetworkOperation(self._before, when="before_start", order=-(10**6))
         after = NetworkOperation(self._after, when="after_end", order=10**6)
+        clock = next(iter(self.network.objects)).clock
         for operation in (before, after):
-            operation._clock = next(iter(self.network.objects)).clock
+            operation._clock = clock  # pyright: ignore[reportPrivateUsage]
             self.network.add(operation)
         try:
             yield

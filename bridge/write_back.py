@@ -1,5 +1,3 @@
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 """Write trained values back into Brian2 objects, each to its own neuron or edge."""
 
 from collections.abc import Mapping
@@ -84,7 +82,9 @@ def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
 
 def _permutation(program: Program, owner: str, synapses: Any) -> Array:
     """Position in the mirror of each synapse of the network, found by its edge."""
-    ours = _edges(*(program.variables[f"{owner}.{n}"].value for n in ("_synaptic_pre", "_synaptic_post")))
+    ours = _edges(
+        *(program.variables[f"{owner}.{n}"].value for n in ("_synaptic_pre", "_synaptic_post"))
+    )
     theirs = _edges(
         *(synapses.variables[n].get_value() for n in ("_synaptic_pre", "_synaptic_post"))
     )

@@ -5,4 +5,4 @@ from mirrorneuron.analysis._contracts import Statistic
 
 __all__ = ["statistics"]
 
-statistics: Registry[Statistic] = Registry("mirrorneuron.analysis.statistics", Statistic)
+statistics: Registry[Statistic[...]] = Registry("mirrorneuron.analysis.statistics", Statistic)

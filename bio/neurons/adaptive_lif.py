@@ -9,18 +9,18 @@ doi:10.1017/CBO9781107447615.
 Differs from it: one adaptation current that does not depend on $v$ ($K = 1$, $a_1 = 0$), so that
 the closed form stays real; membrane of Brette et al. 2007, benchmark 1,
 doi:10.1007/s10827-007-0038-6, $\tau_w$ of Brette & Gerstner 2005, doi:10.1152/jn.00686.2005,
-and a $b$ of ours.
+and a $b$ of ours. Its $w$ is `w_ad` here: `w` is the weight of a synapse.
 """
 
 from mirrorneuron.bio._contracts import NeuronModel
 
 adaptive_lif = NeuronModel(
     equations="""
-dv/dt = (E_L - v + R*(I + I_syn - w))/tau_m : volt (unless refractory)
-dw/dt = -w/tau_w : amp
+dv/dt = (E_L - v + R*(I + I_syn - w_ad))/tau_m : volt (unless refractory)
+dw_ad/dt = -w_ad/tau_w : amp
 """,
     threshold="v > V_th",
-    reset="v = V_r; w += b",
+    reset="v = V_r; w_ad += b",
     refractory="t_ref",
     parameters={
         "tau_m": "20*ms",
@@ -33,8 +33,9 @@ dw/dt = -w/tau_w : amp
         "b": "20*pA",
     },
     positive=("tau_m", "R", "tau_w"),
-    initial={"v": "E_L", "w": "0*amp"},
-    methods=("exact", "exponential_euler", "euler", "rk2", "rk4"),
+    initial={"v": "E_L", "w_ad": "0*amp"},
+    # The closed form of three coupled equations takes sympy ten seconds.
+    methods=("exponential_euler", "exact", "euler", "rk2", "rk4"),
     drive="0.25*nA",
     rate=(36.0, 42.0),
     source=str(__doc__),

@@ -7,18 +7,18 @@ $\tau_w \, dw/dt = a \, (v - E_L) - w$, and $v \to V_r$, $w \to w + b$ where $v 
 Source: Brette & Gerstner 2005, section "Methods" and its table of parameters,
 doi:10.1152/jn.00686.2005.
 Differs from it: the upswing is cut at $V_T + 5 \Delta_T$, which the paper lets run higher; what is
-left of it there takes less than 0.1 ms.
+left of it there takes less than 0.1 ms. Its $w$ is `w_ad` here: `w` is the weight of a synapse.
 """
 
 from mirrorneuron.bio._contracts import NeuronModel
 
 adex = NeuronModel(
     equations="""
-dv/dt = (g_L*(E_L - v) + g_L*Delta_T*exp((v - V_T)/Delta_T) - w + I + I_syn)/C : volt
-dw/dt = (a*(v - E_L) - w)/tau_w : amp
+dv/dt = (g_L*(E_L - v) + g_L*Delta_T*exp((v - V_T)/Delta_T) - w_ad + I + I_syn)/C : volt
+dw_ad/dt = (a*(v - E_L) - w_ad)/tau_w : amp
 """,
     threshold="v > V_cut",
-    reset="v = V_r; w += b",
+    reset="v = V_r; w_ad += b",
     parameters={
         "C": "281*pF",
         "g_L": "30*nS",
@@ -32,7 +32,7 @@ dw/dt = (a*(v - E_L) - w)/tau_w : amp
         "V_cut": "-40.4*mV",
     },
     positive=("C", "g_L", "Delta_T", "tau_w"),
-    initial={"v": "E_L", "w": "0*amp"},
+    initial={"v": "E_L", "w_ad": "0*amp"},
     methods=("exponential_euler", "euler", "rk2", "rk4"),
     drive="1*nA",
     rate=(27.0, 35.0),

@@ -1,8 +1,8 @@
 r"""Exponential integrate-and-fire neuron: a spike that starts as sharply as sodium channels open.
 
 $C \, dv/dt = -g_L (v - E_L) + \psi(v) + I + I_{syn}$ with
-$\psi(v) = g_L \Delta_T \exp\frac{v - V_T}{\Delta_T}$, and $v \to V_r$ where $v > V_{cut}$, held there for
-$t_{ref}$.
+$\psi(v) = g_L \Delta_T \exp\frac{v - V_T}{\Delta_T}$, and $v \to V_r$ where $v > V_{cut}$, held
+there for $t_{ref}$.
 
 Source: Fourcaud-Trocmé, Hansel, van Vreeswijk & Brunel 2003, section "Materials and Methods"
 (values: its fit to the Wang-Buzsáki neuron), doi:10.1523/JNEUROSCI.23-37-11628.2003.

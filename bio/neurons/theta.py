@@ -1,9 +1,9 @@
 r"""Theta neuron: the quadratic integrate-and-fire neuron as a phase on a circle.
 
 $2 \tau_{cell} \, d\theta/dt = (1 - \cos\theta) + (1 + \cos\theta) \, \eta$ with
-$\eta = \frac{4 R \, (I + I_{syn})}{V_t - V_r} - 1$; a spike is the passage of $\theta$ through $\pi$.
-The voltage is $v = \frac{V_r + V_t}{2} + \frac{V_t - V_r}{2} \tan\frac{\theta}{2}$, and the rate under
-a constant current $\sqrt{\eta} / (2 \pi \tau_{cell})$.
+$\eta = \frac{4 R \, (I + I_{syn})}{V_t - V_r} - 1$; a spike is the passage of $\theta$ through
+$\pi$. The voltage is $v = \frac{V_r + V_t}{2} + \frac{V_t - V_r}{2} \tan\frac{\theta}{2}$, and the
+rate under a constant current $\sqrt{\eta} / (2 \pi \tau_{cell})$.
 
 Source: Ermentrout & Kopell 1986, section 2, doi:10.1137/0146017; values of Latham et al. 2000,
 doi:10.1152/jn.2000.83.2.808.

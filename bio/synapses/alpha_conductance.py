@@ -1,7 +1,8 @@
 r"""Conductance that follows an alpha function: it rises and decays with one time constant.
 
-$\tau \, dg/dt = e \, h - g$ and $\tau \, dh/dt = -h$, and a spike adds $w$ to $h$: the conductance is
-$w \, \frac{t}{\tau} e^{1 - t/\tau}$, whose peak is $w$, at $t = \tau$. The current is $g \, (E - v)$.
+$\tau \, dg/dt = e \, h - g$ and $\tau \, dh/dt = -h$, and a spike adds $w$ to $h$: the conductance
+is $w \, \frac{t}{\tau} e^{1 - t/\tau}$, whose peak is $w$, at $t = \tau$, and the current
+$g \, (E - v)$.
 
 Source: Rall 1967 (the time course of its synaptic conductance), doi:10.1152/jn.1967.30.5.1138.
 Differs from it: two differential equations, scaled so that the peak is the weight; values of ours.

@@ -1,10 +1,10 @@
 r"""Current that follows an alpha function: it rises and decays with one time constant.
 
-$\tau \, dI_r/dt = e \, h - I_r$ and $\tau \, dh/dt = -h$, and a spike adds $w$ to $h$: the current is
-$w \, \frac{t}{\tau} e^{1 - t/\tau}$, whose peak is $w$, at $t = \tau$.
+$\tau \, dI_r/dt = e \, h - I_r$ and $\tau \, dh/dt = -h$, and a spike adds $w$ to $h$: the current
+is $w \, \frac{t}{\tau} e^{1 - t/\tau}$, whose peak is $w$, at $t = \tau$.
 
 Source: Rall 1967 (the time course of its synaptic conductance), doi:10.1152/jn.1967.30.5.1138.
-Differs from it: two differential equations, scaled so that the peak is the weight; a $\tau$ of ours.
+Differs from it: two differential equations, scaled so that the peak is the weight; our $\tau$.
 """
 
 from mirrorneuron.bio._contracts import SynapseModel

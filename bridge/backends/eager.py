@@ -248,8 +248,10 @@ class _Writer:
             ref = self.slot.refs.get(name)
             if ref is not None:
                 old = f"S[{ref.variable!r}]"
-                put = f"c.put({old}, {ref.index!r}, {_identifier(name)})" if ref.index else (
-                    f"c.fit({_identifier(name)}, {old})"
+                put = (
+                    f"c.put({old}, {ref.index!r}, {_identifier(name)})"
+                    if ref.index
+                    else (f"c.fit({_identifier(name)}, {old})")
                 )
                 self.emit(f"{old} = {put}")
 

@@ -74,7 +74,13 @@ class Rule(ABC, Generic[S]):
 
     @abstractmethod
     def step(
-        self, state: S, model: Mirror, task: Task, trial: Trial, seed: int, update: Callable[[], None]
+        self,
+        state: S,
+        model: Mirror,
+        task: Task,
+        trial: Trial,
+        seed: int,
+        update: Callable[[], None],
     ) -> tuple[Outcome, S]:
         """Run one trial and leave gradients in the parameters.
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from mirrorneuron.bridge.event import detach
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import DomainError
@@ -60,7 +58,7 @@ class BPTT(Rule[BPTTState]):
                 f" {model.program.dt * 1e3:g} ms, holds no step. Write a longer one, or None."
             )
         now: Mapping[str, Any] | None = trial.state
-        loss, counts = 0.0, dict[str, float]()
+        loss, rates = 0.0, dict[str, float]()
         for start in range(0, total, length):
             stop = min(start + length, total)
             recording = model.run_steps(
@@ -75,13 +73,10 @@ class BPTT(Rule[BPTTState]):
             part.backward()
             loss += float(part.detach())
             now = recording.state
-            for name in recording.spikes:
-                seen = sum(len(e.index) for e in recording.spikes.events[name])
-                counts[name] = counts.get(name, 0.0) + seen
+            for name, rate in recording.rates().items():
+                rates[name] = rates.get(name, 0.0) + rate * (stop - start) / total
             if self.update == "window":
                 update()
         if self.update == "trial":
             update()
-        seconds = total * model.program.dt
-        rates = {n: c / (seconds * np.prod(recording.spikes.sizes[n])) for n, c in counts.items()}
         return Outcome(loss, rates), state

@@ -106,7 +106,7 @@ class Checkpoint:
             if path.exists():
                 try:
                     return torch.load(path, weights_only=True)
-                except Exception as error:  # noqa: BLE001  torch raises many kinds
+                except Exception as error:
                     problems.append(f"{path.name}: {type(error).__name__}")
                     warnings.warn(f"The checkpoint {path} is damaged.", UserWarning, stacklevel=2)
         raise CheckpointError(

@@ -172,12 +172,12 @@ class _Trainer:
     def _clip(self) -> None:
         if self.clip is None:
             return
-        sizes = self.model.sizes()
-        pairs = [(p, sizes[k]) for k in sizes if (p := self.model.parameter(k)).grad is not None]
-        norm = sum(float((p.grad * size).square().sum()) for p, size in pairs) ** 0.5
+        found = ((self.model.parameter(k).grad, size) for k, size in self.model.sizes().items())
+        scaled = [(grad, size) for grad, size in found if grad is not None]
+        norm = sum(float((grad * size).square().sum()) for grad, size in scaled) ** 0.5
         if norm > self.clip:
-            for p, _ in pairs:
-                p.grad.mul_(self.clip / norm)
+            for grad, _ in scaled:
+                grad.mul_(self.clip / norm)
 
     def _skip(self) -> None:
         self.failed += 1

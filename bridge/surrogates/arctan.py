@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from mirrorneuron.bridge._contracts import Surrogate
@@ -20,7 +19,7 @@ def arctan(margin: Tensor, width: float) -> Tensor:
     Returns:
         $h$, between 0 and 1 [1].
 
-    Source: Fang et al. 2021, section 4.1 (derivative of the arctangent), doi:10.1109/ICCV48922.2021.00266.
+    Source: Fang et al. 2021, section 4.1, doi:10.1109/ICCV48922.2021.00266.
     Differs from it: largest value 1; a width where the paper has $2/(\pi\alpha)$.
 
     Example:

@@ -21,7 +21,8 @@ def triangle(margin: Tensor, width: float) -> Tensor:
         $h$, between 0 and 1 [1].
 
     Source: Bellec et al. 2020, Methods (pseudo-derivative), doi:10.1038/s41467-020-17236-y.
-    Differs from it: without the dampening factor 0.3; the width is free, where the paper takes the threshold.
+    Differs from it: no dampening factor (0.3 in the paper); the width is free, where the paper
+    takes the threshold.
 
     Example:
         >>> import torch

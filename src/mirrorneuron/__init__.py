@@ -1,8 +1,10 @@
 """mirrorneuron: train Brian2 networks by gradient descent, and still trust them."""
 
+from . import analysis, bio
 from .bridge.learning import BPTT, Fit, Rule, Task, Trial, fit
 from .bridge.mirror import Mirror, mirror
 from .bridge.parameter import Bounded, Positive, Sign
+from .bridge.recording import Recording
 from .bridge.surrogates import (
     Arctan,
     FastSigmoid,
@@ -12,5 +14,31 @@ from .bridge.surrogates import (
     Triangle,
     surrogates,
 )
+from .validation import validate
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BPTT",
+    "Arctan",
+    "Bounded",
+    "FastSigmoid",
+    "Fit",
+    "Gaussian",
+    "Mirror",
+    "Positive",
+    "Recording",
+    "Rule",
+    "Sigmoid",
+    "Sign",
+    "SuperSpike",
+    "Task",
+    "Trial",
+    "Triangle",
+    "analysis",
+    "bio",
+    "fit",
+    "mirror",
+    "surrogates",
+    "validate",
+]

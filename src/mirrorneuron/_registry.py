@@ -52,7 +52,9 @@ class Registry(Mapping[str, T], Generic[T]):
         if self._found is None:
             root = importlib.import_module(self.package)
             names = sorted(m.name for m in pkgutil.iter_modules(root.__path__))
-            modules = {n: importlib.import_module(f"{self.package}.{n}") for n in names if n[0] != "_"}
+            modules = {
+                n: importlib.import_module(f"{self.package}.{n}") for n in names if n[0] != "_"
+            }
             self._found = {name: self._provided(module) for name, module in modules.items()}
         return self._found
 

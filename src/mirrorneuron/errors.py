@@ -90,7 +90,7 @@ class UnknownName(MirrorNeuronError, KeyError):
         return cls(f"{asked} is not known.{hint} Known are: {shown}{more}.")
 
 
-class UnitError(MirrorNeuronError, DimensionMismatchError):
+class UnitError(MirrorNeuronError, DimensionMismatchError):  # pyright: ignore
     """A quantity with another unit than is needed."""
 
     def __init__(self, message: str) -> None:

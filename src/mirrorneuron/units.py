@@ -19,8 +19,8 @@ class Dimensions:
     mole, candela. Without arguments: a pure number.
 
     Example:
-        >>> str(Dimensions(s=1.0)), str(Dimensions(m=2.0, kg=1.0, s=-3.0, A=-1.0)), str(Dimensions(m=1.0, s=-1.0))
-        ('s', 'V', 'm s^-1')
+        >>> str(Dimensions(s=1.0)), str(Dimensions(m=1.0, s=-1.0))
+        ('s', 'm s^-1')
     """
 
     m: float = 0.0

@@ -1,4 +1,4 @@
-"""Laws of gradients: equal to differences where the network is smooth, derived by hand where not."""
+"""Laws of gradients: differences where the network is smooth, hand-made derivatives where not."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from brian2 import (
     NeuronGroup,
     SpikeGeneratorGroup,
     Synapses,
-    mV,
     ms,
+    mV,
     nS,
     pF,
 )

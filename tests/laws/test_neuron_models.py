@@ -1,12 +1,11 @@
 """Laws of the neuron models: each holds for every file in `bio/neurons/`."""
 
 import re
-from collections.abc import Iterator
 
 import brian2
 import numpy as np
 import pytest
-from brian2 import Network, NeuronGroup, SpikeMonitor, mV, ms, nA, second
+from brian2 import Network, NeuronGroup, SpikeMonitor, ms, mV, nA, second
 
 from mirrorneuron.bio import NeuronModel, neurons, synapses
 from mirrorneuron.bio._quantity import evaluate, unit_text
@@ -15,19 +14,16 @@ from mirrorneuron.errors import DomainError, ShapeError, UnitError, UnknownName
 EVERY = pytest.mark.parametrize("model", neurons.values(), ids=neurons)
 EVERY_METHOD = pytest.mark.parametrize(
     ("model", "method"),
-    [pytest.param(m, method, id=f"{n}-{method}") for n, m in neurons.items() for method in m.methods],
+    [
+        pytest.param(m, method, id=f"{n}-{method}")
+        for n, m in neurons.items()
+        for method in m.methods
+    ],
 )
 EVERY_VARIANT = pytest.mark.parametrize(
-    "model", [pytest.param(m.variant(v), id=f"{n}-{v}") for n, m in neurons.items() for v in m.variants]
+    "model",
+    [pytest.param(m.variant(v), id=f"{n}-{v}") for n, m in neurons.items() for v in m.variants],
 )
-
-
-@pytest.fixture(autouse=True)
-def _numpy_and_a_tenth_of_a_millisecond() -> Iterator[None]:
-    target, dt = brian2.prefs.codegen.target, brian2.defaultclock.dt
-    brian2.prefs.codegen.target, brian2.defaultclock.dt = "numpy", 0.1 * ms
-    yield
-    brian2.prefs.codegen.target, brian2.defaultclock.dt = target, dt
 
 
 def spike_counts(cells: NeuronGroup, duration: brian2.Quantity) -> np.ndarray:
@@ -112,7 +108,8 @@ def test_every_parameter_can_differ_from_neuron_to_neuron(model: NeuronModel) ->
         values = evaluate(text) * [1.0, 1.01, 1.02]
         cells = model.group(3, **{name: values})
         assert np.array_equal(np.asarray(getattr(cells, name)), np.asarray(values))
-        assert cells.variables[name].constant and not cells.variables[name].scalar
+        assert cells.variables[name].constant
+        assert not cells.variables[name].scalar
 
 
 @EVERY
@@ -145,7 +142,7 @@ def test_a_value_without_meaning_is_refused(model: NeuronModel) -> None:
 
 @EVERY
 def test_an_unknown_integrator_is_refused(model: NeuronModel) -> None:
-    with pytest.raises(DomainError, match=r"group\(2\): method='gsl' cannot solve .* Write method="):
+    with pytest.raises(DomainError, match=r"method='gsl' cannot solve .* Write method="):
         model.group(2, method="gsl")
 
 
@@ -204,9 +201,10 @@ def test_the_text_of_a_value_is_read_and_not_run(text: str) -> None:
 def test_the_closed_form_refuses_a_time_constant_equal_to_the_membranes(model: NeuronModel) -> None:
     receptors = {"e": synapses["exponential_current"]}
     with pytest.raises(DomainError, match=r"tau_e is equal to tau_m\.\s+method='exact' divides"):
-        model.group(2, receptors=receptors, tau_e=[5, 20] * ms)
+        model.group(2, receptors=receptors, method="exact", tau_e=[5, 20] * ms)
     cells = model.group(2, receptors=receptors, tau_e=20 * ms, method="exponential_euler")
-    assert spike_counts(cells, 1 * ms).sum() == 0 and np.all(np.isfinite(cells.v))
+    assert spike_counts(cells, 1 * ms).sum() == 0
+    assert np.all(np.isfinite(cells.v))
 
 
 def test_a_receptor_label_cannot_take_a_name_of_the_neuron() -> None:

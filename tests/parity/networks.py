@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from brian2 import (
-
     Network,
     NeuronGroup,
     PoissonGroup,
@@ -17,8 +16,8 @@ from brian2 import (
     SpikeGeneratorGroup,
     Synapses,
     TimedArray,
-    mV,
     ms,
+    mV,
     nA,
     nS,
     pA,
@@ -240,5 +239,3 @@ def poisson_drive() -> Network:
         name="cells",
     )
     return Network(noise, cells, _feed(noise, cells, rng, 0.12, "drive"))
-
-

@@ -1,0 +1,11 @@
+# Two commands on a fresh machine with Python 3.11 or later: make demo, make test.
+PYTHON ?= python3
+
+.PHONY: demo test
+demo:
+	PYTHON=$(PYTHON) scripts/install
+	.venv/bin/mirrorneuron run grasshopper --out out/grasshopper
+
+test:
+	PYTHON=$(PYTHON) scripts/install
+	scripts/test

@@ -1,0 +1,95 @@
+"""Command line: run studies, and see what works on this machine."""
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import MirrorNeuronError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+
+@app.command()
+def studies() -> None:
+    """List the studies."""
+    from .studies import studies as known
+
+    for name, study in known.items():
+        typer.echo(f"{name:<20}{study().title}")
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(help="Name of the study.")],
+    quick: Annotated[bool, typer.Option(help="Settings that take a minute.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder of the results.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from an interrupted run.")] = False,
+) -> None:
+    """Run a study, print its figures and where the pictures are."""
+    from .studies import studies as known
+
+    chosen = known[study]()
+    settings = (chosen.quick() if quick else chosen).with_(seed=seed)
+    folder = out or Path("out") / study
+    folder.mkdir(parents=True, exist_ok=True)
+    result = settings.run(folder, progress=sys.stderr.isatty(), resume=resume)
+    metrics = result.write(folder)
+    typer.echo(f"\n{result}\n")
+    for path in (*result.figures, result.report, metrics):
+        if path is not None:
+            typer.echo(path)
+    raise typer.Exit(0 if result.ok else 1)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed here, and what each part of mirrorneuron can use."""
+    for name, state in _findings():
+        typer.echo(f"{name:<16}{state}")
+
+
+def _findings() -> Iterator[tuple[str, str]]:
+    import torch
+
+    yield "python", sys.version.split()[0]
+    for library in ("mirrorneuron", "brian2", "torch", "numpy", "scipy", "elephant", "nitime"):
+        yield library, _version(library)
+    compiler = shutil.which("g++")
+    yield "C++ compiler", compiler or "not found: Brian2 runs on its numpy target only"
+    yield "torch threads", str(torch.get_num_threads())
+    yield (
+        "CUDA",
+        "available" if torch.cuda.is_available() else "not available: mirrors run on the CPU",
+    )
+    genn = importlib.util.find_spec("pygenn") is not None
+    yield "GeNN", "installed" if genn else "not installed (not needed for anything here yet)"
+    local = Path("brian_preferences")
+    if local.exists():
+        yield "WARNING", f"{local.resolve()} is evaluated whenever brian2 is imported from here"
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def main() -> None:
+    """Entry point: errors of ours are messages, not tracebacks; Ctrl-C exits with 130."""
+    try:
+        app()
+    except MirrorNeuronError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; go on with --resume.", err=True)
+        os._exit(130)

@@ -1,0 +1,72 @@
+"""validate: a Brian2 network and its mirror side by side, and what to make of it."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from mirrorneuron.analysis.validate import (
+    Comparison,
+    Events,
+    LockedStep,
+    Spikes,
+    Validation,
+    judge,
+)
+from mirrorneuron.bridge.mirror import Mirror, callers_names
+from mirrorneuron.bridge.validate import Evidence, compare
+
+
+def validate(
+    network: Any,
+    model: Mirror,
+    duration: Any,
+    *,
+    seed: int = 0,
+    locked: bool = True,
+    namespace: Mapping[str, Any] | None = None,
+) -> Validation:
+    """Compare a network with its mirror, from the network's present state.
+
+    Three questions are put: are the spike trains of a free run equal; how far is one mirrored
+    step from Brian2's own, at every step; do the statistics agree. Both run in double precision;
+    the network, its monitors and the random numbers are as before afterwards.
+
+    Arguments:
+        network: Brian2 network.
+        model: Its mirror. Write trained values back first: they are part of the comparison.
+        duration: How long, a Quantity [s].
+        seed: Seed of the random numbers on both sides.
+        locked: Whether to take locked steps, which doubles the time.
+        namespace: Names for equations whose group has no namespace, by default the caller's.
+
+    Returns:
+        The verdict: printable, `.ok`, `.to_json()`, `.save(directory)`.
+
+    Raises:
+        UnitError: The duration is no time.
+    """
+    names = callers_names() if namespace is None else namespace
+    return judge(comparison(compare(network, model, duration, names, seed, locked)))
+
+
+def comparison(evidence: Evidence) -> Comparison:
+    """Evidence of a run in the form in which `analysis` judges it."""
+    return Comparison(
+        evidence.dt,
+        evidence.steps,
+        "float64",
+        spikes={
+            name: Spikes(size, Events(*evidence.brian2[name]), Events(*evidence.mirror[name]))
+            for name, size in evidence.sizes.items()
+        },
+        locked={key: LockedStep(w.error, w.step) for key, w in evidence.locked.items()},
+        unanswered={} if evidence.locked else {"locked steps": "they were not asked for"},
+        versions=versions(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    libraries = ("mirrorneuron", "brian2", "torch", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
