@@ -63,20 +63,29 @@ UNARY: dict[str, Rule] = {
 }
 
 
-class _ByNumpy(torch.autograd.Function):
-    """y = f(x) with numpy's rounding."""
+class _Unary(torch.autograd.Function):
+    """y = f(x), by numpy or by torch.
+
+    Where no gradient arrives none is passed on, even if the slope is infinite: an exponential
+    that overflows in the step of a spike is erased by the reset, forward and backward.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, rule: Rule) -> Tensor:
-        y = torch.from_numpy(np.asarray(rule.numpy(x.detach().numpy())))
+    def forward(ctx: Any, x: Tensor, rule: Rule, exact: bool) -> Tensor:
+        y = _by_numpy(rule, x) if exact else rule.torch(x)
         ctx.save_for_backward(x, y)
         ctx.rule = rule
         return y
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         x, y = ctx.saved_tensors
-        return grads[0] * ctx.rule.slope(x, y), None
+        (grad,) = grads
+        return torch.where(grad == 0, grad, grad * ctx.rule.slope(x, y)), None, None
+
+
+def _by_numpy(rule: Rule, x: Tensor) -> Tensor:
+    return torch.from_numpy(np.asarray(rule.numpy(x.detach().numpy())))
 
 
 class _Power(torch.autograd.Function):
@@ -128,11 +137,9 @@ class Functions:
     def _unary(self, rule: Rule, x: Value) -> Value:
         if not isinstance(x, Tensor):
             return float(rule.numpy(x))
-        if not self.exact:
-            return rule.torch(x)
         if x.requires_grad and torch.is_grad_enabled():
-            return _ByNumpy.apply(x, rule)
-        return torch.from_numpy(np.asarray(rule.numpy(x.detach().numpy())))
+            return _Unary.apply(x, rule, self.exact)
+        return _by_numpy(rule, x) if self.exact else rule.torch(x)
 
     def tensor(self, x: Value) -> Tensor:
         """A number as a tensor without axes."""

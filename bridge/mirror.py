@@ -508,8 +508,9 @@ class Stepper:
         """Execute all slots once."""
         self.context.draws = state["draws"]
         self.context.advance(state["step"])
-        for slot in self.slots:
-            slot(state, self.fixed, self.context)
+        with np.errstate(all="ignore"):  # the state is checked for what is not finite
+            for slot in self.slots:
+                slot(state, self.fixed, self.context)
         state["step"] += 1
 
 

@@ -153,8 +153,8 @@ class _Observer:
     @contextmanager
     def attached(self) -> Generator[None]:
         """Look at the network before and after each step."""
-        before = NetworkOperation(self._before, when="before_start", order=-(10**6))
-        after = NetworkOperation(self._after, when="after_end", order=10**6)
+        before = NetworkOperation(lambda: self._before(), when="before_start", order=-(10**6))
+        after = NetworkOperation(lambda: self._after(), when="after_end", order=10**6)
         clock = next(iter(self.network.objects)).clock
         for operation in (before, after):
             operation._clock = clock  # pyright: ignore[reportPrivateUsage]

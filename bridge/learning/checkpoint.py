@@ -17,6 +17,8 @@ from torch.optim import Optimizer
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import CheckpointError
 
+from .natural import Natural
+
 if TYPE_CHECKING:
     from .fit import Fit
 
@@ -34,7 +36,7 @@ class Checkpoint:
 
     folder: Path
     model: Mirror
-    optimizer: Optimizer
+    optimizer: Optimizer | Natural
 
     @property
     def latest(self) -> Path:

@@ -8,18 +8,21 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch.optim import Optimizer
+from torch import Tensor
+from torch.optim import LBFGS, Optimizer
 from tqdm.auto import tqdm
 
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import GradientError
 
-from ._contracts import Rule, Task
+from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .checkpoint import Checkpoint
+from .natural import Natural
 
 PATIENCE = 3
 MakeOptimizer = Callable[[list[dict[str, Any]]], Optimizer]
+AnyOptimizer = Optimizer | Natural
 
 
 class TrainingWarning(UserWarning):
@@ -34,18 +37,20 @@ class Fit:
         losses: Loss of each step.
         skipped: Steps whose update was skipped because a gradient was not finite.
         resumed: Step at which training went on from a checkpoint, 0 if it did not.
+        evaluations: Gradients computed.
     """
 
     losses: list[float] = field(default_factory=list[float])
     skipped: list[int] = field(default_factory=list[int])
     resumed: int = 0
+    evaluations: int = 0
 
 
 def fit(
     model: Mirror,
     task: Task,
     rule: Rule[Any] | None = None,
-    optimizer: Optimizer | MakeOptimizer | None = None,
+    optimizer: AnyOptimizer | MakeOptimizer | None = None,
     steps: int = 100,
     checkpoint: str | Path | None = None,
     every: int = 10,
@@ -60,8 +65,9 @@ def fit(
         model: Its parameters change.
         task: Trials and their loss.
         rule: How gradients are found, by default `BPTT()`.
-        optimizer: An optimiser over `model.parameters()`, or a function that makes one from
-            `model.parameter_groups()`. By default Adam with steps of 1 % of each parameter.
+        optimizer: An optimiser over `model.parameters()`, a function that makes one from
+            `model.parameter_groups()`, or a `Natural` one. By default Adam with steps of 1 % of
+            each parameter. L-BFGS evaluates a trial as often as it needs within a step.
         steps: Training steps in all, those of a resumed training included.
         checkpoint: Folder for checkpoints; where it holds one, training goes on from there and
             gives, bit for bit, what an uninterrupted one gives.
@@ -97,8 +103,7 @@ def fit(
     try:
         for k in progress:
             trial = task.trial(k)
-            trainer.begin(k)
-            outcome, state = rule.step(state, model, task, trial, _seed(seed, k), trainer.update)
+            outcome, state = trainer.step(k, rule, state, task, trial, _seed(seed, k))
             done.losses.append(outcome.loss)
             _warn_of_rates(model, outcome.rates, k)
             progress.set_postfix(loss=f"{outcome.loss:.4g}")
@@ -116,8 +121,8 @@ def fit(
     return done
 
 
-def _optimizer(model: Mirror, given: Optimizer | MakeOptimizer | None) -> Optimizer:
-    if isinstance(given, Optimizer):
+def _optimizer(model: Mirror, given: AnyOptimizer | MakeOptimizer | None) -> AnyOptimizer:
+    if isinstance(given, Optimizer | Natural):
         return given
     if given is not None:
         return given(model.parameter_groups())
@@ -133,18 +138,38 @@ class _Trainer:
     """Applies gradients, unless they are not finite."""
 
     model: Mirror
-    optimizer: Optimizer
+    optimizer: AnyOptimizer
     clip: float | None
     done: Fit
     failed: int = 0
-    step: int = 0
+    number: int = 0
     good: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
 
-    def begin(self, step: int) -> None:
-        """Start a training step."""
-        self.step = step
+    def step(
+        self, number: int, rule: Rule[Any], state: Any, task: Task, trial: Trial, seed: int
+    ) -> tuple[Outcome, Any]:
+        """Take one training step."""
+        self.number = number
         self.good = [p.detach().clone() for p in self.model.parameters()]
         self.optimizer.zero_grad()
+        if not self._asks_again():
+            return rule.step(state, self.model, task, trial, seed, self.update)
+        seen: list[tuple[Outcome, Any]] = []
+
+        def closure() -> Tensor:
+            self.optimizer.zero_grad()
+            seen.append(rule.step(state, self.model, task, trial, seed, _wait))
+            self.done.evaluations += 1
+            return torch.tensor(seen[-1][0].loss, dtype=torch.float64)
+
+        self.optimizer.step(closure)  # pyright: ignore[reportArgumentType]
+        self.model.project_()
+        return min(seen, key=lambda pair: pair[0].loss)
+
+    def _asks_again(self) -> bool:
+        """Whether the optimiser evaluates the loss itself, more than once a step."""
+        inner = self.optimizer.inner if isinstance(self.optimizer, Natural) else self.optimizer
+        return isinstance(inner, LBFGS)
 
     def undo(self) -> None:
         """Go back to the parameters at the start of this step."""
@@ -160,6 +185,7 @@ class _Trainer:
                 "fit(model, ...): the loss does not depend on any parameter. Check that it reads"
                 " what the trained variables influence."
             )
+        self.done.evaluations += 1
         if all(bool(torch.isfinite(g).all()) for g in gradients):
             self._clip()
             self.optimizer.step()
@@ -181,20 +207,24 @@ class _Trainer:
 
     def _skip(self) -> None:
         self.failed += 1
-        self.done.skipped.append(self.step)
+        self.done.skipped.append(self.number)
         if self.failed >= PATIENCE:
             self.undo()
             raise GradientError(
                 f"fit(model, ...): the gradient was not finite {PATIENCE} times in a row, up to"
-                f" step {self.step}. The last good parameters were kept. Use clip=1.0, a wider"
+                f" step {self.number}. The last good parameters were kept. Use clip=1.0, a wider"
                 " surrogate, BPTT(window=...) or a smaller step."
             )
         warnings.warn(
-            f"fit(model, ...): the gradient of step {self.step} is not finite; the update was"
+            f"fit(model, ...): the gradient of step {self.number} is not finite; the update was"
             " skipped.",
             TrainingWarning,
             stacklevel=4,
         )
+
+
+def _wait() -> None:
+    """Leave the gradients for the optimiser, which asked for them."""
 
 
 def _warn_of_rates(model: Mirror, rates: Any, step: int) -> None:

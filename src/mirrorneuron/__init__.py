@@ -1,7 +1,7 @@
 """mirrorneuron: train Brian2 networks by gradient descent, and still trust them."""
 
 from . import analysis, bio
-from .bridge.learning import BPTT, Fit, Rule, Task, Trial, fit
+from .bridge.learning import BPTT, Fit, Natural, Rule, Task, Trial, fit
 from .bridge.mirror import Mirror, mirror
 from .bridge.parameter import Bounded, Positive, Sign
 from .bridge.recording import Recording
@@ -26,6 +26,7 @@ __all__ = [
     "Fit",
     "Gaussian",
     "Mirror",
+    "Natural",
     "Positive",
     "Recording",
     "Rule",

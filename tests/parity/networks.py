@@ -36,12 +36,14 @@ class Entry:
         build: Makes the network.
         duration: How long it is compared.
         rates: Lowest and highest mean rate of each group listed [Hz].
+        spikes: Number of spikes that it gives at least.
         seed: Seed of its random numbers.
     """
 
     build: Build
     duration: Quantity
     rates: dict[str, tuple[float, float]]
+    spikes: int
     seed: int = 0
 
 
@@ -49,12 +51,12 @@ networks: dict[str, Entry] = {}
 
 
 def entry(
-    duration: Quantity, seed: int = 0, **rates: tuple[float, float]
+    duration: Quantity, spikes: int, seed: int = 0, **rates: tuple[float, float]
 ) -> Callable[[Build], Build]:
     """Register a network under the name of the function that builds it."""
 
     def register(build: Build) -> Build:
-        networks[build.__name__] = Entry(build, duration, rates, seed)
+        networks[build.__name__] = Entry(build, duration, rates, spikes, seed)
         return build
 
     return register
@@ -67,7 +69,7 @@ def random_edges(
     return np.nonzero(rng.random((n_pre, n_post)) < degree / n_pre)
 
 
-@entry(1 * second, cells=(1, 50))
+@entry(1 * second, 13_000, cells=(5, 50))
 def cuba() -> Network:
     """Vogels-Abbott network with currents, 1,500 neurons (Brette et al. 2007, benchmark 2)."""
     rng = np.random.default_rng(1)
@@ -82,7 +84,7 @@ def cuba() -> Network:
         method="exact",
         namespace={
             "tau_m": 20 * ms, "tau_e": 5 * ms, "tau_i": 10 * ms,
-            "Vt": -50 * mV, "Vr": -60 * mV, "El": -49 * mV,
+            "Vt": -50 * mV, "Vr": -60 * mV, "El": -46 * mV,
         },
         name="cells",
     )  # fmt: skip
@@ -91,7 +93,7 @@ def cuba() -> Network:
     return Network(cells, *balanced(cells, i, j, rng, 1.62 * mV, -9 * mV, "volt"))
 
 
-@entry(1 * second, cells=(1, 60))
+@entry(1 * second, 36_000, cells=(10, 80))
 def coba() -> Network:
     """Vogels-Abbott network with conductances, 1,500 neurons (Brette et al. 2007, benchmark 1)."""
     rng = np.random.default_rng(2)
@@ -134,12 +136,12 @@ def balanced(
         yield synapses
 
 
-@entry(1 * second, cells=(5, 80))
+@entry(1 * second, 16_000, cells=(20, 80))
 def adaptive_recurrent() -> Network:
     """Recurrent AdEx neurons: an exponential, two states, spike-triggered adaptation."""
     rng = np.random.default_rng(3)
     cells = NeuronGroup(
-        300,
+        500,
         """dv/dt = (g_L*(E_L - v) + g_L*D_T*exp((v - V_T)/D_T) + I + I_s - w) / C : volt
            dw/dt = (a*(v - E_L) - w) / tau_w : amp
            dI_s/dt = -I_s / (5*ms) : amp
@@ -153,17 +155,17 @@ def adaptive_recurrent() -> Network:
         },
         name="cells",
     )  # fmt: skip
-    cells.v = rng.uniform(-70, -55, 300) * mV
-    cells.I = rng.uniform(0.7, 1.4, 300) * nA
+    cells.v = rng.uniform(-70, -55, 500) * mV
+    cells.I = rng.uniform(0.7, 1.4, 500) * nA
     synapses = Synapses(cells, cells, "J : amp", on_pre="I_s_post += J", name="rec")
-    i, j = random_edges(rng, 300, 300, 30)
+    i, j = random_edges(rng, 500, 500, 30)
     synapses.connect(i=i, j=j)
     synapses.J = rng.normal(0, 40, len(i)) * pA
     synapses.delay = rng.uniform(0, 4, len(i)) * ms
     return Network(cells, synapses)
 
 
-@entry(1 * second, stimulus=(150, 250), first=(5, 150), second=(5, 150))
+@entry(1 * second, 26_000, stimulus=(150, 250), first=(5, 120), second=(5, 120))
 def generator_chain() -> Network:
     """Two feed-forward layers driven by given spikes."""
     rng = np.random.default_rng(4)
@@ -172,8 +174,8 @@ def generator_chain() -> Network:
     stimulus = SpikeGeneratorGroup(100, pairs[1], pairs[0] * 0.1 * ms, name="stimulus")
     layers = [_layer(name) for name in ("first", "second")]
     synapses = [
-        _feed(stimulus, layers[0], rng, 0.06, "in_first"),
-        _feed(layers[0], layers[1], rng, 0.15, "first_second"),
+        _feed(stimulus, layers[0], rng, 0.02, "in_first"),
+        _feed(layers[0], layers[1], rng, 0.06, "first_second"),
     ]
     return Network(stimulus, layers, synapses)
 
@@ -201,14 +203,14 @@ def _feed(
     return synapses
 
 
-@entry(1 * second, cells=(20, 200))
+@entry(1 * second, 12_000, cells=(20, 200))
 def timed_array() -> Network:
     """Neurons driven by a one- and a two-dimensional TimedArray, each with its own dead time."""
     rng = np.random.default_rng(5)
     common = TimedArray(1.2 + np.sin(np.arange(1000) / 30), dt=1 * ms, name="common")
-    private = TimedArray(rng.uniform(0, 1.5, (200, 40)), dt=5 * ms, name="private")
+    private = TimedArray(rng.uniform(0, 1.5, (200, 120)), dt=5 * ms, name="private")
     cells = NeuronGroup(
-        40,
+        120,
         """dv/dt = (drive - v) / (10*ms) : 1 (unless refractory)
            drive = common(t) + private(t, i) : 1
            dead : second (constant)""",
@@ -219,23 +221,23 @@ def timed_array() -> Network:
         namespace={"common": common, "private": private},
         name="cells",
     )
-    cells.dead = rng.uniform(0, 5, 40) * ms
+    cells.dead = rng.uniform(0, 5, 120) * ms
     return Network(cells)
 
 
-@entry(0.5 * second, seed=7, noise=(5, 80), cells=(5, 120))
+@entry(0.5 * second, 2_000, seed=7, noise=(5, 80), cells=(5, 120))
 def poisson_drive() -> Network:
     """Neurons with a condition for their refractory period, driven by PoissonGroup."""
     rng = np.random.default_rng(6)
     noise = PoissonGroup(200, rates="(20 + i*0.2)*Hz", name="noise")
     cells = NeuronGroup(
         20,
-        """dv/dt = -v / (15*ms) : 1
-           du/dt = (0.2*v - u) / (50*ms) : 1 (unless refractory)""",
+        """dv/dt = -v / (15*ms) : 1 (unless refractory)
+           du/dt = (0.2*v - u) / (50*ms) : 1""",
         threshold="v > 1 + u",
         reset="v = 0; u += 0.3",
         refractory="u > 0.4",
         method="exponential_euler",
         name="cells",
     )
-    return Network(noise, cells, _feed(noise, cells, rng, 0.12, "drive"))
+    return Network(noise, cells, _feed(noise, cells, rng, 0.35, "drive"))
