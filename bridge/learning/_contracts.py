@@ -18,13 +18,14 @@ class Trial(NamedTuple):
         inputs: As in `Mirror.run`.
         target: Handed to the loss as it is.
         batch_size: As in `Mirror.run`.
-        state: Where to start; by default the network's own state.
+        state: Where to start; by default the network's own state. A function is called when the
+            trial begins, so that the start may depend on the parameters.
     """
 
     inputs: Mapping[str, Any] = {}
     target: Any = None
     batch_size: int | None = None
-    state: Mapping[str, Any] | None = None
+    state: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
 
 
 def _same_trial(step: int) -> Trial:

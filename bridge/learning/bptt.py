@@ -57,7 +57,7 @@ class BPTT(Rule[BPTTState]):
                 f"BPTT(window={self.window}): a window shorter than the time step,"
                 f" {model.program.dt * 1e3:g} ms, holds no step. Write a longer one, or None."
             )
-        now: Mapping[str, Any] | None = trial.state
+        now = trial.state() if callable(trial.state) else trial.state
         loss, rates = 0.0, dict[str, float]()
         for start in range(0, total, length):
             stop = min(start + length, total)
@@ -65,7 +65,7 @@ class BPTT(Rule[BPTTState]):
                 stop - start,
                 {key: x[start:stop] for key, x in trial.inputs.items()},
                 batch_size=trial.batch_size,
-                state=None if now is None else detach(now),
+                state=now if start == 0 or now is None else detach(now),
                 record=task.record,
                 seed=seed if start == 0 else None,
             )
