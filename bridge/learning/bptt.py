@@ -4,7 +4,7 @@ Source: Werbos 1990, doi:10.1109/5.58337; truncation: Williams & Peng 1990,
 doi:10.1162/neco.1990.2.4.490 (their BPTT(h; h') with h = h').
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 

@@ -28,7 +28,8 @@ class Natural:
     Example:
         >>> from torch.optim import LBFGS
         >>> def make(coordinates):
-        ...     return LBFGS(coordinates, max_iter=1, line_search_fn="strong_wolfe")
+        ...     search = "strong_wolfe"
+        ...     return LBFGS(coordinates, max_iter=1, max_eval=20, line_search_fn=search)
         >>> # mn.fit(model, task, optimizer=mn.Natural(model, make), steps=20)
     """
 

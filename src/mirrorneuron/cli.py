@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -85,6 +86,7 @@ def _version(library: str) -> str:
 
 def main() -> None:
     """Entry point: errors of ours are messages, not tracebacks; Ctrl-C exits with 130."""
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="brian2|pyparsing")
     try:
         app()
     except MirrorNeuronError as error:

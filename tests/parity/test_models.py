@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 from brian2 import Network, ms, mV
+from test_networks import require_equal
 
 import mirrorneuron as mn
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bridge.validate import compare
-
-from test_networks import require_equal
 
 neurons, synapses = mn.bio.neurons, mn.bio.synapses
 CASES = [
