@@ -87,7 +87,7 @@ class SynapseModel(Model):
         i: Any = None,
         j: Any = None,
         condition: str | None = None,
-        p: float | str = 1.0,
+        p: Any = 1.0,
         w: Any = None,
         delay: Any = None,
         name: str | None = None,
@@ -235,7 +235,7 @@ class NeuronModel(Model):
             self.text(held),
             threshold=self.threshold,
             reset=self.reset,
-            refractory=self.refractory or False,
+            refractory=self.refractory or False,  # pyright: ignore[reportArgumentType]
             method=chosen,
             dt=dt,
             **_named(name),
@@ -281,7 +281,7 @@ def _bounds(positive: Iterable[str] = (), nonnegative: Iterable[str] = ()) -> di
     return {**dict.fromkeys(nonnegative, ">= 0"), **dict.fromkeys(positive, "> 0")}
 
 
-def _named(name: str | None) -> dict[str, str]:
+def _named(name: str | None) -> dict[str, Any]:
     return {} if name is None else {"name": name}
 
 

@@ -67,10 +67,12 @@ def evaluate(text: str, names: Mapping[str, Any] | None = None) -> Any:
                 return -value(operand)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
                 return _ARITHMETIC[type(op)](value(left), value(right))
-        raise DomainError(
-            f"The text {text!r} of a value holds {ast.unparse(node)!r}. It is read, not run, and"
-            f" may hold numbers, + - * / and {', '.join(known)}. Write it like '20*ms'."
-        )
+            case _:
+                raise DomainError(
+                    f"The text {text!r} of a value holds {ast.unparse(node)!r}. It is read, not"
+                    f" run, and may hold numbers, + - * / and {', '.join(known)}."
+                    " Write it like '20*ms'."
+                )
 
     return value(ast.parse(text, mode="eval").body)
 

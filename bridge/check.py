@@ -24,6 +24,10 @@ def check(program: Program) -> None:
     """
     for key in sorted(program.used()):
         require_finite(program.variables[key].value, f"mirror(net): {key}")
+    for slot in program.slots:
+        for name, value in slot.constants.items():
+            if value != float("inf"):  # Brian2's own constant
+                require_finite(value, f"mirror(net): {slot.owner}, constant {name}")
     require_positive(program, {})
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mirrorneuron.errors import DomainError, GradientError
+
 from ._contracts import Surrogate
 from .event import Arrivals, Events, Fanout, Sites, escape, gate, spike
 from .function import Functions, Value
@@ -149,6 +151,12 @@ class Context:
     def table(self, name: str, t: Value, column: Value | None = None) -> Value:
         """Value of a TimedArray at time t."""
         if name in self.inputs:
+            if isinstance(t, Tensor) or abs(t - self.t) > 1e-6 * self.dt:
+                raise DomainError(
+                    f"run(inputs={{{name!r}: ...}}): the equations read {name!r} at another time"
+                    " than t, which an input of one row a step cannot answer. Write"
+                    f" {name}(t), or leave the TimedArray as it is."
+                )
             given = self.inputs[name][self.step - self.first]
             return given if column is None else given[..., self._whole(column)]
         table = self.program.tables[name]
@@ -173,6 +181,13 @@ class Context:
         if not isinstance(margin, Tensor):
             return margin > 0 if strict else margin >= 0
         if margin.requires_grad and torch.is_grad_enabled():
+            if owner not in self.surrogates:
+                raise GradientError(
+                    f"run(...): the gradient has to pass through spikes of {owner!r}, whose"
+                    " threshold compares no voltages, so that no width can be assumed. The width"
+                    " is the distance to threshold at which the gradient has faded. Write"
+                    f" mirror(net, surrogate={{{owner!r}: mn.SuperSpike(width=...)}})."
+                )
             surrogate, width = self.surrogates[owner]
             return spike(margin, surrogate, width, strict)
         return (margin > 0 if strict else margin >= 0).to(self.f.dtype)

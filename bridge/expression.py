@@ -47,14 +47,34 @@ def parse(text: str) -> ast.expr:
     Raises:
         DomainError: It contains something other than arithmetic, comparisons and calls.
     """
-    tree = ast.parse(text.strip(), mode="eval").body
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise DomainError(
+            f"{text!r} is not an expression ({error}). Write arithmetic, comparisons and function"
+            " calls."
+        ) from error
     for node in ast.walk(tree):
-        if not isinstance(node, ALLOWED):
+        if not (isinstance(node, ALLOWED) and _is_plain(node)):
+            found = f"{type(node).__name__} {ast.unparse(node)}".strip()
             raise DomainError(
-                f"The expression {text!r} contains {type(node).__name__}, which has no meaning in"
-                " Brian2 code. Write arithmetic, comparisons and function calls only."
+                f"The expression {text!r} contains {found}, which has no meaning in Brian2 code."
+                " Write arithmetic, comparisons and function calls only."
             )
     return tree
+
+
+def _is_plain(node: ast.AST) -> bool:
+    """Whether a constant is a number, a comparison has two sides, and a call names a function."""
+    match node:
+        case ast.Constant(value=value):
+            return isinstance(value, bool | int | float)
+        case ast.Compare(ops=ops):
+            return len(ops) == 1
+        case ast.Call(func=func):
+            return isinstance(func, ast.Name)
+        case _:
+            return True
 
 
 def names(node: ast.AST) -> Iterator[str]:

@@ -81,7 +81,12 @@ class _Unary(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         x, y = ctx.saved_tensors
         (grad,) = grads
-        return torch.where(grad == 0, grad, grad * ctx.rule.slope(x, y)), None, None
+        return _chain(grad, ctx.rule.slope(x, y)), None, None
+
+
+def _chain(grad: Tensor, slope: Tensor) -> Tensor:
+    """Their product, and zero where no gradient arrives."""
+    return torch.where(grad == 0, torch.zeros_like(grad), grad * slope)
 
 
 def _by_numpy(rule: Rule, x: Tensor) -> Tensor:
@@ -89,25 +94,36 @@ def _by_numpy(rule: Rule, x: Tensor) -> Tensor:
 
 
 class _Power(torch.autograd.Function):
-    """x ** n with numpy's rounding."""
+    """x ** n, by numpy or by torch; `exponent` is n, a number where it is one."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, n: Tensor, exponent: Any) -> Tensor:
-        y = torch.from_numpy(np.asarray(x.detach().numpy() ** exponent))
+    def forward(ctx: Any, x: Tensor, n: Tensor, exponent: Any, exact: bool) -> Tensor:
+        y = _power_by_numpy(x, exponent) if exact else x**exponent
         ctx.save_for_backward(x, n, y)
+        ctx.exponent = exponent
         return y
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, n, y = ctx.saved_tensors
-        by_x, by_n, _ = ctx.needs_input_grad
-        slope = torch.where(n == 0, torch.zeros_like(y), n * x ** (n - 1)) if by_x else None
+        by_x, by_n, *_ = ctx.needs_input_grad
+        lower = x ** (ctx.exponent - 1) if by_x else y
+        slope = torch.where(n == 0, torch.zeros_like(y), n * lower) if by_x else None
         rate = y * torch.log(torch.where(x > 0, x, torch.ones_like(x))) if by_n else None
         return (
-            None if slope is None else (grads[0] * slope).sum_to_size(x.shape),
-            None if rate is None else (grads[0] * rate).sum_to_size(n.shape),
+            None if slope is None else _chain(grads[0], slope).sum_to_size(x.shape),
+            None if rate is None else _chain(grads[0], rate).sum_to_size(n.shape),
+            None,
             None,
         )
+
+
+def _power_by_numpy(x: Tensor, exponent: Any) -> Tensor:
+    return torch.from_numpy(np.asarray(x.detach().numpy() ** _plain(exponent)))
+
+
+def _plain(x: Any) -> Any:
+    return x.numpy() if isinstance(x, Tensor) else x
 
 
 @dataclass(frozen=True)
@@ -159,14 +175,14 @@ class Functions:
         """a ** b."""
         if not isinstance(a, Tensor) and not isinstance(b, Tensor):
             return np.power(float(a), b).item()
-        if not self.exact:
-            return a**b
-        exponent = b.detach().numpy() if isinstance(b, Tensor) else b
-        return _Power.apply(self.tensor(a), self.tensor(b), exponent)
+        exponent = b.detach() if isinstance(b, Tensor) else b
+        return _Power.apply(self.tensor(a), self.tensor(b), exponent, self.exact)
 
     def mod(self, a: Value, b: Value) -> Value:
         """Remainder with the sign of b."""
-        return a % b if not isinstance(a, Tensor) else torch.remainder(a, b)
+        if isinstance(a, Tensor) or isinstance(b, Tensor):
+            return torch.remainder(self.tensor(a), self.tensor(b))
+        return a % b
 
     def floor_divide(self, a: Value, b: Value) -> Value:
         """a / b rounded down."""

@@ -330,7 +330,28 @@ class _Reader:
         )
         if kind == "generator":
             self._generator(obj)
-        return names.resolve(slot)
+        resolved = names.resolve(slot)
+        if kind == "synapses":
+            self._require_order(obj, resolved)
+        return resolved
+
+    def _require_order(self, obj: Any, slot: Slot) -> None:
+        """Refuse statements whose result depends on which synapse is served first."""
+        seen = {n for n, ref in slot.refs.items() if ref.index is not None}
+        used: set[str] = set()
+        for statement in slot.vector:
+            used |= get_identifiers(statement.expression) & seen
+            aliases = {n for n in used if slot.refs[n] == slot.refs.get(statement.target)}
+            multiplied = statement.op in ("*=", "/=")
+            if statement.target in seen and (aliases or multiplied):
+                self.refuse(
+                    obj.synapses,
+                    f"the statement '{statement}' of {obj.objname!r}",
+                    "When several spikes arrive in one step, its result depends on their order:"
+                    " Brian2 takes the synapses one after the other.",
+                    f"Only add to {statement.target}, by an amount that does not depend on it, and"
+                    " put the rest into the equations of the neuron.",
+                )
 
     def _event(self, obj: Any, kind: str) -> str | None:
         if kind in ("threshold", "reset"):

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from brian2.core.variables import ArrayVariable
-from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
 
 from mirrorneuron.errors import UnitError, UnknownName, WriteBackError
-from mirrorneuron.units import Dimensions
+from mirrorneuron.units import Dimensions, quantity
 
 from .program import Array, Program
 
@@ -18,7 +17,7 @@ class _Change(NamedTuple):
 
     owner: Any
     name: str
-    value: Array
+    value: Any
 
 
 def write_back(program: Program, values: Mapping[str, Array], network: Any) -> list[str]:
@@ -42,7 +41,7 @@ def write_back(program: Program, values: Mapping[str, Array], network: Any) -> l
         )
     changes = [_change(program, key, value, network) for key, value in values.items()]
     for owner, name, value in changes:
-        _write(owner, name, value, program)
+        _write(owner, name, value)
     return list(values)
 
 
@@ -52,8 +51,13 @@ def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
         known = [obj.name for obj in network.objects]
         raise UnknownName.among(f"write_back(): object {owner_name!r}", owner_name, known)
     owner = network[owner_name]
+    if not np.all(np.isfinite(value)):
+        raise WriteBackError(
+            f"write_back(): {key} holds NaN or infinite values, so training went wrong. The"
+            f" values of {owner_name!r} were kept. Go back to a checkpoint, or lower the step."
+        )
     if key not in program.variables:
-        return _Change(owner, name, value)
+        return _constant(program, key, value, owner)
     variable = owner.variables.get(name)
     if not isinstance(variable, ArrayVariable):
         raise UnknownName.among(f"write_back(): variable {key!r}", name, owner.variables)
@@ -64,11 +68,6 @@ def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
             f" [{found}]. A value keeps its unit. Declare {name} with the unit it had, or mirror"
             " the new network."
         )
-    if not np.all(np.isfinite(value)):
-        raise WriteBackError(
-            f"write_back(): {key} holds NaN or infinite values, so training went wrong. The"
-            f" values of {owner_name!r} were kept. Go back to a checkpoint, or lower the step."
-        )
     if not variable.scalar and f"{owner_name}._synaptic_pre" in program.variables:
         value = value[_permutation(program, owner_name, owner)]
     elif variable.size != np.size(value):
@@ -78,6 +77,24 @@ def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
             " that you want to write to."
         )
     return _Change(owner, name, value)
+
+
+def _constant(program: Program, key: str, value: Array, owner: Any) -> _Change:
+    """A constant of a namespace, which takes it as a quantity."""
+    owner_name, name = key.split(".", 1)
+    unit = next(s.units[name] for s in program.slots if s.owner == owner_name and name in s.units)
+    if name in owner.variables:
+        raise WriteBackError(
+            f"write_back(): {key} was a constant of a namespace, but is a variable of"
+            f" {owner_name!r} here. Mirror the network that you want to write to."
+        )
+    found = Dimensions.of(owner.namespace.get(name, quantity(0.0, unit)))
+    if unit != found:
+        raise UnitError(
+            f"write_back(): {key} was trained in [{unit}], but {owner_name!r} holds it in"
+            f" [{found}]. A value keeps its unit. Give the namespace a quantity in [{unit}]."
+        )
+    return _Change(owner, name, quantity(float(value), unit))
 
 
 def _permutation(program: Program, owner: str, synapses: Any) -> Array:
@@ -112,13 +129,10 @@ def _edges(pre: Array, post: Array) -> Array:
     return np.stack([pre, post, k], axis=1)
 
 
-def _write(owner: Any, name: str, value: Array, program: Program) -> None:
+def _write(owner: Any, name: str, value: Any) -> None:
     variable = owner.variables.get(name)
-    if isinstance(variable, ArrayVariable):
-        shaped = np.asarray(value, dtype=variable.dtype).reshape(-1)
-        variable.set_value(shaped if not variable.scalar else shaped[0])
+    if variable is None:
+        owner.namespace[name] = value
         return
-    unit = next(s.units[name] for s in program.slots if s.owner == owner.name and name in s.units)
-    owner.namespace[name] = Quantity(
-        float(value), dim=get_or_create_dimension(list(unit.exponents))
-    )
+    shaped = np.asarray(value, dtype=variable.dtype).reshape(-1)
+    variable.set_value(shaped if not variable.scalar else shaped[0])

@@ -94,7 +94,7 @@ from mirrorneuron.errors import MissingDependency
 
 from ._contracts import Metric, Result, Study
 
-Times = Float[np.ndarray, " spike"]
+Times = Float[np.ndarray, " _"]
 Values = Mapping[str, float]
 Points = Float[np.ndarray, "parameter candidate"]
 
@@ -383,7 +383,7 @@ class Grasshopper(Study):
                 [(0, 1)] * len(names),
                 popsize=1,
                 maxiter=generations - 1,
-                seed=self.seed + k,
+                rng=self.seed + k,
                 polish=False,
                 tol=0,
                 vectorized=True,
@@ -696,7 +696,8 @@ def score_table(data: Score, scores: Mapping[str, Score]) -> Table:
         "recording 2", "gamma 4 ms", "gamma 2 ms", "gamma 4 ms corrected", "van Rossum",
         "rate corr.", "rate [Hz]", "CV",
     )  # fmt: skip
-    rows = [("data", "", "", "", "", "", f"{data.rate:.1f}", f"{data.cv:.2f}")]
+    blank = ("",) * 5
+    rows: list[tuple[str, ...]] = [("data", *blank, f"{data.rate:.1f}", f"{data.cv:.2f}")]
     for name, s in scores.items():
         shown = (s.gamma, s.gamma_2ms, s.gamma_corrected, s.van_rossum, s.rate_correlation)
         cells = [f"{x:.3f}" for x in shown]

@@ -70,7 +70,8 @@ class BPTT(Rule[BPTTState]):
                 seed=seed if start == 0 else None,
             )
             part = task.loss(recording, trial)
-            part.backward()
+            if part.requires_grad:
+                part.backward()
             loss += float(part.detach())
             now = recording.state
             for name, rate in recording.rates().items():

@@ -7,6 +7,7 @@ tensors and numbers only and is read without running code.
 import hashlib
 import os
 import warnings
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -76,7 +77,8 @@ class Checkpoint:
                 os.replace(self.latest, self.previous)
             os.replace(new, self.latest)
         except OSError as error:
-            new.unlink(missing_ok=True)
+            with suppress(OSError):
+                new.unlink()
             raise CheckpointError(
                 f"fit(checkpoint={str(self.folder)!r}): the checkpoint could not be written"
                 f" ({error}). The one before is untouched. Free some space, or name another folder."

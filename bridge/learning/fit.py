@@ -1,10 +1,14 @@
 """fit: train a mirror, with progress, checkpoints and a guard against lost gradients."""
 
+import signal
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -70,7 +74,8 @@ def fit(
             each parameter. L-BFGS evaluates a trial as often as it needs within a step.
         steps: Training steps in all, those of a resumed training included.
         checkpoint: Folder for checkpoints; where it holds one, training goes on from there and
-            gives, bit for bit, what an uninterrupted one gives.
+            gives, bit for bit, what an uninterrupted one gives. Ctrl-C finishes the step and
+            saves it.
         every: Steps between checkpoints.
         clip: Largest norm of the gradient, each parameter measured in its own size; None does
             not clip.
@@ -99,26 +104,40 @@ def fit(
         state, done = store.load(state)
     trainer = _Trainer(model, made, clip, done)
     progress = tqdm(range(len(done.losses), steps), disable=report is None, desc="fit")
-    k = len(done.losses)
-    try:
+    with _interrupts() as interrupts:
         for k in progress:
             trial = task.trial(k)
             outcome, state = trainer.step(k, rule, state, task, trial, _seed(seed, k))
             done.losses.append(outcome.loss)
             _warn_of_rates(model, outcome.rates, k)
             progress.set_postfix(loss=f"{outcome.loss:.4g}")
+            if store is not None and ((k + 1) % every == 0 or k == steps - 1 or interrupts):
+                store.save(state, done)
             if callback is not None:
                 callback(k, model, done)
-            if store is not None and (k + 1) % every == 0:
-                store.save(state, done)
-    except KeyboardInterrupt:
-        trainer.undo()
-        if store is not None:
-            store.save(state, done)
-        raise
-    if store is not None and steps % every:
-        store.save(state, done)
+            if interrupts:
+                raise KeyboardInterrupt
     return done
+
+
+@contextmanager
+def _interrupts() -> Generator[list[int]]:
+    """Collect Ctrl-C, so that a step is finished and saved; a second one ends at once."""
+    asked: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _optimizer(model: Mirror, given: AnyOptimizer | MakeOptimizer | None) -> AnyOptimizer:
@@ -133,6 +152,17 @@ def _seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
 
 
+class _Start(NamedTuple):
+    """What there was before a training step."""
+
+    parameters: list[Tensor]
+    optimizer: dict[str, Any]
+
+
+class _NotFinite(Exception):
+    """A gradient that an optimiser must not see."""
+
+
 @dataclass
 class _Trainer:
     """Applies gradients, unless they are not finite."""
@@ -143,14 +173,17 @@ class _Trainer:
     done: Fit
     failed: int = 0
     number: int = 0
-    good: list[torch.Tensor] = field(default_factory=list[torch.Tensor])
+    start: _Start | None = None
 
     def step(
         self, number: int, rule: Rule[Any], state: Any, task: Task, trial: Trial, seed: int
     ) -> tuple[Outcome, Any]:
         """Take one training step."""
         self.number = number
-        self.good = [p.detach().clone() for p in self.model.parameters()]
+        self.start = _Start(
+            [p.detach().clone() for p in self.model.parameters()],
+            deepcopy(self.optimizer.state_dict()),
+        )
         self.optimizer.zero_grad()
         if not self._asks_again():
             return rule.step(state, self.model, task, trial, seed, self.update)
@@ -160,10 +193,18 @@ class _Trainer:
             self.optimizer.zero_grad()
             seen.append(rule.step(state, self.model, task, trial, seed, _wait))
             self.done.evaluations += 1
+            if not self._finite():
+                raise _NotFinite
             return torch.tensor(seen[-1][0].loss, dtype=torch.float64)
 
-        self.optimizer.step(closure)  # pyright: ignore[reportArgumentType]
+        try:
+            self.optimizer.step(closure)  # pyright: ignore
+        except _NotFinite:
+            self.undo()
+            self._skip()
+            return seen[0]
         self.model.project_()
+        self.failed = 0
         return min(seen, key=lambda pair: pair[0].loss)
 
     def _asks_again(self) -> bool:
@@ -171,22 +212,29 @@ class _Trainer:
         inner = self.optimizer.inner if isinstance(self.optimizer, Natural) else self.optimizer
         return isinstance(inner, LBFGS)
 
+    @torch.no_grad()
     def undo(self) -> None:
-        """Go back to the parameters at the start of this step."""
-        with torch.no_grad():
-            for p, good in zip(self.model.parameters(), self.good, strict=False):
+        """Take parameters and optimiser back to where this step started."""
+        if self.start is not None:
+            for p, good in zip(self.model.parameters(), self.start.parameters, strict=True):
                 p.copy_(good)
+            self.optimizer.load_state_dict(self.start.optimizer)
 
-    def update(self) -> None:
-        """Apply the gradients, and clear them."""
+    def _finite(self) -> bool:
+        """Whether all gradients are finite."""
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
         if not gradients:
             raise GradientError(
                 "fit(model, ...): the loss does not depend on any parameter. Check that it reads"
                 " what the trained variables influence."
             )
+        return all(bool(torch.isfinite(g).all()) for g in gradients)
+
+    def update(self) -> None:
+        """Apply the gradients, and clear them."""
+        finite = self._finite()
         self.done.evaluations += 1
-        if all(bool(torch.isfinite(g).all()) for g in gradients):
+        if finite:
             self._clip()
             self.optimizer.step()
             self.model.project_()

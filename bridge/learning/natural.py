@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.bridge.parameter import Positive
+from mirrorneuron.errors import DomainError
 
 Closure = Callable[[], Tensor]
 
@@ -24,6 +25,9 @@ class Natural:
     Arguments:
         model: Its parameters are set from the coordinates.
         make: Makes the torch optimiser from the list of coordinates.
+
+    Raises:
+        DomainError: A positive parameter starts at zero or below.
 
     Example:
         >>> from torch.optim import LBFGS
@@ -37,13 +41,10 @@ class Natural:
         self.model = model
         self.sizes = model.sizes()
         self.logarithmic = {k for k, limit in model.limits.items() if isinstance(limit, Positive)}
-        self.coordinates = {key: self._coordinate(key) for key in model.limits}
+        for key in self.logarithmic:
+            _require_positive(key, model.parameter(key))
+        self.coordinates = {k: self._natural(k).clone().requires_grad_() for k in model.limits}
         self.inner = make(list(self.coordinates.values()))
-
-    def _coordinate(self, key: str) -> Tensor:
-        value = self.model.parameter(key).detach()
-        natural = value.log() if key in self.logarithmic else value / self.sizes[key]
-        return natural.clone().requires_grad_()
 
     def step(self, closure: Closure | None = None) -> None:
         """One step of the inner optimiser; `closure` computes the gradients of the parameters."""
@@ -51,8 +52,9 @@ class Natural:
             self._follow()
             self.inner.step()
         else:
-            self.inner.step(lambda: self._evaluate(closure))  # pyright: ignore[reportArgumentType]
+            self.inner.step(lambda: self._evaluate(closure))  # pyright: ignore
         self._set()
+        self._stay_within()
 
     def zero_grad(self) -> None:
         """Clear the gradients of parameters and coordinates."""
@@ -65,12 +67,11 @@ class Natural:
         return {"inner": self.inner.state_dict(), "coordinates": values}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state; the parameters come from the model's own."""
         self.inner.load_state_dict(state["inner"])
         with torch.no_grad():
             for key, x in self.coordinates.items():
                 x.copy_(state["coordinates"][key])
-        self._set()
 
     def _evaluate(self, closure: Closure) -> Tensor:
         self._set()
@@ -80,9 +81,26 @@ class Natural:
 
     @torch.no_grad()
     def _set(self) -> None:
+        for key in self.coordinates:
+            self.model.parameter(key).copy_(self._value(key))
+
+    @torch.no_grad()
+    def _stay_within(self) -> None:
+        """Move parameters back into their limits, and their coordinates with them."""
+        self.model.project_()
         for key, x in self.coordinates.items():
-            value = x.exp() if key in self.logarithmic else x * self.sizes[key]
-            self.model.parameter(key).copy_(value)
+            moved = self.model.parameter(key) != self._value(key)
+            x.copy_(torch.where(moved, self._natural(key), x))
+
+    def _value(self, key: str) -> Tensor:
+        """The parameter that a coordinate means."""
+        x = self.coordinates[key]
+        return x.exp() if key in self.logarithmic else x * self.sizes[key]
+
+    def _natural(self, key: str) -> Tensor:
+        """The coordinate of a parameter."""
+        value = self.model.parameter(key).detach()
+        return value.log() if key in self.logarithmic else value / self.sizes[key]
 
     def _follow(self) -> None:
         """Gradients of the coordinates, by the chain rule."""
@@ -90,3 +108,14 @@ class Natural:
             parameter = self.model.parameter(key)
             slope = parameter.detach() if key in self.logarithmic else self.sizes[key]
             x.grad = None if parameter.grad is None else parameter.grad * slope
+
+
+def _require_positive(key: str, value: Tensor) -> None:
+    bad = torch.nonzero(~(value.detach().reshape(-1) > 0)).flatten()
+    if len(bad):
+        first = int(bad[0])
+        raise DomainError(
+            f"mn.Natural(model, ...): {key} is {value.detach().reshape(-1)[first].item():g} at"
+            f" element {first}, and train calls it mn.Positive(). A positive parameter is"
+            " optimised as its logarithm. Start it above zero, or give it mn.Bounded(...)."
+        )

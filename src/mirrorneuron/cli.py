@@ -1,8 +1,8 @@
 """Command line: run studies, and see what works on this machine."""
 
 import importlib.util
-import os
 import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -41,7 +41,11 @@ def run(
     settings = (chosen.quick() if quick else chosen).with_(seed=seed)
     folder = out or Path("out") / study
     folder.mkdir(parents=True, exist_ok=True)
-    result = settings.run(folder, progress=sys.stderr.isatty(), resume=resume)
+    try:
+        result = settings.run(folder, progress=sys.stderr.isatty(), resume=resume)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. The same command with --resume goes on.", err=True)
+        raise typer.Exit(130) from None
     metrics = result.write(folder)
     typer.echo(f"\n{result}\n")
     for path in (*result.figures, result.report, metrics):
@@ -61,7 +65,16 @@ def _findings() -> Iterator[tuple[str, str]]:
     import torch
 
     yield "python", sys.version.split()[0]
-    for library in ("mirrorneuron", "brian2", "torch", "numpy", "scipy", "elephant", "nitime"):
+    for library in (
+        "mirrorneuron",
+        "brian2",
+        "torch",
+        "numpy",
+        "scipy",
+        "cython",
+        "elephant",
+        "nitime",
+    ):
         yield library, _version(library)
     compiler = shutil.which("g++")
     yield "C++ compiler", compiler or "not found: Brian2 runs on its numpy target only"
@@ -86,12 +99,11 @@ def _version(library: str) -> str:
 
 def main() -> None:
     """Entry point: errors of ours are messages, not tracebacks; Ctrl-C exits with 130."""
+    # Brian2's handler ends only the present simulation: a study would go on with half of it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="brian2|pyparsing")
     try:
         app()
     except MirrorNeuronError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; go on with --resume.", err=True)
-        os._exit(130)

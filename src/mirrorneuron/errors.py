@@ -13,7 +13,8 @@
     ├── MissingDependency (ImportError)             an optional library that is not installed
     └── StudyError (RuntimeError)                   a study that cannot run
 
-A message says what was asked, what was found, why it cannot be, and what to write instead.
+A message says what was asked, what was found, why it cannot be, and what to write instead. It is
+made from the arguments, which the error keeps: so errors can be sent between processes.
 Where Brian2 or Python has a type for the fault, ours derives from it too.
 """
 
@@ -68,12 +69,15 @@ class UnsupportedFeature(MirrorNeuronError, NotImplementedError):
     """
 
     def __init__(self, asked: str, items: Sequence[Unsupported], total: int) -> None:
-        self.items = tuple(items)
-        affected = len({item.object for item in items})
-        head = f"{asked}: {affected} of {total} objects cannot be mirrored."
+        super().__init__(asked, tuple(items), total)
+        self.asked, self.items, self.total = asked, tuple(items), total
+
+    def __str__(self) -> str:
+        affected = len({item.object for item in self.items})
+        head = f"{self.asked}: {affected} of {self.total} objects cannot be mirrored."
         tail = "strict=False mirrors the rest and lists these in model.report."
-        listed = "\n\n".join(indent(str(item), "  ") for item in items)
-        super().__init__(f"{head}\n\n{listed}\n\n{tail}")
+        listed = "\n\n".join(indent(str(item), "  ") for item in self.items)
+        return f"{head}\n\n{listed}\n\n{tail}"
 
 
 class UnknownName(MirrorNeuronError, KeyError):
@@ -131,7 +135,11 @@ class MissingDependency(MirrorNeuronError, ImportError):
     """
 
     def __init__(self, needed_for: str, package: str, extra: str) -> None:
-        super().__init__(
+        super().__init__(needed_for, package, extra)
+
+    def __str__(self) -> str:
+        needed_for, package, extra = self.args
+        return (
             f"{needed_for} needs {package}, which is not installed. Write:"
             f" pip install 'mirrorneuron[{extra}]'"
         )

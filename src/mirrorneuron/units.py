@@ -3,12 +3,13 @@
 Dimensions are seven exponents, so that a Program can name its units without brian2.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from .errors import UnitError
+from .errors import DomainError, UnitError
 
 SYMBOLS = ("m", "kg", "s", "A", "K", "mol", "cd")
 
@@ -75,14 +76,28 @@ def si(value: Any, unit: Dimensions, what: str) -> Any:
         A numpy array, of the shape of `value`.
 
     Raises:
-        UnitError: It is measured in something else.
+        UnitError: It, or an element of a list, is measured in something else.
+        DomainError: It is no number.
     """
-    found = Dimensions.of(value)
-    if found != unit:
-        has = "a plain number" if found == Dimensions() else f"in [{found}]"
-        write = "a plain number" if unit == Dimensions() else f"a quantity in [{unit}]"
-        raise UnitError(f"{what} is {value!r}, {has}, but has to be in [{unit}]. Write {write}.")
+    write = "a plain number" if unit == Dimensions() else f"a quantity in [{unit}]"
+    if np.asarray(value).dtype.kind not in "fiub":
+        raise DomainError(f"{what} is {value!r}, which is no number. Write {write}.")
+    for found in _measured(value):
+        if found != unit:
+            has = "a plain number" if found == Dimensions() else f"in [{found}]"
+            raise UnitError(
+                f"{what} is {value!r}, {has}, but has to be in [{unit}]. Write {write}."
+            )
     return np.array(value, dtype=float)
+
+
+def _measured(value: Any) -> Iterator[Dimensions]:
+    """What a value is measured in, or each element of a list: numpy would drop their units."""
+    if not isinstance(value, list | tuple) or not value:
+        yield Dimensions.of(value)
+        return
+    for element in cast(Sequence[Any], value):
+        yield from _measured(element)
 
 
 def quantity(value: Any, unit: Dimensions) -> Any:

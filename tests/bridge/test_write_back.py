@@ -103,7 +103,7 @@ def test_each_weight_finds_its_edge_in_any_order_of_creation(order: list[int]):
     w = model.parameter("syn.w").detach().numpy()
     synapses = other["syn"]
     for pair in {tuple(edge) for edge in EDGES}:
-        ours = w[(EDGES == pair).all(axis=1)]
+        ours = w[(pair == EDGES).all(axis=1)]
         theirs = np.array(synapses.w_)[(synapses.i == pair[0]) & (synapses.j == pair[1])]
         np.testing.assert_array_equal(theirs, ours)  # the k-th synapse of a pair is the k-th
 
@@ -125,7 +125,7 @@ def test_a_constant_of_a_namespace_returns_as_a_quantity():
     model.write_back()
     b = network["cells"].namespace["b"]
     assert isinstance(b, Quantity) and b.dim == mV.dim
-    assert float(b) == float(model.parameter("cells.b"))
+    assert float(b) == model.parameter("cells.b").item()
 
 
 def test_a_constant_of_the_callers_frame_is_written_into_the_group():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from brian2 import (
+    Hz,
     Network,
     NeuronGroup,
     PoissonGroup,
@@ -241,3 +242,135 @@ def poisson_drive() -> Network:
         name="cells",
     )
     return Network(noise, cells, _feed(noise, cells, rng, 0.35, "drive"))
+
+
+@entry(0.3 * second, 2_000, noise=(25, 60), cells=(5, 120), seed=3)
+def stdp() -> Network:
+    """Pair-based STDP with event-driven traces (Song, Miller & Abbott 2000), delays that differ."""
+    rng = np.random.default_rng(9)
+    noise = PoissonGroup(200, rates=40 * Hz, name="noise")
+    cells = NeuronGroup(
+        10,
+        "dv/dt = -v / (10*ms) : 1",
+        threshold="v > 1",
+        reset="v = 0",
+        method="exact",
+        name="cells",
+    )
+    synapses = Synapses(
+        noise,
+        cells,
+        """w : 1
+           dpre/dt = -pre / (20*ms) : 1 (event-driven)
+           dpost/dt = -post / (20*ms) : 1 (event-driven)""",
+        on_pre="v_post += w; pre += 0.01; w = clip(w + post, 0, 0.3)",
+        on_post="post -= 0.0105; w = clip(w + pre, 0, 0.3)",
+        name="plastic",
+    )
+    synapses.connect()
+    synapses.w = rng.uniform(0, 0.2, len(synapses))
+    synapses.pre.delay = rng.uniform(0, 3, len(synapses)) * ms
+    return Network(noise, cells, synapses)
+
+
+@entry(0.3 * second, 200, cells=(10, 120))
+def gap_junctions() -> Network:
+    """A summed variable, and code that runs regularly."""
+    cells = NeuronGroup(
+        20, "dv/dt = (1.1 + 0.02*i - v + gap) / (10*ms) : 1\ngap : 1",
+        threshold="v > 1", reset="v = 0", method="euler", name="cells",
+    )  # fmt: skip
+    cells.run_regularly("v *= 0.9999", dt=0.1 * ms)
+    junctions = Synapses(
+        cells, cells, "g : 1\ngap_post = g*(v_pre - v_post) : 1 (summed)", name="junctions"
+    )
+    junctions.connect("abs(i - j) == 1")
+    junctions.g = 0.05
+    return Network(cells, junctions)
+
+
+@entry(0.3 * second, 500, seed=11, cells=(10, 150))
+def noisy() -> Network:
+    """Noise in the equations, in the threshold, in the reset and in what a spike does."""
+    cells = NeuronGroup(
+        30,
+        """dv/dt = (1 - v)/(10*ms) + 0.3*xi*(10*ms)**-0.5 : 1 (unless refractory)
+           x : 1""",
+        threshold="rand() < 0.5*clip(v, 0, 1)*dt/ms",
+        reset="v = 0.1*rand(); x += randn()",
+        refractory=2 * ms,
+        method="euler",
+        name="cells",
+    )
+    synapses = Synapses(cells, cells, "w : 1", on_pre="v_post += 0.05*rand()*w", name="rec")
+    synapses.connect("i != j", p=1)
+    synapses.w = 1
+    return Network(cells, synapses)
+
+
+@entry(0.2 * second, 300, cells=(10, 120), relay=(5, 120))
+def subgroups() -> Network:
+    """Parts of groups on both sides of synapses, and the names i and j."""
+    cells = NeuronGroup(
+        20, "dv/dt = (1.1 + 0.03*i - v) / (10*ms) : 1", threshold="v > 1", reset="v = 0",
+        method="rk4", name="cells",
+    )  # fmt: skip
+    relay = NeuronGroup(
+        5, "dv/dt = -v / (20*ms) : 1\ncount : integer", threshold="v > 1",
+        reset="v = 0; count += 1", method="exponential_euler", name="relay",
+    )  # fmt: skip
+    inner = Synapses(
+        cells[:10], cells[5:15], "w : 1", on_pre="v_post += w*0.1*(i + j)", name="inner"
+    )
+    inner.connect("i != j")
+    inner.w = 0.02
+    outer = Synapses(cells[15:], relay, on_pre="v_post += 0.6", name="outer")
+    outer.connect(j="i")
+    return Network(cells, relay, inner, outer)
+
+
+@entry(0.1 * second, 100, cells=(10, 200))
+def hodgkin_huxley() -> Network:
+    """Traub-Miles cells (Brette et al. 2007, benchmark 3): exprel and powers."""
+    cells = NeuronGroup(
+        20,
+        """dv/dt = (g_L*(E_L - v) - g_Na*m**3*h*(v - E_Na) - g_K*n**4*(v - E_K) + I)/C : volt
+           dm/dt = (1.28/exprel((13*mV - v + V_T)/(4*mV))*(1 - m)
+                    - 1.4/exprel((v - V_T - 40*mV)/(5*mV))*m)/ms : 1
+           dn/dt = (0.16/exprel((15*mV - v + V_T)/(5*mV))*(1 - n)
+                    - 0.5*exp((10*mV - v + V_T)/(40*mV))*n)/ms : 1
+           dh/dt = (0.128*exp((17*mV - v + V_T)/(18*mV))*(1 - h)
+                    - 4/(1 + exp((40*mV - v + V_T)/(5*mV)))*h)/ms : 1
+           I : amp (constant)""",
+        threshold="v > -40*mV",
+        refractory="v > -40*mV",
+        method="exponential_euler",
+        namespace={
+            "C": 200 * pF, "g_L": 10 * nS, "E_L": -65 * mV, "E_Na": 50 * mV, "E_K": -90 * mV,
+            "g_Na": 20000 * nS, "g_K": 6000 * nS, "V_T": -63 * mV,
+        },
+        name="cells",
+    )  # fmt: skip
+    cells.v, cells.I = -65 * mV, np.linspace(0.1, 0.7, 20) * nA
+    return Network(cells)
+
+
+@entry(0.2 * second, 50, cells=(5, 100))
+def custom_event() -> Network:
+    """An event beside the spike, that drives synapses and runs code."""
+    cells = NeuronGroup(
+        10,
+        """dv/dt = (1.05 + 0.02*i - v) / (10*ms) : 1
+           du/dt = -u / (30*ms) : 1""",
+        threshold="v > 1",
+        reset="v = 0",
+        events={"high": "v > 0.9 and u < 0.1"},
+        method="euler",
+        name="cells",
+    )
+    cells.run_on_event("high", "u += 1")
+    synapses = Synapses(
+        cells, cells, on_pre="v_post -= 0.01", on_event={"pre": "high"}, delay=1 * ms, name="signal"
+    )
+    synapses.connect("i != j")
+    return Network(cells, synapses)

@@ -1,0 +1,239 @@
+"""Training: it learns, respects limits, survives interruption, and says when it cannot go on."""
+
+import signal
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, Synapses, ms, mV
+from torch import Tensor
+from torch.optim import LBFGS, SGD
+
+import mirrorneuron as mn
+from mirrorneuron.bridge.learning.fit import TrainingWarning
+from mirrorneuron.errors import CheckpointError, DomainError, GradientError
+
+
+def network(w: float = 2.0) -> Network:
+    """Four cells driven by given spikes."""
+    stimulus = SpikeGeneratorGroup(
+        5, [k % 5 for k in range(40)], [(k + 1) * 0.5 for k in range(40)] * ms, name="stimulus"
+    )
+    cells = NeuronGroup(
+        4,
+        "dv/dt = (-60*mV - v)/tau : volt\ntau : second (constant)",
+        threshold="v > -50*mV",
+        reset="v = -60*mV",
+        method="exponential_euler",
+        name="cells",
+    )
+    cells.v, cells.tau = -60 * mV, 10 * ms
+    synapses = Synapses(stimulus, cells, "w : volt", on_pre="v_post += w", name="syn")
+    synapses.connect()
+    synapses.w = w * mV
+    return Network(stimulus, cells, synapses)
+
+
+def target(recording: mn.Recording, trial: mn.Trial) -> Tensor:
+    """Mean squared distance of the firing probability from 20 Hz; additive over windows."""
+    rate = recording.spikes["cells"].mean(0) / recording.dt
+    return ((rate - 100) / 100).square().mean() * recording.steps / 200
+
+
+TASK = mn.Task(20 * ms, target)
+RULES = {
+    "whole": mn.BPTT(),
+    "windows": mn.BPTT(window=10 * ms),
+    "every window": mn.BPTT(window=10 * ms, update="window"),
+}
+
+
+def model(**limits: Any) -> mn.Mirror:
+    train = {"syn.w": mn.Bounded(0 * mV, 9 * mV), "cells.tau": mn.Positive(), **limits}
+    return mn.mirror(network(), train=train, surrogate=mn.SuperSpike(3 * mV), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_loss_falls(rule: str) -> None:
+    done = mn.fit(model(), TASK, RULES[rule], steps=40, report=None)
+    assert min(done.losses[-5:]) < 0.5 * done.losses[0]
+    assert done.evaluations == (80 if rule == "every window" else 40)
+
+
+def smooth(recording: mn.Recording, trial: mn.Trial) -> Tensor:
+    """Distance of the potential from -55 mV."""
+    return ((recording["cells.v"] + 0.055) / 1e-3).square().mean()
+
+
+def test_lbfgs_learns_in_natural_coordinates() -> None:
+    mirror = model()
+
+    def make(coordinates: list[Tensor]) -> LBFGS:
+        return LBFGS(coordinates, max_iter=1, max_eval=20, line_search_fn="strong_wolfe")
+
+    task = mn.Task(20 * ms, smooth, record=["cells.v"])
+    quiet = mn.mirror(
+        network(w=0.2), train={"syn.w": mn.Positive(), "cells.tau": mn.Positive()},
+        dtype=torch.float64,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)
+        done = mn.fit(quiet, task, optimizer=mn.Natural(quiet, make), steps=6, report=None)
+    assert done.losses[-1] < 0.5 * done.losses[0]
+    assert done.evaluations > 6
+    assert mirror.limits
+
+
+def gradients(rule: mn.BPTT) -> list[Tensor]:
+    mirror = model()
+    rule.step(rule.init(mirror), mirror, TASK_V, mn.Trial(), 0, lambda: None)
+    return [p.grad.clone() for p in mirror.parameters() if p.grad is not None]
+
+
+TASK_V = mn.Task(20 * ms, smooth, record=["cells.v"])
+
+
+def test_a_window_of_the_whole_trial_is_no_truncation_and_a_shorter_one_is() -> None:
+    whole, one, half = (gradients(mn.BPTT(window=w)) for w in (None, 20 * ms, 10 * ms))
+    assert all(torch.equal(a, b) for a, b in zip(whole, one, strict=True))
+    assert not any(torch.allclose(a, b) for a, b in zip(whole, half, strict=True))
+
+
+def test_a_window_shorter_than_a_step_is_refused() -> None:
+    with pytest.raises(DomainError, match="shorter than the time step"):
+        mn.fit(model(), TASK, mn.BPTT(window=0.01 * ms), steps=1, report=None)
+
+
+@pytest.mark.filterwarnings("ignore::mirrorneuron.bridge.learning.fit.TrainingWarning")
+def test_limits_hold_after_every_step() -> None:
+    mirror = mn.mirror(
+        network(),
+        train={"syn.w": mn.Bounded(1.5 * mV, 2.1 * mV), "cells.tau": mn.Positive(),
+               "cells.v": mn.Sign()},
+        surrogate=mn.SuperSpike(3 * mV),
+        dtype=torch.float64,
+    )  # fmt: skip
+
+    def look(step: int, trained: mn.Mirror, done: mn.Fit) -> None:
+        w = trained.parameter("syn.w")
+        assert w.min() >= 1.5e-3
+        assert w.max() <= 2.1e-3
+        assert trained.parameter("cells.tau").min() > 0
+        assert trained.parameter("cells.v").max() <= 0
+
+    def big(groups: list[dict[str, Any]]) -> SGD:
+        return SGD([{**g, "lr": 10 * g["lr"]} for g in groups], lr=1.0)
+
+    mn.fit(mirror, TASK, optimizer=big, steps=4, report=None, callback=look)
+    with pytest.raises(DomainError, match="lower bound is not below"):
+        mn.Bounded(2 * mV, 1 * mV).limits(mirror.unit("syn.w"))
+
+
+def natural(mirror: mn.Mirror) -> mn.Natural:
+    return mn.Natural(
+        mirror, lambda x: LBFGS(x, max_iter=1, max_eval=10, line_search_fn="strong_wolfe")
+    )
+
+
+@pytest.mark.parametrize("optimizer", [None, natural])
+def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path, optimizer: Any) -> None:
+    def make(mirror: mn.Mirror) -> Any:
+        return None if optimizer is None else optimizer(mirror)
+
+    def stop(step: int, trained: mn.Mirror, done: mn.Fit) -> None:
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    straight = model()
+    expected = mn.fit(straight, TASK_V, optimizer=make(straight), steps=6, report=None)
+    broken = model()
+    with pytest.raises(KeyboardInterrupt):
+        mn.fit(broken, TASK_V, optimizer=make(broken), steps=6, checkpoint=tmp_path, every=2,
+               report=None, callback=stop)  # fmt: skip
+    fresh = model()
+    found = mn.fit(fresh, TASK_V, optimizer=make(fresh), steps=6, checkpoint=tmp_path, report=None)
+    assert found.resumed == 4
+    assert found.losses == expected.losses
+    for a, b in zip(straight.parameters(), fresh.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, kept: float) -> None:
+    mn.fit(model(), TASK_V, steps=4, checkpoint=tmp_path, every=1, report=None)
+    latest = tmp_path / "checkpoint.pt"
+    latest.write_bytes(latest.read_bytes()[: int(kept * latest.stat().st_size)])
+    with pytest.warns(UserWarning, match="is damaged"):
+        done = mn.fit(model(), TASK_V, steps=5, checkpoint=tmp_path, report=None)
+    assert done.resumed == 3
+    for path in tmp_path.glob("*.pt"):
+        path.write_bytes(b"")
+    with (
+        pytest.warns(UserWarning, match="is damaged"),
+        pytest.raises(CheckpointError, match="no checkpoint can be read"),
+    ):
+        mn.fit(model(), TASK_V, steps=5, checkpoint=tmp_path, report=None)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    mn.fit(model(), TASK_V, steps=1, checkpoint=tmp_path, report=None)
+    other = mn.mirror(network(), train=["syn.w"], dtype=torch.float64)
+    with pytest.raises(CheckpointError, match="belongs to another network"):
+        mn.fit(other, TASK_V, steps=2, checkpoint=tmp_path, report=None)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(CheckpointError, match="could not be written"):
+        mn.fit(model(), TASK_V, steps=1, checkpoint=blocked / "below", report=None)
+
+
+def test_an_update_by_nan_is_skipped_and_three_in_a_row_end_the_training() -> None:
+    def broken(steps: set[int]) -> mn.Task:
+        calls = iter(range(100))
+
+        def loss(recording: mn.Recording, trial: mn.Trial) -> Tensor:
+            bad = next(calls) in steps
+            return smooth(recording, trial) * (float("nan") if bad else 1.0)
+
+        return mn.Task(20 * ms, loss, record=["cells.v"])
+
+    with pytest.warns(TrainingWarning, match="step 1 is not finite; the update was skipped"):
+        done = mn.fit(model(), broken({1}), steps=3, report=None)
+    assert done.skipped == [1]
+    mirror = model()
+    start = mirror.parameter("syn.w").detach().clone()
+    with (
+        pytest.warns(TrainingWarning, match="skipped"),
+        pytest.raises(GradientError, match="not finite 3 times in a row, up to step 2"),
+    ):
+        mn.fit(mirror, broken({0, 1, 2}), steps=9, report=None)
+    assert torch.equal(mirror.parameter("syn.w"), start)
+
+
+def test_a_silent_group_is_reported() -> None:
+    mirror = mn.mirror(network(w=0.1), train=["syn.w"], dtype=torch.float64)
+    with pytest.warns(TrainingWarning, match="'cells' is silent"):
+        mn.fit(mirror, TASK_V, steps=1, report=None)
+
+
+def test_a_training_without_parameters_or_without_influence_is_refused() -> None:
+    with pytest.raises(GradientError, match="has no parameters"):
+        mn.fit(mn.mirror(network()), TASK, steps=1, report=None)
+    blind = mn.Task(20 * ms, lambda recording, trial: recording.spikes["stimulus"].sum())
+    with pytest.raises(GradientError, match="does not depend on any parameter"):
+        mn.fit(model(), blind, steps=1, report=None)
+
+
+def test_clip_limits_the_step_of_plain_descent() -> None:
+    def descend(clip: float | None) -> float:
+        mirror = model()
+        start = mirror.parameter("syn.w").detach().clone()
+        sgd = SGD(mirror.parameters(), lr=1e-12)
+        mn.fit(mirror, TASK_V, optimizer=sgd, steps=1, clip=clip, report=None)
+        return float((mirror.parameter("syn.w").detach() - start).abs().max())
+
+    assert 0 < descend(1e-3) < descend(None)

@@ -1,0 +1,42 @@
+"""Laws of surrogates: every file in `bridge/surrogates/`."""
+
+import dataclasses
+
+import pytest
+import torch
+
+import mirrorneuron as mn
+
+MARGIN = 1e-4 * torch.arange(-50, 51, dtype=torch.float64)[None]
+
+
+@pytest.mark.parametrize("name", mn.surrogates)
+def test_a_surrogate_is_a_bell_at_threshold_that_scales_with_its_width(name: str) -> None:
+    h = mn.surrogates[name](width=1e-3)
+    y = h(MARGIN, 1e-3)
+    assert y.shape == MARGIN.shape
+    assert y.dtype == MARGIN.dtype
+    assert h(MARGIN.float(), 1e-3).dtype == torch.float32
+    assert (y >= 0).all()
+    assert y.max() == y[0, 50] == 1
+    assert torch.allclose(y, y.flip(1))
+    assert torch.allclose(h(7 * MARGIN, 7e-3), y)
+    assert (h(MARGIN, 2e-3) >= y).all()
+
+
+@pytest.mark.parametrize("name", mn.surrogates)
+def test_a_surrogate_is_finite_far_away(name: str) -> None:
+    far = torch.tensor([[-1e6, 1e6, 1e30]])
+    y = mn.surrogates[name](width=1.0)(far, 1.0)
+    assert torch.isfinite(y).all()
+    assert (y < 1e-5).all()
+
+
+@pytest.mark.parametrize("name", mn.surrogates)
+def test_a_surrogate_holds_its_own_width_and_names_its_source(name: str) -> None:
+    surrogate = mn.surrogates[name](width=2.0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        surrogate.width = 3.0  # type: ignore[misc]
+    module = __import__(type(surrogate).__module__, fromlist=["_"])
+    texts = [module.__doc__, *(getattr(f, "__doc__", "") or "" for f in vars(module).values())]
+    assert any("doi:10." in str(text) for text in texts)
