@@ -127,7 +127,7 @@ class SynapseModel(Model):
             model=f"w : {unit_text(evaluate(self.weight))}",
             on_pre=self.on_pre.format(r=receptor),
             delay=one_for_all,
-            **_named(name),
+            name=name or "synapses*",
         )
         synapses.connect(i=i, j=j, condition=condition, p=p)
         values = settle(asked, defaults, given, len(synapses), bounds)
@@ -230,6 +230,7 @@ class NeuronModel(Model):
         chosen = self._method(asked, method, held)
         settled = settle(asked, defaults, values, N, bounds)
         _refuse_equal_time_constants(asked, chosen, settled)
+        refractory: Any = self.refractory or False
         cells = NeuronGroup(
             N,
             self.text(held),
@@ -238,7 +239,7 @@ class NeuronModel(Model):
             refractory=self.refractory or False,  # pyright: ignore[reportArgumentType]
             method=chosen,
             dt=dt,
-            **_named(name),
+            name=name or "neurongroup*",
         )
         for variable, value in settled.items():
             setattr(cells, variable, value)

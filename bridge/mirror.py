@@ -165,7 +165,8 @@ class Mirror(nn.Module):
             self._modules[owner] = _Owner()
         value = self._tensor(initial(self.program, key))
         self._start[key] = value.clone()
-        cast(_Owner, self._modules[owner]).register_parameter(name, nn.Parameter(value))
+        self.limits[key].project(value, value, self.unit(key))  # a limit that cannot be kept raises
+        cast(_Owner, self._modules[owner])._parameters[name] = nn.Parameter(value)
 
     def parameter(self, key: str) -> nn.Parameter:
         """A trained variable, in SI units.
@@ -176,7 +177,7 @@ class Mirror(nn.Module):
         if key not in self.limits:
             raise UnknownName.among(f"parameter({key!r})", key, self.limits)
         owner, name = key.split(".", 1)
-        return cast(nn.Parameter, getattr(self._modules[owner], name))
+        return cast(nn.Parameter, cast(_Owner, self._modules[owner])._parameters[name])
 
     def sizes(self) -> dict[str, float]:
         """Root mean square of each parameter at the start (1 where it is zero), in SI units."""
@@ -274,8 +275,8 @@ class Mirror(nn.Module):
         Arguments:
             duration: How long, a Quantity [s].
             inputs: Sets a spiking group ("stimulus", spikes 0 or 1), a variable ("cells.I", SI
-                floats or a Quantity) or a TimedArray ("sound") at each step; "time batch neuron"
-                or "time neuron".
+                floats or a Quantity) or a TimedArray ("sound") at each step; "time batch neuron",
+                or "time neuron" for what all trials share.
             batch_size: Number of trials; by default that of the inputs or state, else 1.
             state: Where to start: `recording.state`, or `initial_state()` (the default).
             record: Variables to record, `["cells.v"]`; spikes are always recorded.
@@ -291,14 +292,13 @@ class Mirror(nn.Module):
             UnitError: The duration is no time, or an input has the wrong unit.
             UnknownName: An input or recorded variable does not exist.
             ShapeError: An input has the wrong shape.
-            DomainError: An input is not finite.
+            DomainError: An input is not finite, or a spike is neither 0 nor 1.
             NumericalError: A value became NaN or infinite during the run.
         """
         steps = self.steps(duration)
         given = dict(inputs or {})
         if batch_first:
-            given = {k: np.swapaxes(v, 0, 1) if not isinstance(v, Tensor) else v.transpose(0, 1)
-                     for k, v in given.items()}  # fmt: skip
+            given = {k: _time_first(v) for k, v in given.items()}
         return self.run_steps(steps, given, batch_size, state, record, report, seed)
 
     def initial_state(self, batch_size: int = 1) -> State:
@@ -408,7 +408,7 @@ class Mirror(nn.Module):
             first=first,
             steps=steps,
             spikes=Spikes(events, sizes),
-            traces={key: torch.stack(trace) for key, trace in traces.items() if trace},
+            traces={k: self._trace(k, trace, given.batch_size) for k, trace in traces.items()},
             state=now,
         )
 
@@ -425,6 +425,9 @@ class Mirror(nn.Module):
 
     def _fixed(self, key: str, batch_size: int) -> Tensor:
         return self._value(key).reshape(1, -1).expand(batch_size, -1)
+
+    def _trace(self, key: str, values: list[Tensor], batch_size: int) -> Tensor:
+        return torch.stack(values) if values else self._fixed(key, batch_size)[None][:0]
 
     def _check_record(self, record: Iterable[str]) -> None:
         for key in record:
@@ -561,7 +564,10 @@ class Given:
             bare = si(value, unit, what) if hasattr(value, "dim") else np.asarray(value)
             value = torch.from_numpy(np.array(bare, dtype=float))
         x = value.to(self.model.device, self.model.dtype)
-        require_finite(x.detach().cpu().numpy(), what)
+        plain = x.detach().cpu().numpy()
+        require_finite(plain, what)
+        if target[0].endswith(".spike"):
+            _require_spikes(plain, what)
         if x.dim() == 2:
             x = x[:, None, :]
         expected = "number of values" if size is None else size
@@ -603,6 +609,24 @@ def _dtype(variable: Variable, dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if variable.name in ("lastspike", "lastupdate") else dtype
 
 
+def _time_first(x: Any) -> Any:
+    """An input "batch time neuron" as "time batch neuron"; what all trials share as it is."""
+    if x.ndim != 3:
+        return x
+    return x.transpose(0, 1) if isinstance(x, Tensor) else np.swapaxes(x, 0, 1)
+
+
+def _require_spikes(values: Any, what: str) -> None:
+    wrong = np.argwhere((values != 0) & (values != 1))
+    if len(wrong):
+        first = tuple(int(k) for k in wrong[0])
+        raise DomainError(
+            f"{what} is {values[first]:g} at index {', '.join(map(str, first))}. A neuron spikes"
+            " in a step (1) or does not (0). Give a rate to a PoissonGroup, or a current to a"
+            " variable."
+        )
+
+
 def initial(program: Program, key: str) -> Any:
     """Value of a variable or namespace constant to be trained."""
     if key in program.variables:
@@ -623,7 +647,7 @@ def _widths(
         if slot.kind == "threshold" and slot.margin is not None and surrogate is not None:
             what = f"the width of the surrogate of {slot.owner!r}"
             width = float(si(surrogate.width, slot.margin, what))
-            if not width > 0:
+            if not 0 < width < np.inf:
                 raise DomainError(
                     f"{type(surrogate).__name__}(width={surrogate.width}): {what} is not positive."
                     " It is the distance to threshold at which the gradient has faded. Write, say,"

@@ -268,6 +268,7 @@ class _Threshold(_Writer):
                 truths[statement.target] = substitute(parse(statement.expression), truths)
             else:
                 self.statement(statement)
+        self.single, self.target = condition.scalar, condition.target
         text, _ = self._condition(substitute(parse(condition.expression), truths))
         owner, key = self.slot.owner, self.slot.event
         self.emit(f"S[{key!r}] = c.events({key!r}, {text}, {self.slot.size})")

@@ -8,7 +8,7 @@ import hashlib
 import os
 import warnings
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +23,7 @@ from .natural import Natural
 if TYPE_CHECKING:
     from .fit import Fit
 
+CONTENT = ("specification", "model", "optimizer", "rule", "done")
 S = TypeVar("S", bound=tuple[Any, ...])
 
 
@@ -33,11 +34,13 @@ class Checkpoint:
     Arguments:
         folder: Made when needed.
         model, optimizer: What is saved and restored.
+        damaged: Files that were found unreadable; they never take the place of a good one.
     """
 
     folder: Path
     model: Mirror
     optimizer: Optimizer | Natural
+    damaged: set[Path] = field(default_factory=set[Path])
 
     @property
     def latest(self) -> Path:
@@ -73,9 +76,10 @@ class Checkpoint:
                 torch.save(content, file)
                 file.flush()
                 os.fsync(file.fileno())
-            if self.latest.exists():
+            if self.latest.exists() and self.latest not in self.damaged:
                 os.replace(self.latest, self.previous)
             os.replace(new, self.latest)
+            self.damaged.clear()
         except OSError as error:
             with suppress(OSError):
                 new.unlink()
@@ -95,8 +99,9 @@ class Checkpoint:
         content = self._read()
         if content["specification"] != self._specification():
             raise CheckpointError(
-                f"fit(checkpoint={str(self.folder)!r}): the checkpoint belongs to another network"
-                " or other parameters. Going on from it would mix the two. Name another folder."
+                f"fit(checkpoint={str(self.folder)!r}): the checkpoint belongs to another network,"
+                " to other parameters or to another optimiser. Going on from it would mix the two."
+                " Name another folder."
             )
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
@@ -109,9 +114,10 @@ class Checkpoint:
         for path in (self.latest, self.previous):
             if path.exists():
                 try:
-                    return torch.load(path, weights_only=True)
+                    return _content(path)
                 except Exception as error:
                     problems.append(f"{path.name}: {type(error).__name__}")
+                    self.damaged.add(path)
                     warnings.warn(f"The checkpoint {path} is damaged.", UserWarning, stacklevel=2)
         raise CheckpointError(
             f"fit(checkpoint={str(self.folder)!r}): no checkpoint can be read"
@@ -120,4 +126,12 @@ class Checkpoint:
 
     def _specification(self) -> str:
         keys = ",".join(self.model.limits)
-        return hashlib.sha256(f"{keys}\n{self.model.program}".encode()).hexdigest()
+        inner = self.optimizer.inner if isinstance(self.optimizer, Natural) else self.optimizer
+        kinds = f"{type(self.optimizer).__name__} {type(inner).__name__} {self.model.dtype}"
+        return hashlib.sha256(f"{keys}\n{kinds}\n{self.model.program}".encode()).hexdigest()
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What a file holds; fails if it is not a whole checkpoint."""
+    content = torch.load(path, weights_only=True)
+    return {key: content[key] for key in CONTENT}

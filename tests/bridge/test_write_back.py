@@ -94,7 +94,7 @@ def test_single_precision_returns_within_its_last_place():
         assert np.all(np.abs(exact - single) <= np.spacing(np.abs(single)))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(order=st.permutations(range(len(EDGES))))
 def test_each_weight_finds_its_edge_in_any_order_of_creation(order: list[int]):
     model = trained(mirrored(build()))
@@ -108,7 +108,7 @@ def test_each_weight_finds_its_edge_in_any_order_of_creation(order: list[int]):
         np.testing.assert_array_equal(theirs, ours)  # the k-th synapse of a pair is the k-th
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(order=st.permutations(range(len(EDGES))))
 def test_a_network_written_to_in_another_order_gives_the_same_spikes(order: list[int]):
     network, other = build(), build(EDGES[list(order)])

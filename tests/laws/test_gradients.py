@@ -13,8 +13,13 @@ from brian2 import (
     nS,
     pF,
 )
+from networks import networks
 
 import mirrorneuron as mn
+from mirrorneuron.bridge.check import require_trainable
+from mirrorneuron.bridge.program import Program
+from mirrorneuron.errors import GradientError, UnknownName
+from mirrorneuron.units import quantity
 
 METHODS = ("exact", "euler", "exponential_euler", "rk2", "rk4")
 
@@ -170,3 +175,40 @@ def test_gradient_of_a_two_neuron_chain_is_the_hand_computed_one(
     assert float(model.parameter("first.w").grad) == pytest.approx(expected1, rel=1e-12)
     assert float(model.parameter("second.w").grad) == pytest.approx(expected2, rel=1e-12)
     assert expected1 != 0 and expected2 != 0
+
+
+def trainable(program: Program) -> list[str]:
+    """Every real variable that a statement of the network reads."""
+    keys: list[str] = []
+    for key, variable in program.variables.items():
+        try:
+            require_trainable(program, key)
+        except (GradientError, UnknownName):
+            continue
+        if variable.name not in ("lastspike", "lastupdate"):
+            keys.append(key)
+    return keys
+
+
+@pytest.mark.parametrize("name", networks)
+def test_all_gradients_of_a_network_are_finite_and_some_path_reaches_each_object(name: str) -> None:
+    network = networks[name].build()
+    keys = trainable(mn.mirror(network).program)
+    widths = {
+        slot.owner: mn.SuperSpike(quantity(5e-3 if str(slot.margin) == "V" else 0.5, slot.margin))
+        for slot in mn.mirror(network).program.slots
+        if slot.kind == "threshold" and slot.margin is not None
+    }
+    model = mn.mirror(network, train=keys, surrogate=widths, dtype=torch.float64)
+    recording = model.run(40 * ms, seed=1)
+    spikes = torch.cat([recording.spikes[g].reshape(-1) for g in networks[name].rates])
+    assert spikes.sum() > 0
+    (spikes * torch.linspace(1, 2, len(spikes))).sum().backward()
+    reached: set[str] = set()
+    for key in keys:
+        gradient = model.parameter(key).grad
+        if gradient is not None:
+            assert torch.isfinite(gradient).all(), key
+            if (gradient != 0).any():
+                reached.add(key.partition(".")[0])
+    assert reached == {key.partition(".")[0] for key in keys}

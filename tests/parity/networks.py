@@ -263,12 +263,12 @@ def stdp() -> Network:
         """w : 1
            dpre/dt = -pre / (20*ms) : 1 (event-driven)
            dpost/dt = -post / (20*ms) : 1 (event-driven)""",
-        on_pre="v_post += w; pre += 0.01; w = clip(w + post, 0, 0.3)",
-        on_post="post -= 0.0105; w = clip(w + pre, 0, 0.3)",
+        on_pre="v_post += w; pre += 0.002; w = clip(w + post, 0, 0.06)",
+        on_post="post -= 0.0021; w = clip(w + pre, 0, 0.06)",
         name="plastic",
     )
     synapses.connect()
-    synapses.w = rng.uniform(0, 0.2, len(synapses))
+    synapses.w = rng.uniform(0, 0.03, len(synapses))
     synapses.pre.delay = rng.uniform(0, 3, len(synapses)) * ms
     return Network(noise, cells, synapses)
 
@@ -289,7 +289,7 @@ def gap_junctions() -> Network:
     return Network(cells, junctions)
 
 
-@entry(0.3 * second, 500, seed=11, cells=(10, 150))
+@entry(0.3 * second, 1_000, seed=11, cells=(50, 250))
 def noisy() -> Network:
     """Noise in the equations, in the threshold, in the reset and in what a spike does."""
     cells = NeuronGroup(
