@@ -230,7 +230,6 @@ class NeuronModel(Model):
         chosen = self._method(asked, method, held)
         settled = settle(asked, defaults, values, N, bounds)
         _refuse_equal_time_constants(asked, chosen, settled)
-        refractory: Any = self.refractory or False
         cells = NeuronGroup(
             N,
             self.text(held),
@@ -280,10 +279,6 @@ def _declared(parameters: Mapping[str, str]) -> str:
 
 def _bounds(positive: Iterable[str] = (), nonnegative: Iterable[str] = ()) -> dict[str, Bound]:
     return {**dict.fromkeys(nonnegative, ">= 0"), **dict.fromkeys(positive, "> 0")}
-
-
-def _named(name: str | None) -> dict[str, Any]:
-    return {} if name is None else {"name": name}
 
 
 def _holds(held: Mapping[str, Any], wanted: Equations) -> bool:

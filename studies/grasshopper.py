@@ -739,7 +739,7 @@ def draw_learning(out: Path, losses: Sequence[float]) -> Path:
     """Loss over the steps of the fit."""
     figure, ax = plt.subplots(figsize=(4.2, 3), layout="constrained")
     plot.plot_learning_curve(np.array(losses), ax=ax)
-    ax.set(xlabel="step of L-BFGS", ylabel="minus log likelihood per spike")
+    ax.set(xlabel="step of L-BFGS", ylabel="minus log likelihood per spike", yscale="linear")
     return save(figure, out / "learning.png")
 
 

@@ -26,7 +26,6 @@ FAMILY = {
     "WriteBackError": ValueError,
     "CheckpointError": OSError,
     "MissingDependency": ImportError,
-    "StudyError": RuntimeError,
 }
 
 

@@ -12,9 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mirrorneuron.bridge.expression import ORDER, Renderer, hoist, names, parse, substitute
-from mirrorneuron.bridge.function import KNOWN, RANDOM
+from mirrorneuron.bridge.function import RANDOM
 from mirrorneuron.bridge.program import Program, Ref, Slot, Statement
 
+IN_PLACE: dict[str, ast.operator] = {
+    "+=": ast.Add(),
+    "-=": ast.Sub(),
+    "*=": ast.Mult(),
+    "/=": ast.Div(),
+}
 State = dict[str, Any]
 Step = Callable[[State, list[Any], Any], None]
 
@@ -136,9 +142,9 @@ class _Writer:
 
     # ---- expressions
 
-    def text(self, expression: str) -> str:
+    def text(self, node: ast.expr) -> str:
         """An expression, its unchanging parts moved to the prelude."""
-        return self.render(hoist(parse(expression), self.varying, self._keep))
+        return self.render(hoist(node, self.varying, self._keep))
 
     def _keep(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Name) and node.id in self.fixed:
@@ -221,12 +227,11 @@ class _Writer:
 
     def value(self, statement: Statement) -> str:
         """The new value of a statement's target."""
-        operators = {"+=": ast.Add(), "-=": ast.Sub(), "*=": ast.Mult(), "/=": ast.Div()}
-        if statement.op not in operators:
-            return self.text(statement.expression)
-        target = ast.Name(id=statement.target, ctx=ast.Load())
-        node = ast.BinOp(target, operators[statement.op], parse(statement.expression))
-        return self.render(hoist(node, self.varying, self._keep))
+        node = parse(statement.expression)
+        if statement.op in IN_PLACE:
+            target = ast.Name(id=statement.target, ctx=ast.Load())
+            node = ast.BinOp(target, IN_PLACE[statement.op], node)
+        return self.text(node)
 
     def _is_fixed(self, statement: Statement) -> bool:
         again = sum(s.target == statement.target for s in self.slot.statements) > 1
@@ -285,9 +290,7 @@ class _Threshold(_Writer):
                     return self._escape(left, op, right), True
                 above = isinstance(op, ast.Gt | ast.GtE)
                 high, low = (left, right) if above else (right, left)
-                margin = self.render(
-                    hoist(ast.BinOp(high, ast.Sub(), low), self.varying, self._keep)
-                )
+                margin = self.text(ast.BinOp(high, ast.Sub(), low))
                 strict = isinstance(op, ast.Gt | ast.Lt)
                 return f"c.spike({self.slot.owner!r}, {margin}, {strict})", True
             case ast.BoolOp(op=op, values=values):
@@ -302,7 +305,7 @@ class _Threshold(_Writer):
                 text, is_spike = self._condition(operand)
                 return f"c.neither({text})" if is_spike else f"c.f.logical_not({text})", is_spike
             case _:
-                return self.render(hoist(node, self.varying, self._keep)), False
+                return self.text(node), False
 
     def _call_of(self, node: ast.expr) -> set[str]:
         match node:
@@ -317,7 +320,7 @@ class _Threshold(_Writer):
         draw, p = (left, right) if first else (right, left)
         below = first == isinstance(op, ast.Lt | ast.LtE)
         strict = isinstance(op, ast.Lt | ast.Gt)
-        texts = [self.render(hoist(n, self.varying, self._keep)) for n in (draw, p)]
+        texts = [self.text(n) for n in (draw, p)]
         call = f"c.escape({', '.join(texts)}, {strict if below else not strict})"
         return call if below else f"c.neither({call})"
 
@@ -366,10 +369,10 @@ class _Synapses(_Writer):
             return f"a.shared({text})"
         return f"a.at({text}, c.index({ref.index!r}))" if ref.index else f"a.own({text})"
 
-    def text(self, expression: str) -> str:
-        node = hoist(parse(expression), self.varying, self._keep)
-        self._refresh(set(names(node)))
-        return self.render(node)
+    def text(self, node: ast.expr) -> str:
+        hoisted = hoist(node, self.varying, self._keep)
+        self._refresh(set(names(hoisted)))
+        return self.render(hoisted)
 
     def _name(self, name: str) -> str:
         text = super()._name(name)
@@ -382,25 +385,14 @@ class _Synapses(_Writer):
             self.fresh.add(name)
 
     def statement(self, statement: Statement) -> None:
-        self.target = statement.target
+        self.single, self.target = statement.scalar, statement.target
         ref = self.slot.refs.get(statement.target)
         if ref is None:
             super().statement(statement)
         elif ref.index is None:
-            self._refresh({statement.target} if statement.op in ("+=", "-=", "*=", "/=") else set())
             self._keep_own(statement, ref)
         else:
             self._touch(statement, ref)
-
-    def value(self, statement: Statement) -> str:
-        operators = {"+=": ast.Add(), "-=": ast.Sub(), "*=": ast.Mult(), "/=": ast.Div()}
-        if statement.op not in operators:
-            return self.text(statement.expression)
-        target = ast.Name(id=statement.target, ctx=ast.Load())
-        node = ast.BinOp(target, operators[statement.op], parse(statement.expression))
-        node = hoist(node, self.varying, self._keep)
-        self._refresh(set(names(node)))
-        return self.render(node)
 
     def _keep_own(self, statement: Statement, ref: Ref) -> None:
         value = self.value(statement)
@@ -410,7 +402,7 @@ class _Synapses(_Writer):
     def _touch(self, statement: Statement, ref: Ref) -> None:
         """Change a variable of the neurons on either side."""
         state, index = f"S[{ref.variable!r}]", f"c.index({ref.index!r})"
-        value = self.text(statement.expression)
+        value = self.text(parse(statement.expression))
         if statement.op == "+=":
             new = f"a.accumulate({state}, {index}, {value})"
         elif statement.op == "-=":
@@ -454,6 +446,3 @@ def _identifier(name: str) -> str:
     """A Python name for a Brian2 name: the same, unless it means something here."""
     taken = name in {"S", "K", "V", "c", "e", "a"} or keyword.iskeyword(name)
     return f"{name}_" if taken else name
-
-
-SUPPORTED = KNOWN | RANDOM

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from mirrorneuron.bridge.event import detach
 from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.errors import DomainError
+from mirrorneuron.errors import DomainError, ShapeError
 
 from ._contracts import Outcome, Rule, Task, Trial
 
@@ -31,6 +31,7 @@ class BPTT(Rule[BPTTState]):
 
     Raises:
         DomainError: The window is shorter than a time step.
+        ShapeError: An input is longer or shorter than the trial.
     """
 
     window: Any = None
@@ -57,8 +58,9 @@ class BPTT(Rule[BPTTState]):
                 f"BPTT(window={self.window}): a window shorter than the time step,"
                 f" {model.program.dt * 1e3:g} ms, holds no step. Write a longer one, or None."
             )
+        _require_length(trial, total, model.program.dt)
         now = trial.state() if callable(trial.state) else trial.state
-        loss, rates = 0.0, dict[str, float]()
+        loss, rates, reached = 0.0, dict[str, float](), False
         for start in range(0, total, length):
             stop = min(start + length, total)
             recording = model.run_steps(
@@ -72,12 +74,23 @@ class BPTT(Rule[BPTTState]):
             part = task.loss(recording, trial)
             if part.requires_grad:
                 part.backward()
+                reached = True
             loss += float(part.detach())
             now = recording.state
             for name, rate in recording.rates().items():
                 rates[name] = rates.get(name, 0.0) + rate * (stop - start) / total
-            if self.update == "window":
+            if self.update == "window" and part.requires_grad:
                 update()
-        if self.update == "trial":
+        if self.update == "trial" or not reached:
             update()
         return Outcome(loss, rates), state
+
+
+def _require_length(trial: Trial, steps: int, dt: float) -> None:
+    for key, x in trial.inputs.items():
+        if len(x) != steps:
+            raise ShapeError(
+                f"fit(model, ...): the input {key!r} has {len(x)} steps, but the trial takes"
+                f" {steps} steps of {dt * 1e3:g} ms. Give one row for each step, or change the"
+                " duration of the task."
+            )

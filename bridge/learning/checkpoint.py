@@ -133,5 +133,5 @@ class Checkpoint:
 
 def _content(path: Path) -> dict[str, Any]:
     """What a file holds; fails if it is not a whole checkpoint."""
-    content = torch.load(path, weights_only=True)
+    content = dict(torch.load(path, weights_only=True))
     return {key: content[key] for key in CONTENT}

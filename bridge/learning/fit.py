@@ -17,7 +17,7 @@ from torch.optim import LBFGS, Optimizer
 from tqdm.auto import tqdm
 
 from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.errors import GradientError
+from mirrorneuron.errors import DomainError, GradientError, NumericalError
 
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
@@ -111,11 +111,14 @@ def fit(
             done.losses.append(outcome.loss)
             _warn_of_rates(model, outcome.rates, k)
             progress.set_postfix(loss=f"{outcome.loss:.4g}")
-            if store is not None and ((k + 1) % every == 0 or k == steps - 1 or interrupts):
+            due = (k + 1) % every == 0 or k == steps - 1
+            if store is not None and due:
                 store.save(state, done)
             if callback is not None:
                 callback(k, model, done)
             if interrupts:
+                if store is not None and not due:
+                    store.save(state, done)
                 raise KeyboardInterrupt
     return done
 
@@ -191,7 +194,12 @@ class _Trainer:
 
         def closure() -> Tensor:
             self.optimizer.zero_grad()
-            seen.append(rule.step(state, self.model, task, trial, seed, _wait))
+            try:
+                seen.append(rule.step(state, self.model, task, trial, seed, _wait))
+            except (DomainError, NumericalError) as error:
+                if not seen:
+                    raise
+                raise _NotFinite from error  # the search tried values with which nothing runs
             self.done.evaluations += 1
             if not self._finite():
                 raise _NotFinite

@@ -37,6 +37,8 @@ def run(
     """Run a study, print its figures and where the pictures are."""
     from .studies import studies as known
 
+    # brian2 2.9 calls pyparsing by old names; its import sets filters of its own
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="brian2|pyparsing")
     chosen = known[study]()
     settings = (chosen.quick() if quick else chosen).with_(seed=seed)
     folder = out or Path("out") / study
@@ -101,7 +103,6 @@ def main() -> None:
     """Entry point: errors of ours are messages, not tracebacks; Ctrl-C exits with 130."""
     # Brian2's handler ends only the present simulation: a study would go on with half of it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    warnings.filterwarnings("ignore", category=DeprecationWarning, module="brian2|pyparsing")
     try:
         app()
     except MirrorNeuronError as error:

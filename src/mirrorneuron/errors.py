@@ -10,8 +10,7 @@
     ├── GradientError (RuntimeError)                a gradient that cannot be had
     ├── WriteBackError (ValueError)                 values that do not fit a network
     ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
-    ├── MissingDependency (ImportError)             an optional library that is not installed
-    └── StudyError (RuntimeError)                   a study that cannot run
+    └── MissingDependency (ImportError)             an optional library that is not installed
 
 A message says what was asked, what was found, why it cannot be, and what to write instead. It is
 made from the arguments, which the error keeps: so errors can be sent between processes.
@@ -143,7 +142,3 @@ class MissingDependency(MirrorNeuronError, ImportError):
             f"{needed_for} needs {package}, which is not installed. Write:"
             f" pip install 'mirrorneuron[{extra}]'"
         )
-
-
-class StudyError(MirrorNeuronError, RuntimeError):
-    """A study that cannot run."""

@@ -31,7 +31,7 @@ UNKNOWN_CALLS = [
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_is_no_arithmetic_is_refused(text: str):
-    with pytest.raises(DomainError, match="has no meaning in Brian2 code. Write arithmetic"):
+    with pytest.raises(DomainError, match=r"has no meaning in Brian2 code\. Write arithmetic"):
         parse(text)
 
 

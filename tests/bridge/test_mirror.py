@@ -133,8 +133,7 @@ def test_a_width_that_is_no_positive_number_is_refused(width: float):
 def test_a_state_of_another_batch_is_refused():
     model = mn.mirror(build())
     state = model.run(1 * ms, batch_size=3).state
-    with pytest.raises(ShapeError, match=r"numbers of trials differ.*batch_size: 2, state: 3|"
-                                         r"numbers of trials differ.*state: 3, batch_size: 2"):  # fmt: skip
+    with pytest.raises(ShapeError, match=r"numbers of trials differ \(state: 3, batch_size: 2\)"):
         model.run(1 * ms, state=state, batch_size=2)
 
 

@@ -235,7 +235,6 @@ def test_nothing_to_do_gives_empty_recordings() -> None:
     one = NeuronGroup(1, "dv/dt = -v/(5*ms) : 1", threshold="v > 1", reset="v = 0",
                       method="exact", name="one")  # fmt: skip
     nothing = Synapses(one, one, "w : 1", on_pre="v_post += w", name="nothing")
-    none = np.empty(0, dtype=int)
-    nothing.connect(i=none, j=none)
+    nothing.connect("i != j")
     model = mn.mirror(Network(one, nothing), dtype=torch.float64)
     assert model.run(2 * ms).spikes["one"].shape == (20, 1, 1)

@@ -302,7 +302,9 @@ def noisy() -> Network:
         method="euler",
         name="cells",
     )
-    synapses = Synapses(cells, cells, "w : 1", on_pre="v_post += 0.05*rand()*w", name="rec")
+    synapses = Synapses(
+        cells, cells, "w : 1", on_pre="v_post += 0.02*exp(1/2)*rand()*w", name="rec"
+    )
     synapses.connect("i != j", p=1)
     synapses.w = 1
     return Network(cells, synapses)
