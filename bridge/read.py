@@ -76,6 +76,7 @@ RUNNERS = {
     "summed_variable": "summed",
     "spikegenerator": "generator",
 }
+ORDERED = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 CLOCK = {"t": "t", "dt": "dt", "timestep": "step", "t_in_timesteps": "step"}
 
 
@@ -527,14 +528,14 @@ def _expression(made: Any) -> str:
 
 
 def _margin(code: Code) -> Dimensions | None:
-    """Dimensions of the quantity that a threshold compares."""
+    """Dimensions of what a threshold compares; None if it compares nothing, or with `rand()`."""
     line = code.text.strip().splitlines()[-1].partition("=")[2].strip()
     for node in ast.walk(ast.parse(line, mode="eval")):
-        if isinstance(node, ast.Compare) and isinstance(
-            node.ops[0], ast.Gt | ast.GtE | ast.Lt | ast.LtE
-        ):
-            text = ast.unparse(node.left)
-            return Dimensions.of(_HasDim(parse_expression_dimensions(text, code.variables)))
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ORDERED):
+            sides = [ast.unparse(side) for side in (node.left, *node.comparators)]
+            if "rand()" not in sides:
+                dimensions = parse_expression_dimensions(sides[0], code.variables)
+                return Dimensions.of(_HasDim(dimensions))
     return None
 
 
