@@ -107,19 +107,22 @@ def callers_names() -> dict[str, Any]:
     return {**frame.f_globals, **frame.f_locals} if frame else {}
 
 
-def _surrogates(
-    program: Program, given: Surrogate | Mapping[str, Surrogate] | None
-) -> dict[str, Surrogate]:
+def _surrogates(program: Program, given: Any) -> dict[str, Surrogate]:
     """Surrogate of each group with a threshold."""
     margins = {s.owner: s.margin for s in program.slots if s.kind == "threshold" and s.margin}
     if isinstance(given, Surrogate):
         return dict.fromkeys(margins, given)
     if given is None:
         return {n: SuperSpike(quantity(1e-3, VOLT)) for n, unit in margins.items() if unit == VOLT}
+    if not isinstance(given, Mapping):
+        raise DomainError(
+            f"mirror(net, surrogate={given!r}): that is no surrogate. It has to say its width."
+            " Write surrogate=mn.SuperSpike(width=1*mV), or one for each group by its name."
+        )
     for name in given:
         if name not in margins:
             raise UnknownName.among(f"mirror(net, surrogate={{{name!r}: ...}})", name, margins)
-    return dict(given)
+    return dict(cast(Mapping[str, Surrogate], given))
 
 
 class _Owner(nn.Module):

@@ -1,6 +1,7 @@
 """The house: links, guards, and a wheel that works elsewhere. Who imports whom: scripts/check."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -51,11 +52,28 @@ def test_a_module_can_be_imported_first_and_alone(module: str) -> None:
     subprocess.run([sys.executable, "-c", f"import mirrorneuron.{module}"], check=True)
 
 
+@pytest.mark.parametrize("module", ["errors", "units", "bridge.program"])
+def test_a_module_that_names_brian2_can_do_without_it(module: str) -> None:
+    code = (
+        "import importlib.util, sys; sys.modules['brian2'] = None;"
+        "package = type(sys)('mirrorneuron'); package.__path__ = [sys.argv[1]];"
+        "sys.modules['mirrorneuron'] = package;"
+        "inner = type(sys)('mirrorneuron.bridge'); inner.__path__ = [sys.argv[1] + '/bridge'];"
+        "sys.modules['mirrorneuron.bridge'] = inner;"
+        "importlib.import_module('mirrorneuron.' + sys.argv[2]);"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(PACKAGE), module], check=True)
+
+
 def test_a_wheel_holds_real_files_and_runs_elsewhere(tmp_path: Path) -> None:
+    # From a copy: a build/ that an earlier build left in the root would add deleted modules.
+    passed_over = shutil.ignore_patterns(".*", "build", "dist", "out", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, tmp_path / "checkout", symlinks=True, ignore=passed_over)
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "--no-build-isolation", "-q",
          "-w", str(tmp_path)],
-        cwd=ROOT, check=True,
+        cwd=tmp_path / "checkout", check=True,
     )  # fmt: skip
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -63,6 +81,8 @@ def test_a_wheel_holds_real_files_and_runs_elsewhere(tmp_path: Path) -> None:
         archive.extractall(tmp_path / "site")
     for name in ("py.typed", "analysis/mirrorneuron.mplstyle", "bio/neurons/adex.py", "cli.py"):
         assert f"mirrorneuron/{name}" in names
+    on_disk = {str(path.relative_to(PACKAGE.parent)) for path in modules()}
+    assert {name for name in names if name.endswith(".py")} == on_disk
     code = (
         "import sys; sys.path.insert(0, 'site'); import mirrorneuron as mn; print(mn.__file__);"
         "from mirrorneuron.analysis import plot; print(len(mn.bio.neurons), len(mn.surrogates))"

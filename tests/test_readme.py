@@ -14,8 +14,9 @@ def test_the_example_trains_writes_back_and_validates() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     names: dict[str, Any] = {"__name__": "readme"}
     code = code.replace("mn.fit(model", "before = feed.w_[:].copy()\ndone = mn.fit(model")
-    code = code.replace("print(mn.validate(net, model, 1*second))",
-                        "verdict = mn.validate(net, model, 0.2*second)")  # fmt: skip
+    ending = "print(mn.validate(net, model, 1 * second))"
+    assert ending in code
+    code = code.replace(ending, "verdict = mn.validate(net, model, 0.2*second)")
     exec(code, names)
     assert min(names["done"].losses[-5:]) < 0.5 * names["done"].losses[0]
     assert (names["feed"].w_[:] != names["before"]).any()

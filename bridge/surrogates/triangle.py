@@ -26,8 +26,8 @@ def triangle(margin: Tensor, width: float) -> Tensor:
 
     Example:
         >>> import torch
-        >>> triangle(torch.tensor([0.0, 1e-3]), width=1e-3)
-        tensor([1.0000, 0.0000])
+        >>> triangle(torch.tensor([0.0, 5e-4]), width=1e-3)
+        tensor([1.0000, 0.5000])
     """
     return torch.clamp(1 - torch.abs(margin) / width, min=0)
 

@@ -94,6 +94,12 @@ BEFORE: dict[str, tuple[Change, dict[str, object], type[Exception], str]] = {
         lambda net: None, {"surrogate": {"cell": mn.SuperSpike(1 * mV)}}, UnknownName,
         "Did you mean 'cells'",
     ),
+    "no surrogate": (
+        lambda net: None,
+        {"surrogate": "superspike"},
+        DomainError,
+        "that is no surrogate",
+    ),
     "backend": (lambda net: None, {"backend": "fast"}, UnknownName, "backend='fast'"),
     "reset gradient": (
         lambda net: None, {"reset_gradient": "no"}, UnknownName, "reset_gradient='no'",
