@@ -17,6 +17,7 @@ from brian2 import (
     SpikeGeneratorGroup,
     Synapses,
     TimedArray,
+    linked_var,
     ms,
     mV,
     nA,
@@ -376,3 +377,54 @@ def custom_event() -> Network:
     )
     synapses.connect("i != j")
     return Network(cells, synapses)
+
+
+@entry(0.2 * second, 100, seed=2, heun=(5, 150), milstein=(5, 150))
+def multiplicative_noise() -> Network:
+    """Noise that scales with the state, by the two integrators for it, and several noises."""
+    groups = [
+        NeuronGroup(
+            20,
+            """dv/dt = (1.1 - v)/(10*ms) + 0.2*v*xi_1*(10*ms)**-0.5 : 1
+               du/dt = (v - u)/(20*ms) + 0.1*xi_2*(20*ms)**-0.5 : 1"""
+            if method == "heun"
+            else "dv/dt = (1.1 - v)/(10*ms) + 0.2*v*xi*(10*ms)**-0.5 : 1",
+            threshold="v > 1",
+            reset="v = 0",
+            method=method,
+            name=method,
+        )
+        for method in ("heun", "milstein")
+    ]
+    return Network(groups)
+
+
+@entry(0.2 * second, 100, cells=(10, 120), readers=(5, 150))
+def synaptic_equations() -> Network:
+    """Synapses with equations of their own at every step, and a variable linked between groups."""
+    cells = NeuronGroup(
+        12, "dv/dt = (1.1 + 0.02*i - v + I)/(10*ms) : 1\nI : 1", threshold="v > 1",
+        reset="v = 0", method="euler", name="cells",
+    )  # fmt: skip
+    readers = NeuronGroup(
+        6, "dx/dt = (1.5*source - x)/(5*ms) : 1\nsource : 1 (linked)", threshold="x > 0.9",
+        reset="x = 0", method="euler", name="readers",
+    )  # fmt: skip
+    readers.source = linked_var(cells, "v", index=np.arange(0, 12, 2))
+    synapses = Synapses(
+        cells,
+        cells,
+        """dg/dt = (-a*g + b*z*(1 - g))/ms : 1 (clock-driven)
+           dz/dt = -z/(2*ms) : 1 (clock-driven)
+           I_post = w*g : 1 (summed)
+           w : 1
+           a : 1 (shared, constant)
+           b : 1 (shared, constant)""",
+        on_pre="z += 1",
+        method="exponential_euler",
+        delay=1 * ms,
+        name="slow",
+    )
+    synapses.connect("i != j", p=1)
+    synapses.w, synapses.a, synapses.b = 0.01, 0.05, 0.5
+    return Network(cells, readers, synapses)
