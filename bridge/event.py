@@ -340,13 +340,15 @@ class Arrivals:
 
     def event_value(self, value: Tensor) -> Tensor:
         """Dense values at the served synapses."""
-        if value.dim() == 0 or value.shape[-1] == 1:
-            return (
-                value.reshape(-1)[:1].expand(self.count)
-                if value.numel() == 1
-                else (value[self.batch, 0])
-            )
-        return value[self.synapse] if value.dim() == 1 else value[self.batch, self.synapse]
+        if value.numel() == 1:
+            return value.reshape(1).expand(self.count)
+        if value.dim() == 1:
+            return value[self.synapse]
+        return value[self.batch, self._column(value)]
+
+    def _column(self, value: Tensor) -> Tensor:
+        """Column of each served synapse in "batch synapse", or in "batch 1" for a shared value."""
+        return self.synapse if value.shape[1] > 1 else torch.zeros_like(self.synapse)
 
     def value_grad(self, value: Tensor, grad: Tensor, index: Tensor) -> Tensor:
         """Gradient of the values: that of the target, where a synapse was served."""
@@ -355,9 +357,8 @@ class Arrivals:
             return given.sum().reshape(value.shape)
         if value.dim() == 1:
             return torch.zeros_like(value).index_add_(0, self.synapse, given)
-        out = torch.zeros_like(value)
-        column = self.synapse if value.shape[1] > 1 else torch.zeros_like(self.synapse)
-        return out.index_put_((self.batch, column), given, accumulate=True)
+        place = (self.batch, self._column(value))
+        return torch.zeros_like(value).index_put_(place, given, accumulate=True)
 
     def spike_grads(self, value: Tensor, grad: Tensor, index: Tensor) -> list[Tensor]:
         """Gradient of every arriving spike, present or not: sum of value * grad over its row."""
