@@ -25,6 +25,8 @@ FAMILY = {
     "GradientError": RuntimeError,
     "WriteBackError": ValueError,
     "CheckpointError": OSError,
+    "BuildError": RuntimeError,
+    "ScriptError": RuntimeError,
     "MissingDependency": ImportError,
 }
 

@@ -1,7 +1,10 @@
 """mirrorneuron: train Brian2 networks by gradient descent, and still trust them."""
 
 from . import analysis, bio
-from .bridge.learning import BPTT, Fit, Natural, Rule, Task, Trial, fit
+from .bio.recording import Simulation
+from .bio.simulate import simulate
+from .bridge.function import register
+from .bridge.learning import BPTT, FPTT, FPTT_K, Fit, Natural, Rule, Task, Trial, fit
 from .bridge.mirror import Mirror, mirror
 from .bridge.parameter import Bounded, Positive, Sign
 from .bridge.recording import Recording
@@ -20,6 +23,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BPTT",
+    "FPTT",
+    "FPTT_K",
     "Arctan",
     "Bounded",
     "FastSigmoid",
@@ -32,6 +37,7 @@ __all__ = [
     "Rule",
     "Sigmoid",
     "Sign",
+    "Simulation",
     "SuperSpike",
     "Task",
     "Trial",
@@ -40,6 +46,8 @@ __all__ = [
     "bio",
     "fit",
     "mirror",
+    "register",
+    "simulate",
     "surrogates",
     "validate",
 ]

@@ -10,6 +10,8 @@
     ├── GradientError (RuntimeError)                a gradient that cannot be had
     ├── WriteBackError (ValueError)                 values that do not fit a network
     ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
+    ├── BuildError (RuntimeError)                   a simulation that cannot be compiled or run
+    ├── ScriptError (RuntimeError)                  somebody's script that fails by itself
     └── MissingDependency (ImportError)             an optional library that is not installed
 
 A message says what was asked, what was found, why it cannot be, and what to write instead. It is
@@ -122,6 +124,14 @@ class WriteBackError(MirrorNeuronError, ValueError):
 
 class CheckpointError(MirrorNeuronError, OSError):
     """A checkpoint that cannot be written or read, or belongs to something else."""
+
+
+class BuildError(MirrorNeuronError, RuntimeError):
+    """A simulation that cannot be compiled or run here: no compiler, no memory, a killed build."""
+
+
+class ScriptError(MirrorNeuronError, RuntimeError):
+    """A script of the user's that fails before it runs a network."""
 
 
 class MissingDependency(MirrorNeuronError, ImportError):
