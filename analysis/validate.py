@@ -1,6 +1,7 @@
 """Does the mirror do what the reference does? From two simulations to three answers.
 
-(a) Free run: both sides simulate alone; are the spikes the same?
+(a) Free run: both sides simulate alone; are the spikes the same, and do the variables, synaptic
+    weights among them, take the same paths until a spike differs?
 (b) Locked steps: from the reference's state, one mirrored step; how far off is the result? This
     stays sharp in chaotic networks, where (a) fails for the last bit of a transcendental function.
 (c) Statistics: rate, irregularity and variability of each neuron; do their means agree?
@@ -87,6 +88,7 @@ class Comparison:
         dtype: Floating point type of the mirror.
         spikes: By the name of the object; every object that can spike, silent ones included.
         locked: By "object.variable".
+        paths: Errors in the free run until spikes differ, by "object.variable".
         unanswered: Why a question could not be put.
         versions: By the name of the package.
 
@@ -99,6 +101,7 @@ class Comparison:
     dtype: str
     spikes: Mapping[str, Spikes]
     locked: Mapping[str, LockedStep]
+    paths: Mapping[str, LockedStep] = field(default_factory=lambda: MappingProxyType({}))
     unanswered: Mapping[Question, str] = field(default_factory=lambda: MappingProxyType({}))
     versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -160,7 +163,7 @@ class FreeRun:
 
 @dataclass(frozen=True)
 class Locked:
-    """Answer (b) for one variable: largest relative error [1] and the time of it [s]."""
+    """Largest relative error of one variable [1], the time of it [s], whether that is rounding."""
 
     variable: str
     error: float
@@ -202,6 +205,7 @@ class Validation:
     comparison: Comparison
     tolerance: float
     free_run: tuple[FreeRun, ...]
+    paths: tuple[Locked, ...]
     locked: tuple[Locked, ...]
     statistics: tuple[Agreement, ...]
     unanswered: Mapping[Question, str]
@@ -249,6 +253,7 @@ class Validation:
             "dtype": self.comparison.dtype,
             "tolerance": self.tolerance,
             "free_run": [{**asdict(run), "identical": run.identical} for run in self.free_run],
+            "paths": [asdict(path) for path in self.paths],
             "locked_steps": [asdict(variable) for variable in self.locked],
             "statistics": [asdict(agreement) for agreement in self.statistics],
             "unanswered": dict(self.unanswered),
@@ -278,7 +283,9 @@ class Validation:
 
     def _faults(self) -> list[str]:
         if self.identical:
-            return [_off(variable) for variable in self.locked if not variable.error <= TRACE]
+            allowed = max(TRACE, self.tolerance)
+            steps = [_off(variable) for variable in self.locked if not variable.error <= allowed]
+            return steps + [_strayed(path) for path in self.paths if not path.within]
         return list(self._faults_of_a_diverging_run())
 
     def _faults_of_a_diverging_run(self) -> Iterator[str]:
@@ -307,7 +314,9 @@ class Validation:
     def _parts(self) -> list[Part]:
         answers: dict[Question, Table] = {
             "free run": _free_run_table(self.free_run),
-            "locked steps": _locked_table(self.locked, self.tolerance),
+            "locked steps": _error_table(
+                "(b) Locked steps: largest relative error", self.locked, self.tolerance
+            ),
             "statistics": _statistics_table(self.statistics),
         }
         tables = [
@@ -316,7 +325,14 @@ class Validation:
             else table
             for question, table in answers.items()
         ]
-        return [self.verdict, *tables, self._setting()]
+        free_run, *others = tables
+        paths = _error_table(
+            "(a) Free run: largest relative error of the variables until a spike differs",
+            self.paths,
+            max(TRACE, self.tolerance),
+        )
+        shown = [paths] if self.paths else []
+        return [self.verdict, free_run, *shown, *others, self._setting()]
 
     def _setting(self) -> str:
         c = self.comparison
@@ -356,7 +372,13 @@ def judge(comparison: Comparison, tolerance: float = LOCKED) -> Validation:
         comparison=comparison,
         tolerance=tolerance,
         free_run=tuple(_free_run(comparison, name) for name in comparison.spikes),
-        locked=tuple(_locked(comparison, name, tolerance) for name in comparison.locked),
+        paths=tuple(
+            _worst(comparison, name, error, max(TRACE, tolerance))
+            for name, error in comparison.paths.items()
+        ),
+        locked=tuple(
+            _worst(comparison, name, error, tolerance) for name, error in comparison.locked.items()
+        ),
         statistics=compared,
         unanswered=MappingProxyType(dict(comparison.unanswered) | unanswered),
     )
@@ -383,8 +405,7 @@ def _free_run(comparison: Comparison, name: str) -> FreeRun:
     )
 
 
-def _locked(comparison: Comparison, name: str, tolerance: float) -> Locked:
-    found = comparison.locked[name]
+def _worst(comparison: Comparison, name: str, found: LockedStep, tolerance: float) -> Locked:
     error = float(found.error)
     time = None if found.step is None else float(found.step * comparison.dt)
     return Locked(name, error, time, within=error <= tolerance)
@@ -459,9 +480,9 @@ def _free_run_table(runs: tuple[FreeRun, ...]) -> Table:
     )
 
 
-def _locked_table(variables: tuple[Locked, ...], tolerance: float) -> Table:
+def _error_table(title: str, variables: tuple[Locked, ...], tolerance: float) -> Table:
     return Table(
-        f"(b) Locked steps: largest relative error, allowed {tolerance:.0e}",
+        f"{title}, allowed {tolerance:.0e}",
         ("variable", "error", "at", "within"),
         tuple(
             (
@@ -499,6 +520,11 @@ def _statistics_table(agreements: tuple[Agreement, ...]) -> Table:
 def _off(variable: Locked) -> str:
     at = "" if variable.time is None else f" at {variable.time:.4g} s"
     return f"one step of '{variable.variable}' is off by {variable.error:.1e}{at}"
+
+
+def _strayed(path: Locked) -> str:
+    at = "" if path.time is None else f" at {path.time:.4g} s"
+    return f"'{path.variable}' is off by {path.error:.1e}{at} of the free run"
 
 
 def _number(value: float, digits: int = 4) -> str:

@@ -16,8 +16,8 @@ from torch import Tensor
 from mirrorneuron.errors import DomainError, GradientError
 
 from ._contracts import Surrogate
-from .event import Arrivals, Events, Fanout, Sites, escape, gate, spike
-from .function import Functions, Value
+from .event import Arrivals, Events, Fanout, Served, Sites, escape, gate, spike
+from .function import Functions, Value, call_user
 from .program import Array, Program
 
 State = dict[str, Any]
@@ -48,13 +48,14 @@ class Draws(NamedTuple):
         return deepcopy(self)
 
     def draw(self, kind: str, sizes: list[int], args: tuple[Any, ...]) -> list[Array]:
-        """`sizes[b]` numbers for trial b, from `rand`, `randn` or `poisson`."""
+        """`sizes[b]` numbers for trial b, by the method `kind` of its stream."""
         made: list[Array] = []
         for b, (stream, size) in enumerate(zip(self.streams, sizes, strict=True)):
-            if kind == "poisson":
-                made.append(stream.poisson(_of_trial(args[0], b), size=size).astype(float))
-            else:
+            if kind in ("rand", "randn"):
                 made.append(getattr(stream, kind)(size))
+            else:
+                own = (_of_trial(arg, b) for arg in args)
+                made.append(getattr(stream, kind)(*own, size=size).astype(float))
         return made
 
 
@@ -77,8 +78,9 @@ class Context:
         indices, fanouts: Index arrays and pathways on the device.
         draws: Random numbers.
         inputs: Key to "time batch neuron", what is set from outside at each step.
-        t, step: Time [s] and step count.
-        first: Step count at which the inputs start.
+        t, step: Time [s] and step count of the clock of the present slot.
+        tick: Step count of the Program.
+        first: Step count of the Program at which the inputs start.
     """
 
     program: Program
@@ -91,27 +93,27 @@ class Context:
     inputs: Mapping[str, tuple[Tensor, ...]]
     t: float = 0.0
     step: int = 0
+    tick: int = 0
     first: int = 0
-
-    @property
-    def dt(self) -> float:
-        """Time step [s]."""
-        return self.program.dt
 
     @property
     def batch_size(self) -> int:
         """Number of trials."""
         return len(self.draws.streams)
 
-    def advance(self, step: int) -> None:
-        """Go to a step; time is a multiple of dt, as Brian2's clocks count it."""
-        self.step, self.t = step, step * self.program.dt
+    def clock(self, step: int, dt: float) -> None:
+        """Set the time of a slot; it is a multiple of dt, as Brian2's clocks count it."""
+        self.step, self.t = step, step * dt
 
     # ---- values
 
     def index(self, name: str) -> Tensor:
         """An index array."""
         return self.indices[name]
+
+    def widen(self, x: Value) -> Value:
+        """Values that are kept in single precision, in the type in which statements compute."""
+        return x.to(self.f.dtype) if isinstance(x, Tensor) else x
 
     def pick(self, x: Value, name: str) -> Value:
         """A variable seen through an index array."""
@@ -150,16 +152,16 @@ class Context:
 
     def table(self, name: str, t: Value, column: Value | None = None) -> Value:
         """Value of a TimedArray at time t."""
-        if name in self.inputs:
-            if isinstance(t, Tensor) or abs(t - self.t) > 1e-6 * self.dt:
-                raise DomainError(
-                    f"run(inputs={{{name!r}: ...}}): the equations read {name!r} at another time"
-                    " than t, which an input of one row a step cannot answer. Write"
-                    f" {name}(t), or leave the TimedArray as it is."
-                )
-            given = self.inputs[name][self.step - self.first]
-            return given if column is None else given[..., self._whole(column)]
         table = self.program.tables[name]
+        if table.name in self.inputs:
+            if isinstance(t, Tensor) or abs(t - self.t) > 1e-6 * self.program.dt:
+                raise DomainError(
+                    f"run(inputs={{{table.name!r}: ...}}): the equations read it at another time"
+                    " than t, which an input of one row a step cannot answer. Write"
+                    f" {table.name}(t), or leave the TimedArray as it is."
+                )
+            given = self.inputs[table.name][self.tick - self.first]
+            return given if column is None else given[..., self._whole(column)]
         if isinstance(t, Tensor):
             rows = torch.round(t.detach() / (table.dt / table.upsampling)) / table.upsampling
             row = rows.trunc().long().clamp(0, len(table.values) - 1).cpu().numpy()
@@ -170,6 +172,10 @@ class Context:
         else:
             found = table.values[row, self._whole(column).cpu().numpy()]
         return float(found) if np.ndim(found) == 0 else self._number(found)
+
+    def call(self, name: str, whole: tuple[int, ...], *args: Value) -> Value:
+        """Value of a user's function; `whole` lists the arguments that are whole numbers."""
+        return call_user(self.program.functions[name], whole, args, self.f, self.draws.streams)
 
     def _whole(self, x: Value) -> Tensor:
         return torch.as_tensor(x).long()
@@ -218,7 +224,7 @@ class Context:
     def events(self, key: str, condition: Value, size: int) -> Events:
         """Events where the condition holds, or those that an input gives instead."""
         if key in self.inputs:
-            spikes = self.inputs[key][self.step - self.first]
+            spikes = self.inputs[key][self.tick - self.first]
         else:
             spikes = self._spiking(condition)
         shape = (self.batch_size, size)
@@ -268,7 +274,11 @@ class Context:
         past: tuple[Events, ...] = state[key]
         due = tuple(now if d == 0 else past[d - 1] for d in fanout.delays)
         state[key] = (now, *past[:-1]) if past else ()
-        return Arrivals(fanout, due, self.f.dtype)
+        return Arrivals(fanout, due)
+
+    def everyone(self, size: int) -> Served:
+        """All synapses, for code that runs over them without an event."""
+        return Served.all(size, self.batch_size, self.f.device)
 
     def sum(self, state: Tensor, index: Tensor, value: Value, start: int, stop: int) -> Tensor:
         """The sum of a value over the synapses of each element from `start` to `stop`."""

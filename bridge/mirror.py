@@ -1,7 +1,7 @@
 """Mirror: a Brian2 network as a torch module."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -14,18 +14,19 @@ from mirrorneuron.errors import DomainError, NumericalError, ShapeError, Unknown
 from mirrorneuron.units import Dimensions, quantity, si
 
 from ._contracts import Surrogate
-from .backends.eager import Eager, compile_program
+from .backends.eager import Eager, Step, compile_program
 from .check import check, require_positive, require_trainable
 from .context import Context, Draws, State
 from .event import Events, Fanout
 from .function import Functions
 from .parameter import Free, Limit
-from .program import Program, Variable
+from .program import Program, Table, Variable
 from .recording import Recording, Spikes
 from .report import Report
 from .surrogates import SuperSpike
 
 Inputs = Mapping[str, Any]
+Record = Sequence[str] | Mapping[str, Sequence[int] | None]
 ResetGradient = Literal["detach", "surrogate"]
 CHUNK = 100
 TIME = Dimensions(s=1.0)
@@ -268,7 +269,7 @@ class Mirror(nn.Module):
         inputs: Inputs | None = None,
         batch_size: int | None = None,
         state: Mapping[str, Any] | None = None,
-        record: Sequence[str] = (),
+        record: Record = (),
         report: Literal["text"] | None = None,
         seed: int | None = None,
         batch_first: bool = False,
@@ -282,7 +283,8 @@ class Mirror(nn.Module):
                 or "time neuron" for what all trials share.
             batch_size: Number of trials; by default that of the inputs or state, else 1.
             state: Where to start: `recording.state`, or `initial_state()` (the default).
-            record: Variables to record, `["cells.v"]`; spikes are always recorded.
+            record: Variables or subexpressions to record, `["cells.v", "cells.I_syn"]`, or of which
+                elements, `{"cells.v": [0, 5]}` (None: of all); spikes are always recorded.
             report: "text" shows progress.
             seed: Seed of the random numbers. The first trial draws what Brian2's numpy target
                 draws after `brian2.seed(seed)`.
@@ -315,11 +317,15 @@ class Mirror(nn.Module):
             state[key] = value.expand(shape[key]).to(_dtype(variable, self.dtype))
         for name, group in self.program.groups.items():
             for event in group.events:
-                silent = torch.zeros(batch_size, group.size, dtype=self.dtype, device=self.device)
-                state[f"{name}.{event}"] = Events.of(silent)
+                state[f"{name}.{event}"] = self._silent(name, batch_size)
         for name in self.program.pathways:
             state[f"{name}.history"] = self._history(name, batch_size)
         return state
+
+    def _silent(self, group: str, batch_size: int) -> Events:
+        """No event at all."""
+        shape = (batch_size, self.program.groups[group].size)
+        return Events.of(torch.zeros(shape, dtype=self.dtype, device=self.device))
 
     def steps(self, duration: Any) -> int:
         """Number of time steps in a duration.
@@ -359,11 +365,11 @@ class Mirror(nn.Module):
         changing = self.program.written() | driven
         return [key for key in self.program.variables if key in changing]
 
-    def constants(self, driven: frozenset[str]) -> dict[str, Any]:
+    def constants(self, driven: frozenset[str], used: Set[str] | None = None) -> dict[str, Any]:
         """Values of what does not change: tensors, or numbers where one is shared by all."""
         changing = self.program.written() | driven
         values: dict[str, Any] = {}
-        for key in self.program.used() - changing:
+        for key in (self.program.used() if used is None else used) - changing:
             variable = self.program.variables[key]
             shared = variable.scalar and key not in self.limits
             values[key] = variable.value.item() if shared else self._value(key)
@@ -382,27 +388,36 @@ class Mirror(nn.Module):
         inputs: Inputs | None = None,
         batch_size: int | None = None,
         state: Mapping[str, Any] | None = None,
-        record: Sequence[str] = (),
+        record: Record = (),
         report: str | None = None,
         seed: int | None = None,
     ) -> Recording:
         """Run for a number of time steps: see `run`."""
         given = Given(self, inputs or {}, steps, batch_size, state)
-        self._check_record(record)
+        chosen = self._recorded(record)
         now = self._begin(given, state, seed)
         first = now["step"]
         advance = Stepper(self, given.series, first)
-        traces: dict[str, list[Tensor]] = {key: [] for key in record}
+        probe = Probe(self, [key for key in chosen if key in self.program.values], advance.context)
+        traces: dict[str, list[Tensor]] = {key: [] for key in chosen}
         events: dict[str, list[Events]] = {name: [] for name in self.program.spiking()}
+        pace = {name: self.program.every(f"{name}.spike") for name in events}
+        silent = {name: self._silent(name, given.batch_size) for name in events}
         grad = torch.is_grad_enabled()
         for k in tqdm(range(steps), disable=report is None, desc="mirror", unit="step"):
             given.set(now, k)
+            advance.begin(now)
+            computed = probe(now)
             for key, trace in traces.items():
-                value = now[key] if key in now else self._fixed(key, given.batch_size)
-                trace.append(value if grad else value.clone())
-            advance(now)
+                value = computed[key] if key in computed else now.get(key)
+                value = self._fixed(key, given.batch_size) if value is None else value
+                index = chosen[key]
+                value = value if index is None else value[:, index]
+                trace.append(value if grad or index is not None else value.clone())
+            advance.finish(now)
             for name, seen in events.items():
-                seen.append(now[f"{name}.spike"])
+                raised = (first + k) % pace[name] == 0
+                seen.append(now[f"{name}.spike"] if raised else silent[name])
             if k % CHUNK == CHUNK - 1 or k == steps - 1:
                 self._require_finite(now, k)
         sizes = {n: (given.batch_size, self.program.groups[n].size) for n in events}
@@ -411,7 +426,10 @@ class Mirror(nn.Module):
             first=first,
             steps=steps,
             spikes=Spikes(events, sizes),
-            traces={k: self._trace(k, trace, given.batch_size) for k, trace in traces.items()},
+            traces={
+                key: torch.stack(trace) if trace else self._nothing(key, chosen[key], given)
+                for key, trace in traces.items()
+            },
             state=now,
         )
 
@@ -429,13 +447,36 @@ class Mirror(nn.Module):
     def _fixed(self, key: str, batch_size: int) -> Tensor:
         return self._value(key).reshape(1, -1).expand(batch_size, -1)
 
-    def _trace(self, key: str, values: list[Tensor], batch_size: int) -> Tensor:
-        return torch.stack(values) if values else self._fixed(key, batch_size)[None][:0]
+    def _nothing(self, key: str, index: Tensor | None, given: "Given") -> Tensor:
+        """The trace of a run without steps."""
+        width = self._size(key) if index is None else len(index)
+        return torch.zeros(0, given.batch_size, width, dtype=self.dtype, device=self.device)
 
-    def _check_record(self, record: Iterable[str]) -> None:
-        for key in record:
-            if key not in self.program.variables:
-                raise UnknownName.among(f"run(record=[{key!r}])", key, self.program.variables)
+    def _size(self, key: str) -> int:
+        """Number of elements of a variable or subexpression."""
+        values, variables = self.program.values, self.program.variables
+        return values[key].size if key in values else variables[key].value.size
+
+    def _recorded(self, record: Record) -> dict[str, Tensor | None]:
+        """What to record, and of which elements."""
+        known = {**self.program.variables, **self.program.values}
+        wanted = record if isinstance(record, Mapping) else dict.fromkeys(record)
+        chosen: dict[str, Tensor | None] = {}
+        for key, index in wanted.items():
+            if key not in known:
+                raise UnknownName.among(f"run(record=[{key!r}])", key, known)
+            chosen[key] = None if index is None else self._elements(key, index)
+        return chosen
+
+    def _elements(self, key: str, index: Sequence[int]) -> Tensor:
+        array, size = np.asarray(index), self._size(key)
+        whole = array.ndim == 1 and (array.dtype.kind in "iu" or not array.size)
+        if not whole or not np.all((array >= -size) & (array < size)):
+            raise ShapeError(
+                f"run(record={{{key!r}: {index!r}}}): elements are chosen by a list of whole"
+                f" numbers from 0 to {size - 1}, as {key} has {size}. Write, say, {{{key!r}: [0]}}."
+            )
+        return torch.from_numpy(array.astype(np.int64)).to(self.device)
 
     def _require_finite(self, state: State, k: int) -> None:
         for key, value in state.items():
@@ -496,7 +537,9 @@ class Stepper:
         require_positive(model.program, trained)
         driven, device = frozenset(inputs), model.device
         code = model.code(driven)
-        self.slots = code.slots
+        slots = model.program.slots
+        steps = [(s.every, s.dt, run) for s, run in zip(slots, code.slots, strict=True)]
+        self.early, self.late = steps[: model.program.early], steps[model.program.early :]
         self.context = Context(
             program=model.program,
             f=Functions(model.dtype, device, model.exact),
@@ -512,12 +555,59 @@ class Stepper:
 
     def __call__(self, state: State) -> None:
         """Execute all slots once."""
-        self.context.draws = state["draws"]
-        self.context.advance(state["step"])
-        with np.errstate(all="ignore"):  # the state is checked for what is not finite
-            for slot in self.slots:
-                slot(state, self.fixed, self.context)
+        self.begin(state)
+        self.finish(state)
+
+    def begin(self, state: State) -> None:
+        """Execute the slots before the place where a StateMonitor records."""
+        self.context.draws, self.context.tick = state["draws"], state["step"]
+        if self.early:
+            self._execute(self.early, state)
+
+    def finish(self, state: State) -> None:
+        """Execute the others."""
+        self._execute(self.late, state)
         state["step"] += 1
+
+    def _execute(self, slots: list[tuple[int, float, Step]], state: State) -> None:
+        context, step = self.context, state["step"]
+        with np.errstate(all="ignore"):  # the state is checked for what is not finite
+            for every, dt, slot in slots:
+                if step % every == 0:
+                    context.clock(step // every, dt)
+                    slot(state, self.fixed, context)
+
+
+class Probe:
+    """Computes subexpressions from a state.
+
+    Arguments:
+        model: Its parameters are read now.
+        keys: What to compute.
+        context: That of the steps between which it is computed.
+    """
+
+    def __init__(self, model: Mirror, keys: Sequence[str], context: Context) -> None:
+        self.slots = {key: model.program.values[key] for key in keys}
+        self.context, driven = context, frozenset(context.inputs)
+        constants = frozenset(k for k in model.limits if k not in model.program.variables)
+        code = compile_program(model.program, driven, constants, list(self.slots.values()))
+        self.functions = dict(zip(self.slots, code.slots, strict=True))
+        slots = self.slots.values()
+        used = {ref.variable for slot in slots for ref in slot.refs.values()}
+        self.fixed = code.prelude(model.constants(driven, used), context)
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Values in the present step, "batch element"."""
+        context, step = self.context, state["step"]
+        found: dict[str, Tensor] = {}
+        with np.errstate(all="ignore"):
+            for key, slot in self.slots.items():
+                context.clock(step // slot.every, slot.dt)
+                value = self.functions[key](state, self.fixed, context)
+                shape = (context.batch_size, slot.size)
+                found[key] = context.f.tensor(value).to(context.f.dtype).expand(shape)
+        return found
 
 
 class Given:
@@ -552,12 +642,12 @@ class Given:
         program = self.model.program
         if name in program.groups and "spike" in program.groups[name].events:
             return f"{name}.spike", Dimensions(), program.groups[name].size
-        if name in program.tables:
-            return name, program.tables[name].unit, None
+        if name in _tables(program):
+            return name, _tables(program)[name].unit, None
         if name in program.variables:
             variable = program.variables[name]
             return name, variable.unit, 1 if variable.scalar else variable.value.size
-        known = [*program.spiking(), *program.tables, *program.variables]
+        known = [*program.spiking(), *_tables(program), *program.variables]
         raise UnknownName.among(f"run(inputs={{{name!r}: ...}})", name, known)
 
     def _array(self, name: str, target: tuple[str, Dimensions, int | None], value: Any) -> Tensor:
@@ -605,10 +695,18 @@ class Given:
         return size
 
 
+def _tables(program: Program) -> dict[str, Table]:
+    """TimedArrays by their own names."""
+    return {table.name: table for table in program.tables.values()}
+
+
 def _dtype(variable: Variable, dtype: torch.dtype) -> torch.dtype:
-    """Type of a variable's values: times stay in double precision, so that steps can be counted."""
+    """Type of a variable's values: times stay in double precision, so that steps can be counted,
+    and what Brian2 keeps in single precision is rounded as there."""
     if variable.kind == "boolean":
         return torch.bool
+    if variable.single:
+        return torch.float32
     return torch.float64 if variable.name in ("lastspike", "lastupdate") else dtype
 
 

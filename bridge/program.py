@@ -7,7 +7,7 @@ executes them. `read` makes it, a backend turns it into code, `print(program)` s
 This module imports neither brian2 nor torch.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mirrorneuron.units import Dimensions
 
 Kind = Literal["float", "integer", "boolean"]
-SlotKind = Literal["update", "threshold", "reset", "synapses", "summed", "generator"]
+SlotKind = Literal["update", "threshold", "reset", "synapses", "summed", "generator", "value"]
 Array = NDArray[Any]
 
 
@@ -47,6 +47,11 @@ class Variable:
     def key(self) -> str:
         """`owner.name`, by which everything else refers to the variable."""
         return f"{self.owner}.{self.name}"
+
+    @property
+    def single(self) -> bool:
+        """Whether Brian2 keeps its values in single precision."""
+        return self.value.dtype == np.float32
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,30 @@ class Statement:
 
 
 @dataclass(frozen=True)
+class Sampler:
+    """A distribution that Brian2 fixed beforehand: "binomial" (n, p) or "normal" (mean, sd)."""
+
+    kind: Literal["binomial", "normal"]
+    args: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function that a user wrote.
+
+    Arguments:
+        name: Its name.
+        numpy: What Brian2's numpy target calls, on plain SI arrays of one axis. It may draw
+            from numpy's global random numbers.
+        torch: The same on tensors, for gradients, where it was registered.
+    """
+
+    name: str
+    numpy: Callable[..., Any]
+    torch: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
 class Slot:
     """The statements that one object executes at one place of the schedule.
 
@@ -90,17 +119,22 @@ class Slot:
         kind: What happens with the statements.
         when, order: Place in Brian2's schedule.
         size: Number of elements.
+        dt: Time step of the object [s].
+        every: The same in steps of the Program: the slot runs in every so many of them.
         scalar, vector: Statements executed once, and once for every element.
         refs: Local name to variable.
         constants: Local name to the value found in a namespace.
         units: Local name of a constant to its dimensions.
         clock: Local names that mean the time, the time step or the step count.
         tables: Local name to key of a `Table`.
-        functions: Local name to the name of a known function.
+        functions: Local name to the name of a function, Brian2's or a user's.
+        samplers: Local name to the distribution that it draws from.
         guards: Target to the boolean name without which it is not written (refractoriness).
         event: Event raised (threshold, generator) or answered (reset), `cells.spike`.
         refractory: Whether a threshold starts a refractory period.
         pathway: Name of the pathway whose synapses are touched.
+        sequential: Whether the synapses are served one after the other, each seeing what the
+            ones before it changed; else each statement is executed for all of them at once.
         summed: For a summed variable, the target and the index it is summed over.
         span: For a summed variable, the part of the target that it sets.
         margin: Dimensions of the threshold comparison, where there is one.
@@ -112,6 +146,8 @@ class Slot:
     when: str
     order: int
     size: int
+    dt: float
+    every: int = 1
     scalar: tuple[Statement, ...] = ()
     vector: tuple[Statement, ...] = ()
     refs: Mapping[str, Ref] = field(default_factory=dict[str, Ref])
@@ -120,10 +156,12 @@ class Slot:
     clock: Mapping[str, Literal["t", "dt", "step"]] = field(default_factory=dict[str, Any])
     tables: Mapping[str, str] = field(default_factory=dict[str, str])
     functions: Mapping[str, str] = field(default_factory=dict[str, str])
+    samplers: Mapping[str, Sampler] = field(default_factory=dict[str, Sampler])
     guards: Mapping[str, str] = field(default_factory=dict[str, str])
     event: str | None = None
     refractory: bool = False
     pathway: str | None = None
+    sequential: bool = False
     summed: Ref | None = None
     span: tuple[int, int] = (0, 0)
     margin: Dimensions | None = None
@@ -143,13 +181,23 @@ class Slot:
 
 @dataclass(frozen=True)
 class Group:
-    """A Brian2 object that owns elements: neurons, spike sources or synapses."""
+    """A Brian2 object that owns elements: neurons, spike sources or synapses.
+
+    Arguments:
+        name: Name of the object.
+        kind: Its class.
+        size: Number of elements.
+        events: Events that its elements can raise.
+        method: Integrator of its differential equations.
+        equations: What the user wrote, a line for each equation.
+    """
 
     name: str
     kind: str
     size: int
     events: tuple[str, ...] = ()
     method: str = ""
+    equations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,7 +210,7 @@ class Pathway:
         event: The event that travels, `cells.spike`.
         n_sources: Size of the group that raises it.
         source: Element of that group from which each synapse receives.
-        delay: Delay of each synapse in steps.
+        delay: Delay of each synapse in steps of the group that raises it.
         pending: Synaptic events already under way: steps from now, synapse.
     """
 
@@ -211,10 +259,14 @@ class Program:
     """A network as data: see the module's docstring.
 
     Arguments:
-        dt: Time step [s].
+        dt: Time step [s]; the largest of which the steps of all objects are multiples.
         step: Number of steps taken before this Program was read.
         groups, variables, indices, pathways, generators, tables: By name or key.
         slots: In the order of execution.
+        early: How many of the slots come before the place where a StateMonitor records.
+        functions: What users wrote, by name.
+        values: What can be computed from the variables and recorded: the subexpressions of the
+            equations, by "object.name".
         ignored: Objects that only observe (monitors), with what replaces them.
     """
 
@@ -227,6 +279,9 @@ class Program:
     generators: Mapping[str, Generator]
     tables: Mapping[str, Table]
     slots: tuple[Slot, ...]
+    early: int = 0
+    functions: Mapping[str, UserFunction] = field(default_factory=dict[str, UserFunction])
+    values: Mapping[str, Slot] = field(default_factory=dict[str, Slot])
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def written(self) -> set[str]:
@@ -242,6 +297,13 @@ class Program:
         """Names of the groups that raise spikes."""
         return tuple(name for name, group in self.groups.items() if "spike" in group.events)
 
+    def every(self, event: str) -> int:
+        """In how many steps an event can be raised once."""
+        raising = (
+            s for s in self.slots if s.event == event and s.kind in ("threshold", "generator")
+        )
+        return next((slot.every for slot in raising), 1)
+
     def __str__(self) -> str:
         return "\n".join(_lines(self))
 
@@ -252,6 +314,7 @@ def _lines(program: Program) -> Iterator[str]:
     for group in program.groups.values():
         detail = f", method {group.method!r}" if group.method else ""
         yield f"{group.kind} {group.name!r}: {group.size} elements{detail}"
+        yield from (f"    {line}" for line in group.equations)
         for variable in program.variables.values():
             if variable.owner == group.name and not variable.name.startswith("_"):
                 yield f"    {variable.name:<16} [{variable.unit}]  {_summary(variable)}"
@@ -264,7 +327,8 @@ def _lines(program: Program) -> Iterator[str]:
         yield f"TimedArray {table.name!r}: {shape} values of {table.dt * 1e3:g} ms [{table.unit}]"
     for number, slot in enumerate(program.slots, 1):
         yield ""
-        yield f"{number}. {slot.name} ({slot.when}, order {slot.order}): {_purpose(slot)}"
+        pace = f", every {slot.dt * 1e3:g} ms" if slot.every > 1 else ""
+        yield f"{number}. {slot.name} ({slot.when}, order {slot.order}{pace}): {_purpose(slot)}"
         for name, value in slot.constants.items():
             yield f"    {name} is {value:g} [{slot.units[name]}]"
         for statement in slot.statements:
@@ -281,6 +345,7 @@ def _purpose(slot: Slot) -> str:
         "synapses": f"for each synapse of {slot.owner} where {slot.event} arrives",
         "summed": f"{slot.summed.variable if slot.summed else ''} sums over {each}",
         "generator": f"{slot.event} as given",
+        "value": f"value of {each}",
     }[slot.kind]
 
 

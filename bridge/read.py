@@ -11,6 +11,9 @@ from collections import abc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
+from inspect import getclosurevars
+from math import lcm
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,12 +35,16 @@ from brian2 import (
     prefs,
     second,
 )
+from brian2.codegen.codeobject import create_runner_codeobj
+from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 from brian2.codegen.translation import make_statements
+from brian2.core.base import BrianObject
 from brian2.core.clocks import Clock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
-from brian2.core.variables import ArrayVariable, Constant
+from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.devices.device import RuntimeDevice
 from brian2.groups.neurongroup import StateUpdater
+from brian2.input.binomial import BinomialFunction
 from brian2.input.timedarray import _find_K  # pyright: ignore[reportPrivateUsage]
 from brian2.parsing.bast import brian_dtype_from_dtype
 from brian2.parsing.expressions import parse_expression_dimensions
@@ -47,6 +54,7 @@ from brian2.utils.stringtools import get_identifiers
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
 from mirrorneuron.units import Dimensions
 
+from .function import registered
 from .program import (
     Array,
     Generator,
@@ -55,9 +63,11 @@ from .program import (
     Pathway,
     Program,
     Ref,
+    Sampler,
     Slot,
     Statement,
     Table,
+    UserFunction,
     Variable,
 )
 
@@ -76,12 +86,18 @@ RUNNERS = {
     "summed_variable": "summed",
     "spikegenerator": "generator",
 }
+VALUE = "_value"
+BY_STATEMENT = "#  Abstract code:"
+LOOP = "for _idx in _full_idx:"
+FINEST = 1000
 ORDERED = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 CLOCK = {"t": "t", "dt": "dt", "timestep": "step", "t_in_timesteps": "step"}
 
 
 class Code(NamedTuple):
-    """What Brian2 hands to a code generator for one object."""
+    """What Brian2 hands to a code generator for one object, and how its numpy target executes it:
+    in a loop over synapses, or each statement for itself.
+    """
 
     template: str
     text: str
@@ -89,6 +105,8 @@ class Code(NamedTuple):
     indices: Mapping[str, str]
     options: Mapping[str, Any]
     unguarded: frozenset[str]
+    looped: bool
+    by_statement: bool
 
 
 def read(
@@ -110,8 +128,9 @@ def read(
     """
     _require_runtime(network)
     refused = {obj.name: why for obj in network.sorted_objects if (why := _refusal(obj))}
-    codes = _listen(network, namespace, skip=set(refused))
-    reader = _Reader(network, codes, set(refused))
+    skipped = {name for obj in network.sorted_objects if obj.name in refused for name in _all(obj)}
+    codes = _listen(network, namespace, skipped)
+    reader = _Reader(network, codes, skipped)
     program = reader.program()
     unsupported = (*refused.values(), *reader.unsupported)
     if unsupported and strict:
@@ -132,6 +151,13 @@ def _require_runtime(network: Network) -> None:
         raise UnsupportedFeature("mirror(net)", (item,), 1)
 
 
+def _all(obj: Any) -> Iterator[str]:
+    """Names of an object and of those that it brings along."""
+    yield obj.name
+    for contained in obj.contained_objects:
+        yield from _all(contained)
+
+
 def _refusal(obj: Any) -> Unsupported | None:
     """Why an object cannot be mirrored as a whole, if so."""
     if isinstance(obj, NetworkOperation):
@@ -140,6 +166,15 @@ def _refusal(obj: Any) -> Unsupported | None:
             object=obj.name,
             kind="NetworkOperation",
             feature=f"calls the Python function {name}() at each step",
+            reason="A mirror runs no Python between steps.",
+            remedy="Give what it sets as an input, run(inputs={'cells.I': ...}), or write it as"
+            " run_regularly('...').",
+        )
+    if type(obj).run is not BrianObject.run:
+        return Unsupported(
+            object=obj.name,
+            kind=type(obj).__name__,
+            feature="a Python method run() of its own",
             reason="A mirror runs no Python between steps.",
             remedy="Give what it sets as an input, run(inputs={'cells.I': ...}), or write it as"
             " run_regularly('...').",
@@ -195,6 +230,7 @@ def _listen(network: Network, namespace: Mapping[str, Any], skip: set[str]) -> d
 
     def code_object(**request: Any) -> Any:
         made = generate(**request)
+        text = str(getattr(made.code, "run", made.code))
         codes[made.name] = Code(
             request["template_name"],
             request["abstract_code"].get(None, ""),
@@ -202,6 +238,8 @@ def _listen(network: Network, namespace: Mapping[str, Any], skip: set[str]) -> d
             request["variable_indices"],
             request["template_kwds"] or {},
             frozenset(request["override_conditional_write"] or ()),
+            LOOP in text,
+            BY_STATEMENT in text,
         )
         return made
 
@@ -209,9 +247,50 @@ def _listen(network: Network, namespace: Mapping[str, Any], skip: set[str]) -> d
         device.code_object = code_object
         try:
             network.run(0 * second, namespace=dict(namespace))
+            for obj in network.sorted_objects:
+                if obj.active:
+                    _listen_to_values(obj, namespace)
         finally:
             del device.code_object
     return codes
+
+
+class _Value(NamedTuple):
+    """A subexpression of a group, in the place of an object that runs at the start of a step."""
+
+    group: Any
+    subexpression: str
+    when: str = "start"
+    order: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.group.name}_{self.subexpression}"
+
+    @property
+    def clock(self) -> Any:
+        return self.group.clock
+
+
+def _recordable(obj: Any) -> Iterator[str]:
+    """Names of an object's own subexpressions."""
+    if not isinstance(obj, OWNERS):
+        return
+    written: Mapping[str, Any] = getattr(obj, "equations", {})
+    yield from (name for name in written if isinstance(obj.variables.get(name), Subexpression))
+
+
+def _listen_to_values(obj: Any, namespace: Mapping[str, Any]) -> None:
+    """Have Brian2 write the code of an object's subexpressions."""
+    for name in _recordable(obj):
+        create_runner_codeobj(
+            obj,
+            f"{VALUE} = {name}",
+            "stateupdate",
+            run_namespace=dict(namespace),
+            name=f"{obj.name}_{name}_{VALUE}",
+            check_units=False,
+        )
 
 
 class _Reader:
@@ -220,15 +299,39 @@ class _Reader:
     def __init__(self, network: Network, codes: Mapping[str, Code], skip: set[str]) -> None:
         self.objects = [o for o in network.sorted_objects if o.active and o.name not in skip]
         self.codes = codes
-        self.dt, self.step = _grid(self.objects, network)
         self.unsupported: list[Unsupported] = []
+        self.schedule = list(network.schedule)
+        self.dt, self.step = self._grid(network)
         self.groups: dict[str, Group] = {}
         self.variables: dict[str, Variable] = {}
         self.indices: dict[str, Array] = {}
         self.pathways: dict[str, Pathway] = {}
         self.generators: dict[str, Generator] = {}
         self.tables: dict[str, Table] = {}
+        self.functions: dict[str, UserFunction] = {}
         self.ignored: dict[str, str] = {}
+
+    def _grid(self, network: Network) -> tuple[float, int]:
+        """The largest time step of which all objects' steps are multiples; steps taken."""
+        if not self.objects:
+            raise DomainError(
+                "mirror(net): the network is empty. Add the objects that it should run."
+            )
+        runners = [o for o in self.objects if o.code_objects and type(o) not in MONITORS]
+        clocks = {float(o.clock.dt_): o for o in runners or self.objects}
+        least = min(clocks)
+        ratios = {dt: Fraction(dt / least).limit_denominator(FINEST) for dt in clocks}
+        for dt, obj in clocks.items():
+            if abs(float(ratios[dt]) * least - dt) > 1e-6 * least:
+                self.refuse(
+                    obj,
+                    f"a time step of {dt * 1e3:g} ms beside one of {least * 1e3:g} ms",
+                    "The steps of all objects have to meet: one has to be a simple fraction of"
+                    " the other.",
+                    f"Give it, say, dt={round(dt / least) * least * 1e3:g}*ms.",
+                )
+        dt = least / lcm(*(ratio.denominator for ratio in ratios.values()))
+        return dt, round(float(network.t_) / dt)
 
     def program(self) -> Program:
         """The whole network."""
@@ -246,19 +349,25 @@ class _Reader:
             generators=self.generators,
             tables=self.tables,
             slots=slots,
+            early=sum(self._is_early(slot) for slot in slots),
+            functions=self.functions,
+            values=dict(self._values()),
             ignored=self.ignored,
         )
 
     def refuse(self, obj: Any, feature: str, reason: str, remedy: str) -> None:
         """Note a part of an object that cannot be mirrored."""
-        self.unsupported.append(Unsupported(obj.name, type(obj).__name__, feature, reason, remedy))
+        self.unsupported.append(
+            Unsupported(obj.name, obj.__class__.__name__, feature, reason, remedy)
+        )
 
     def _group(self, obj: Any) -> None:
         updater = getattr(obj, "state_updater", None)
         method = getattr(updater, "method_choice", None)
         events = tuple(getattr(obj, "events", {})) if not isinstance(obj, Synapses) else ()
+        written = tuple(str(getattr(obj, "equations", None) or "").splitlines())
         self.groups[obj.name] = Group(
-            obj.name, type(obj).__name__, len(obj), events, str(method) if method else ""
+            obj.name, type(obj).__name__, len(obj), events, str(method) if method else "", written
         )
         for variable in obj.variables.values():
             if isinstance(variable, ArrayVariable) and not variable.name.endswith("space"):
@@ -297,18 +406,26 @@ class _Reader:
                     "Express it through NeuronGroup and Synapses.",
                 )
                 continue
-            if obj.clock.dt_ != self.dt:
-                self.refuse(
-                    obj,
-                    f"a clock of its own, dt = {float(obj.clock.dt_) * 1e3:g} ms",
-                    f"All objects of a mirror advance together, by {self.dt * 1e3:g} ms.",
-                    f"Give it dt={self.dt * 1e3:g}*ms.",
-                )
-                continue
             yield self._slot(obj, code)
 
+    def _is_early(self, slot: Slot) -> bool:
+        """Whether a slot comes before a StateMonitor in the schedule."""
+        if slot.when == "start":
+            return slot.order < 0
+        place, stem = self.schedule.index("start"), slot.when.removeprefix("before_")
+        if stem == "start":
+            return True
+        return self.schedule.index(stem.removeprefix("after_")) < place
+
+    def _values(self) -> Iterator[tuple[str, Slot]]:
+        """What is computed when it is recorded."""
+        for obj in self.objects:
+            for name in _recordable(obj):
+                code = self.codes[f"{obj.name}_{name}_{VALUE}"]
+                yield f"{obj.name}.{name}", self._slot(_Value(obj, name), code)
+
     def _slot(self, obj: Any, code: Code) -> Slot:
-        kind = RUNNERS[code.template]
+        kind = "value" if isinstance(obj, _Value) else RUNNERS[code.template]
         owner = obj if kind == "generator" else obj.group
         scalar, vector = make_statements(code.text, code.variables, np.float64, blockname="")
         names = _Names(self, obj, code)
@@ -319,40 +436,47 @@ class _Reader:
             when=obj.when,
             order=obj.order,
             size=len(owner),
+            dt=float(obj.clock.dt_),
+            every=round(float(obj.clock.dt_) / self.dt),
             scalar=tuple(map(_statement, scalar)),
             vector=tuple(map(_statement, vector)),
             guards=names.guards(),
             event=self._event(obj, kind),
             refractory=bool(code.options.get("_uses_refractory", False)),
             pathway=self._pathway(obj) if kind == "synapses" else None,
+            sequential=code.looped,
             summed=names.summed(owner) if kind == "summed" else None,
-            span=(obj.target.start, obj.target.stop) if kind == "summed" else (0, 0),
+            span=_span(code.options) if kind == "summed" else (0, 0),
             margin=_margin(code) if kind == "threshold" else None,
         )
         if kind == "generator":
             self._generator(obj)
         resolved = names.resolve(slot)
-        if kind == "synapses":
-            self._require_order(obj, resolved)
+        if not code.by_statement:
+            self._require_no_alias(owner, resolved)
         return resolved
 
-    def _require_order(self, obj: Any, slot: Slot) -> None:
-        """Refuse statements whose result depends on which synapse is served first."""
-        seen = {n for n, ref in slot.refs.items() if ref.index is not None}
-        used: set[str] = set()
-        for statement in slot.vector:
-            used |= get_identifiers(statement.expression) & seen
-            aliases = {n for n in used if slot.refs[n] == slot.refs.get(statement.target)}
-            multiplied = statement.op in ("*=", "/=")
-            if statement.target in seen and (aliases or multiplied):
-                self.refuse(
-                    obj.synapses,
-                    f"the statement '{statement}' of {obj.objname!r}",
-                    "When several spikes arrive in one step, its result depends on their order:"
-                    " Brian2 takes the synapses one after the other.",
-                    f"Only add to {statement.target}, by an amount that does not depend on it, and"
-                    " put the rest into the equations of the neuron.",
-                )
+    def _require_no_alias(self, owner: Any, slot: Slot) -> None:
+        """Refuse `old = v` before `v += ...`, to which Brian2's targets give different meanings."""
+        shared = {n for n, r in slot.refs.items() if self.variables[r.variable].scalar}
+        same: dict[str, str] = {}
+        for k, statement in enumerate(slot.vector):
+            target, source = statement.target, statement.expression
+            later = {n for s in slot.vector[k + 1 :] for n in get_identifiers(s.expression)}
+            if statement.op not in (":=", "="):
+                alias = {**same, **{v: k for k, v in same.items()}}.get(target)
+                if alias in slot.refs or alias in later:
+                    self.refuse(
+                        _parent(owner),
+                        f"the statement '{statement}' when {alias!r} is the same as {target!r}",
+                        "Brian2's numpy target changes both, since they share an array there; its"
+                        " C++ targets change one. So there is no one result to mirror.",
+                        f"Make a new array of the copy: write clip({target}, -inf, inf).",
+                    )
+                continue
+            same = {k: v for k, v in same.items() if target not in (k, v)}
+            if source.isidentifier() and source not in shared and source not in slot.constants:
+                same[target] = source
 
     def _event(self, obj: Any, kind: str) -> str | None:
         if kind in ("threshold", "reset"):
@@ -373,7 +497,7 @@ class _Reader:
         seconds = np.array(obj.variables["delay"].get_value(), dtype=float)
         _require_delay(obj.name, seconds)
         source = np.array(obj.synapse_sources.get_value(), dtype=np.int64)
-        delay = np.floor(seconds / self.dt + 0.5).astype(np.int64)
+        delay = np.floor(seconds / float(obj.source.clock.dt_) + 0.5).astype(np.int64)
         self.pathways[obj.name] = Pathway(
             name=obj.name,
             owner=obj.synapses.name,
@@ -416,10 +540,13 @@ class _Names:
         """The slot with every name in its statements accounted for."""
         refs, constants, units = dict[str, Ref](), dict[str, Any](), dict[str, Dimensions]()
         clock, tables, functions = dict[str, Any](), dict[str, str](), dict[str, str]()
+        samplers = dict[str, Sampler]()
         for name in sorted(self._names(slot)):
             variable = self.code.variables.get(name)
             if isinstance(variable, TimedArray):
                 tables[name] = self._table(variable)
+            elif isinstance(variable, BinomialFunction):
+                samplers[name] = _sampler(variable)
             elif isinstance(variable, Function):
                 functions[name] = self._function(name, variable)
             elif isinstance(variable, Constant):
@@ -438,6 +565,7 @@ class _Names:
             clock=clock,
             tables=tables,
             functions=functions,
+            samplers=samplers,
             guards={k: v for k, v in slot.guards.items() if k in refs},
         )
 
@@ -471,41 +599,54 @@ class _Names:
         return key
 
     def _table(self, array: Any) -> str:
+        """Register a TimedArray, once for each precision with which times are rounded."""
+        grain = _find_K(float(self.obj.group.clock.dt_), float(array.dt))
+        key = array.name
+        if self.reader.tables.get(key) and self.reader.tables[key].upsampling != grain:
+            key = f"{array.name}/{grain}"
         values = np.array(array.values, dtype=float)
-        self.reader.tables[array.name] = Table(
-            array.name,
-            values,
-            float(array.dt),
-            _find_K(self.reader.dt, float(array.dt)),
-            Dimensions.of(array),
-        )
-        return array.name
+        dimensions = Dimensions.of(array)
+        self.reader.tables[key] = Table(array.name, values, float(array.dt), grain, dimensions)
+        return key
 
     def _function(self, name: str, function: Any) -> str:
-        if DEFAULT_FUNCTIONS.get(name) is not function:
-            self.reader.refuse(
-                _parent(self.obj.group),
-                f"the function {name}()",
-                "A mirror knows Brian2's own functions and TimedArray, not Python code.",
-                "Write it out in the equations, or give its values as a TimedArray.",
-            )
+        """Register a function that is not one of Brian2's own."""
+        if DEFAULT_FUNCTIONS.get(name) is function:
+            return name
+        if name in self.reader.functions and self.reader.functions[name].numpy is not _numpy(
+            function, self.obj.group
+        ):
+            name = f"{name}/{len(self.reader.functions)}"
+        self.reader.functions[name] = UserFunction(
+            name,
+            _numpy(function, self.obj.group),
+            registered(function),
+        )
         return name
+
+
+def _numpy(function: Any, owner: Any) -> Any:
+    """What the numpy target calls for a function."""
+    return function.implementations[NumpyCodeObject].get_code(owner)
+
+
+def _sampler(function: BinomialFunction) -> Sampler:
+    """What a PoissonInput draws from, which Brian2 keeps in a closure."""
+    held = getclosurevars(_numpy(function, None)).nonlocals
+    if "n" in held:
+        return Sampler("binomial", (float(held["n"]), float(held["p"])))
+    return Sampler("normal", (float(held["loc"]), float(held["scale"])))
+
+
+def _span(options: Mapping[str, Any]) -> tuple[int, int]:
+    """First element that a summed variable sets, and the one after the last."""
+    start, stop = options["_target_start"], options["_target_stop"]
+    return start, options["_target_var"].size if stop == -1 else stop
 
 
 def _parent(group: Any) -> Any:
     """The group itself, or the one that a subgroup is part of."""
     return group.source if isinstance(group, Subgroup) else group
-
-
-def _grid(objects: list[Any], network: Network) -> tuple[float, int]:
-    """Time step shared by the objects that advance, and the number of steps taken."""
-    runners = [o for o in objects if o.code_objects and type(o) not in MONITORS]
-    clock = (runners or objects)[0].clock if objects else None
-    if clock is None:
-        raise DomainError("mirror(net): the network is empty. Add the objects that it should run.")
-    dts = [float(o.clock.dt_) for o in runners] or [float(clock.dt_)]
-    dt = max(set(dts), key=dts.count)
-    return dt, round(float(network.t_) / dt)
 
 
 def _kind(dtype: Any) -> Kind:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,6 +41,20 @@ class Spikes(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.events)
+
+
+class SpikeEvents(NamedTuple):
+    """Spikes in the order in which they occurred.
+
+    Arguments:
+        i: Neuron of each spike.
+        t: Time of each spike, a Quantity [s].
+        count: Number of spikes of each neuron.
+    """
+
+    i: Array
+    t: Any
+    count: Array  # pyright: ignore[reportIncompatibleMethodOverride]  a tuple's is not used
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,25 @@ class Recording:
         step = np.repeat(np.arange(self.first, self.first + len(index)), counts)
         return step, np.concatenate(index) if index else np.empty(0, np.int64)
 
+    def spike_monitor(self, name: str, batch: int = 0) -> SpikeEvents:
+        """Spikes of one trial as a `SpikeMonitor` has them: `.i`, `.t`, `.count`.
+
+        Raises:
+            UnknownName: There is no spiking group of that name.
+        """
+        size = self._size(name)
+        step, index = self.events(name, batch)
+        count = np.bincount(index, minlength=size)
+        return SpikeEvents(index, quantity(step * self.dt, SECOND), count)
+
+    def population_rate(self, name: str) -> Tensor:
+        """Rate of a group at each step as a `PopulationRateMonitor` has it [Hz], "time batch".
+
+        Raises:
+            UnknownName: There is no spiking group of that name.
+        """
+        return self.spikes[name].mean(dim=2) / self.dt
+
     def rates(self) -> dict[str, float]:
         """Mean rate of each group over neurons, trials and time [Hz]."""
         counts = {n: sum(len(e.index) for e in seen) for n, seen in self.spikes.events.items()}
@@ -104,6 +137,14 @@ class Recording:
         Raises:
             UnknownName: There is no spiking group of that name.
         """
-        _, size = self.spikes.sizes[name] if name in self.spikes else self.spikes[name].shape
+        size = self._size(name)
         step, index = self.events(name, batch)
-        return {i: quantity(step[index == i] * self.dt, SECOND) for i in range(size)}
+        order = np.argsort(index, kind="stable")
+        ends = np.cumsum(np.bincount(index, minlength=size))[:-1]
+        trains = np.split(step[order] * self.dt, ends)
+        return {i: quantity(train, SECOND) for i, train in enumerate(trains)}
+
+    def _size(self, name: str) -> int:
+        if name not in self.spikes:
+            raise UnknownName.among(f"recording.spikes[{name!r}]", name, self.spikes)
+        return self.spikes.sizes[name][1]

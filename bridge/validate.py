@@ -1,18 +1,19 @@
 """Run a Brian2 network and its mirror side by side.
 
-Free run: both start from the network's present state and go their own way. Locked steps: at
-every step the mirror starts from Brian2's own state and takes one step, so that an error
-cannot grow, not even in a chaotic network.
+Free run: both start from the network's present state and go their own way, and what changes is
+compared on the way: membranes, synaptic weights, traces. Locked steps: at every step the mirror
+starts from Brian2's own state and takes one step, so that an error cannot grow, not even in a
+chaotic network.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from brian2 import Network, NetworkOperation, prefs, seed
+from brian2 import Clock, Network, NetworkOperation, prefs, second, seed
 
 from .context import Draws, State
 from .event import Events
@@ -21,6 +22,7 @@ from .program import Array, Program
 from .read import read
 
 SNAPSHOT = "mirrorneuron"
+LOOKS = 100
 
 
 class Train(NamedTuple):
@@ -45,17 +47,22 @@ class Evidence:
         dt: Time step [s].
         steps: Number of steps.
         sizes: Number of elements of each spiking group.
+        precision: Relative rounding error of Brian2's coarsest real numbers.
         brian2, mirror: Spikes in the free run.
         locked: Largest locked-step error of each variable, relative to the largest size of that
             variable in the step; 1 for a truth value that differs, and for a missed spike.
+        paths: Largest error of each variable in the free run until the spikes differ, looked at
+            a hundred times, and at its end.
     """
 
     dt: float
     steps: int
     sizes: Mapping[str, int]
+    precision: float
     brian2: Mapping[str, Train] = field(default_factory=dict[str, Train])
     mirror: Mapping[str, Train] = field(default_factory=dict[str, Train])
     locked: dict[str, Worst] = field(default_factory=dict[str, Worst])
+    paths: dict[str, Worst] = field(default_factory=dict[str, Worst])
 
 
 def compare(
@@ -79,16 +86,15 @@ def compare(
     double = _double(network, model, namespace)
     steps = double.steps(duration)
     sizes = {name: double.program.groups[name].size for name in double.program.spiking()}
-    evidence = Evidence(double.program.dt, steps, sizes)
+    reals = [v.value.dtype for v in double.program.variables.values() if v.kind == "float"]
+    precision = max((float(np.finfo(dtype).eps) for dtype in reals), default=0.0)
+    evidence = Evidence(double.program.dt, steps, sizes, precision)
     with torch.no_grad(), _undone(network):
-        free = double.run_steps(steps, seed=start_seed)
-        observer = _Observer(network, double, evidence, locked)
+        observer = _Observer(network, double, evidence, start_seed, locked)
         with observer.attached():
             seed(start_seed)
             network.run(duration, namespace=dict(namespace))
             observer.finish()
-    evidence.mirror = {n: Train(s - double.program.step, i) for n in sizes
-                       for s, i in [free.events(n)]}  # fmt: skip
     return evidence
 
 
@@ -139,23 +145,34 @@ def _undone(network: Network) -> Generator[None]:
 
 
 class _Observer:
-    """Watches every step of a Brian2 run, and repeats it in the mirror."""
+    """Watches every step of a Brian2 run, and repeats it in the mirror.
 
-    def __init__(self, network: Network, model: Mirror, evidence: Evidence, locked: bool) -> None:
+    Attributes:
+        free: State of the mirror that runs on its own.
+        predicted: State of the mirror after one step from Brian2's own.
+    """
+
+    def __init__(
+        self, network: Network, model: Mirror, evidence: Evidence, start_seed: int, locked: bool
+    ) -> None:
         self.network, self.model, self.evidence, self.locked = network, model, evidence, locked
-        self.step = 0
+        self.step, self.parted = 0, False
         self.predicted: State = model.initial_state()
+        self.free: State = {**_copied(self.predicted), "draws": Draws.of(start_seed, 1)}
         self.advance = Stepper(model, {}, model.program.step)
         written = sorted(k for k in model.program.written() if k in model.program.variables)
         self.variables = {key: _variable(network, key) for key in written}
-        self.spikes: dict[str, list[Array]] = {name: [] for name in evidence.sizes}
+        self.spikes: dict[str, list[tuple[Array, Array]]] = {name: [] for name in evidence.sizes}
+        self.pace = {name: model.program.every(f"{name}.spike") for name in evidence.sizes}
 
     @contextmanager
     def attached(self) -> Generator[None]:
         """Look at the network before and after each step."""
         before = NetworkOperation(lambda: self._before(), when="before_start", order=-(10**6))
         after = NetworkOperation(lambda: self._after(), when="after_end", order=10**6)
-        clock = next(iter(self.network.objects)).clock
+        dt, objects = self.model.program.dt, self.network.sorted_objects
+        clocks = (obj.clock for obj in objects if float(obj.clock.dt_) == dt)
+        clock = next(clocks, None) or Clock(dt * second)
         for operation in (before, after):
             operation._clock = clock  # pyright: ignore[reportPrivateUsage]
             self.network.add(operation)
@@ -167,17 +184,17 @@ class _Observer:
     def finish(self) -> None:
         """Compare the last step, and keep the spikes."""
         if self.locked and self.step:
-            self._compare()
+            self._compare(self.predicted, self.evidence.locked)
         for name, trains in self.spikes.items():
-            step = np.repeat(np.arange(len(trains)), [len(t) for t in trains])
-            index = np.concatenate(trains) if trains else np.empty(0, np.int64)
-            self.evidence.brian2 = {**self.evidence.brian2, name: Train(step, index)}
+            true, mine = zip(*trains, strict=True) if trains else ((), ())
+            self.evidence.brian2 = {**self.evidence.brian2, name: _train(true)}
+            self.evidence.mirror = {**self.evidence.mirror, name: _train(mine)}
 
     def _before(self) -> None:
         if not self.locked:
             return
         if self.step:
-            self._compare()
+            self._compare(self.predicted, self.evidence.locked)
         state = dict(self.predicted)
         for key, variable in self.variables.items():
             value = torch.from_numpy(np.array(variable.get_value())).reshape(1, -1)
@@ -189,16 +206,26 @@ class _Observer:
         self.predicted = state
 
     def _after(self) -> None:
+        self.advance(self.free)
         for name, trains in self.spikes.items():
-            trains.append(_raised(self.network[name], "spike"))
+            if (self.model.program.step + self.step) % self.pace[name] == 0:
+                true, mine = _raised(self.network[name], "spike"), self.free[f"{name}.spike"].index
+                self.parted |= not np.array_equal(true, mine)
+            else:
+                true = mine = np.empty(0, np.int64)
+            trains.append((true, mine))
         if self.locked:
             self._correct_events()
         self.step += 1
+        last = self.step == self.evidence.steps
+        if not self.parted and (last or self.step % max(1, self.evidence.steps // LOOKS) == 0):
+            self._compare(self.free, self.evidence.paths)
 
-    def _compare(self) -> None:
+    def _compare(self, state: State, worst: dict[str, Worst]) -> None:
         for key, variable in self.variables.items():
-            found = self.predicted[key].numpy().reshape(-1)
-            self._note(key, _difference(found, np.array(variable.get_value()).reshape(-1)))
+            found = state[key].numpy().reshape(-1)
+            error = _difference(found, np.array(variable.get_value()).reshape(-1))
+            self._note(worst, key, error, self.step - 1)
 
     def _correct_events(self) -> None:
         """Replace the mirror's events of this step by Brian2's, wherever they were kept."""
@@ -208,7 +235,7 @@ class _Observer:
                 mine: Events = self.predicted[key]
                 index = _raised(self.network[name], event)
                 same = np.array_equal(mine.index, index)
-                self._note(key, 0.0 if same else 1.0)
+                self._note(self.evidence.locked, key, 0.0 if same else 1.0, self.step)
                 if not same:
                     spikes = torch.zeros_like(mine.spikes)
                     spikes[0, torch.from_numpy(index)] = 1
@@ -222,10 +249,18 @@ class _Observer:
             elif type(value) is tuple:
                 self.predicted[key] = tuple(new if v is old else v for v in value)
 
-    def _note(self, key: str, error: float) -> None:
-        worst = self.evidence.locked.get(key)
-        if worst is None or error > worst.error:
-            self.evidence.locked[key] = Worst(error, self.step - (key in self.variables))
+    def _note(self, worst: dict[str, Worst], key: str, error: float, step: int) -> None:
+        if key not in worst or error > worst[key].error:
+            worst[key] = Worst(error, step)
+
+
+def _copied(state: State) -> State:
+    return {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in state.items()}
+
+
+def _train(steps: Sequence[Array]) -> Train:
+    step = np.repeat(np.arange(len(steps)), [len(index) for index in steps])
+    return Train(step, np.concatenate(steps) if steps else np.empty(0, np.int64))
 
 
 def _variable(network: Network, key: str) -> Any:

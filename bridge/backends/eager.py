@@ -7,9 +7,11 @@ backend covers every feature and defines the gradients: the others are compared 
 
 import ast
 import keyword
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from mirrorneuron.bridge.expression import ORDER, Renderer, hoist, names, parse, substitute
 from mirrorneuron.bridge.function import RANDOM
@@ -22,7 +24,7 @@ IN_PLACE: dict[str, ast.operator] = {
     "/=": ast.Div(),
 }
 State = dict[str, Any]
-Step = Callable[[State, list[Any], Any], None]
+Step = Callable[[State, list[Any], Any], Any]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Eager:
     Arguments:
         source: The generated text.
         prelude: Computes what does not change during a run from the variables' values.
-        slots: One function for each slot, which changes the state in place.
+        slots: One function for each slot, which changes the state in place; that of a value
+            returns it.
     """
 
     source: str
@@ -41,7 +44,10 @@ class Eager:
 
 
 def compile_program(
-    program: Program, driven: frozenset[str] = frozenset(), trained: frozenset[str] = frozenset()
+    program: Program,
+    driven: frozenset[str] = frozenset(),
+    trained: frozenset[str] = frozenset(),
+    slots: Sequence[Slot] | None = None,
 ) -> Eager:
     """Generate code.
 
@@ -49,19 +55,17 @@ def compile_program(
         program: The network.
         driven: Keys of variables, or names of TimedArrays, that inputs set at each step.
         trained: Keys of namespace constants that are parameters of the model.
+        slots: What to compile, by default the whole step.
     """
     prelude = _Prelude()
     varying = program.written() | driven
-    writers = [_writer(program, slot, k, prelude, varying, trained) for k, slot in _order(program)]
+    chosen = enumerate(program.slots if slots is None else slots, 1)
+    writers = [_writer(program, slot, k, prelude, varying, trained) for k, slot in chosen]
     bodies = ["\n".join(writer.function()) for writer in writers]
     source = "\n\n\n".join([prelude.text(), *bodies]) + "\n"
     scope: dict[str, Any] = {}
     exec(compile(source, "<mirror>", "exec"), scope)
     return Eager(source, scope["prelude"], tuple(scope[w.title] for w in writers))
-
-
-def _order(program: Program) -> Iterator[tuple[int, Slot]]:
-    return enumerate(program.slots, 1)
 
 
 @dataclass
@@ -96,8 +100,17 @@ def _writer(
         "synapses": _Synapses,
         "summed": _Summed,
         "generator": _Generator,
+        "value": _Value,
     }
-    return kinds.get(slot.kind, _Writer)(program, slot, number, prelude, varying, trained)
+    kind = _Synapses if slot.kind == "update" and _meet(program, slot) else kinds.get(slot.kind)
+    return (kind or _Writer)(program, slot, number, prelude, varying, trained)
+
+
+def _meet(program: Program, slot: Slot) -> bool:
+    """Whether several elements of a slot write to the same element of a variable."""
+    written = (slot.refs[s.target].index for s in slot.statements if s.target in slot.refs)
+    arrays = (program.indices[index] for index in written if index is not None)
+    return any(len(np.unique(array)) < len(array) for array in arrays)
 
 
 class _Writer:
@@ -117,10 +130,26 @@ class _Writer:
         self.changing = varying
         self.varying = {n for n, ref in slot.refs.items() if ref.variable in varying}
         self.varying |= {n for n in slot.clock if slot.clock[n] != "dt"} | RANDOM
-        self.varying |= {n for n, key in slot.tables.items() if key in varying}
+        self.varying |= set(slot.samplers)
+        self.varying |= {n for n, key in slot.functions.items() if key in program.functions}
+        self.varying |= {n for n, key in slot.tables.items() if program.tables[key].name in varying}
         self.fixed: dict[str, str] = {}
         self.lines: list[str] = []
         self.single, self.target = False, ""
+        self.whole = dict(self._whole_arguments())
+
+    def _whole_arguments(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Functions of users, and which of their arguments are whole numbers."""
+        variables = self.program.variables
+        whole = {n for n, r in self.slot.refs.items() if variables[r.variable].kind == "integer"}
+        for statement in self.slot.statements:
+            for node in ast.walk(parse(statement.expression)):
+                match node:
+                    case ast.Call(func=ast.Name(id=name), args=args):
+                        taken = (k for k, a in enumerate(args) if set(names(a)) & whole)
+                        yield name, tuple(k for k in taken if isinstance(args[k], ast.Name))
+                    case _:
+                        pass
 
     def function(self) -> Iterator[str]:
         """The whole function."""
@@ -164,7 +193,7 @@ class _Writer:
         if name in self.fixed:
             return self.fixed[name]
         if name in self.slot.clock:
-            return {"t": "c.t", "dt": "c.dt", "step": "c.step"}[self.slot.clock[name]]
+            return {"t": "c.t", "dt": repr(self.slot.dt), "step": "c.step"}[self.slot.clock[name]]
         return name if name.startswith("K[") else _identifier(name)
 
     def _constant(self, name: str) -> str:
@@ -173,25 +202,40 @@ class _Writer:
             return self.fixed[name]
         if name in slot.constants:
             key = f"{slot.owner}.{name}"
-            return f"V[{key!r}]" if key in self.trained else repr(slot.constants[name])
+            return f"V[{key!r}]" if key in self.trained else _number(slot.constants[name])
         if name in slot.refs:
             return self.look_up("V", slot.refs[name])
         if name in slot.clock:
-            return "c.dt"
+            return repr(slot.dt)
         return {"pi": "3.141592653589793", "e": "2.718281828459045", "inf": "float('inf')"}[name]
 
     def look_up(self, source: str, ref: Ref) -> str:
         """A variable, as the elements of this slot see it."""
-        text = f"{source}[{ref.variable!r}]"
+        text = self.held(source, ref.variable)
         return f"c.pick({text}, {ref.index!r})" if ref.index else text
+
+    def held(self, source: str, variable: str) -> str:
+        """The values of a variable, ready to be computed with."""
+        text = f"{source}[{variable!r}]"
+        return f"c.widen({text})" if self.program.variables[variable].single else text
 
     def _call(self, name: str, args: list[str]) -> str:
         if name in RANDOM:
-            extent = "1, None" if self.single else self.extent()
-            return f"c.draw({', '.join([repr(name), extent, *args])})"
+            return self.draw(name, args)
+        if name in self.slot.samplers:
+            sampler = self.slot.samplers[name]
+            return self.draw(sampler.kind, [_number(arg) for arg in sampler.args])
+        key = self.slot.functions.get(name)
+        if key in self.program.functions:
+            return f"c.call({', '.join([repr(key), repr(self.whole[name]), *args])})"
         if name in self.slot.tables:
             return f"c.table({', '.join([repr(self.slot.tables[name]), *args])})"
         return f"c.f.{name}({', '.join(args)})"
+
+    def draw(self, kind: str, args: list[str]) -> str:
+        """Random numbers, one for each element."""
+        extent = "1, None" if self.single else self.extent()
+        return f"c.draw({', '.join([repr(kind), extent, *args])})"
 
     def extent(self) -> str:
         """How many random numbers a call draws, and for which elements."""
@@ -349,11 +393,34 @@ class _Synapses(_Writer):
     """Statements for the synapses that events reach."""
 
     def body(self) -> None:
-        self.emit(f"a = c.arrive({self.slot.pathway!r}, S)")
+        if self.slot.pathway is None:
+            self.emit(f"a = c.everyone({self.slot.size})")
+        else:
+            self.emit(f"a = c.arrive({self.slot.pathway!r}, S)")
         self.emit("if a.idle: return")
         self.fresh: set[str] = set()
+        if self.slot.sequential:
+            self.emit(f"for a in a.sequence([{', '.join(self._touched())}], {self._alone()}):")
+        start = len(self.lines)
         for statement in self.slot.statements:
             self.statement(statement)
+        if self.slot.sequential:
+            self.lines[start:] = [f"    {line}" for line in self.lines[start:]]
+
+    def _touched(self) -> Iterator[str]:
+        """For each variable of neurons that changes, the indices by which it is seen."""
+        refs = list(self.slot.refs.values())
+        targets = [self.slot.refs.get(s.target) for s in self.slot.statements]
+        for variable in dict.fromkeys(ref.variable for ref in targets if ref and ref.index):
+            seen = dict.fromkeys(r.index for r in refs if r.variable == variable)
+            yield f"[{', '.join(f'c.index({index!r})' for index in seen)}]"
+
+    def _alone(self) -> bool:
+        """Whether synapses have to be served one by one: random numbers, or a shared target."""
+        targets = [self.slot.refs.get(s.target) for s in self.slot.statements]
+        shared = any(ref and self.program.variables[ref.variable].scalar for ref in targets)
+        drawn = {n for s in self.slot.vector for n in names(parse(s.expression))}
+        return shared or bool(drawn & (RANDOM | set(self.slot.samplers)))
 
     def extent(self) -> str:
         guard = self.slot.guards.get(self.target)
@@ -364,7 +431,7 @@ class _Synapses(_Writer):
 
     def look_at(self, ref: Ref) -> str:
         """A variable as the synapses see it."""
-        text = f"S[{ref.variable!r}]"
+        text = self.held("S", ref.variable)
         if self.program.variables[ref.variable].scalar:
             return f"a.shared({text})"
         return f"a.at({text}, c.index({ref.index!r}))" if ref.index else f"a.own({text})"
@@ -407,6 +474,8 @@ class _Synapses(_Writer):
             new = f"a.accumulate({state}, {index}, {value})"
         elif statement.op == "-=":
             new = f"a.accumulate({state}, {index}, -({value}))"
+        elif statement.op in IN_PLACE:
+            new = f"a.scale({state}, {index}, {value}, {statement.op == '/='})"
         else:
             new = f"a.overwrite({state}, {index}, {value})"
         guard = self.slot.guards.get(statement.target)
@@ -435,11 +504,26 @@ class _Summed(_Writer):
         self.emit(f"{state} = c.sum({state}, c.index({ref.index!r}), {value}, {span})")
 
 
+class _Value(_Writer):
+    """What an expression is worth now."""
+
+    def body(self) -> None:
+        self.load()
+        for statement in self.slot.statements:
+            self.statement(statement)
+        self.emit(f"return {self._name(self.slot.statements[-1].target)}")
+
+
 class _Generator(_Writer):
     """Spikes given beforehand."""
 
     def body(self) -> None:
         self.emit(f"S[{self.slot.event!r}] = c.generate({self.slot.owner!r})")
+
+
+def _number(value: float | int | bool) -> str:
+    """A number as text, infinity included."""
+    return repr(value) if np.isfinite(value) else f"float('{value}')"
 
 
 def _identifier(name: str) -> str:

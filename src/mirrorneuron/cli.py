@@ -55,6 +55,31 @@ def run(
     raise typer.Exit(0 if result.ok else 1)
 
 
+@app.command()
+def check(
+    script: Annotated[Path, typer.Argument(help="A Brian2 script. It is run unmodified.")],
+    duration: Annotated[
+        str | None, typer.Option(help="How long to compare, as in Brian2: 100ms, 2*second.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="File for the result.")] = None,
+    run: Annotated[int, typer.Option(help="Which run() of the script to mirror.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+) -> None:
+    """Mirror the network that a Brian2 script runs, and compare the two.
+
+    Exit code 0: faithful; 1: not faithful; 2: the script itself failed.
+    """
+    from .check import check_script
+    from .units import parse_time
+
+    logging.getLogger("py.warnings").addFilter(_is_news)
+    finding = check_script(script, parse_time(duration) if duration else None, run, seed)
+    typer.echo(finding)
+    if json is not None:
+        json.write_text(finding.to_json())
+    raise typer.Exit(finding.exit_code)
+
+
 def _is_news(record: logging.LogRecord) -> bool:
     """Whether a warning is worth reading: brian2 2.9 calls pyparsing by old names."""
     return "PyparsingDeprecationWarning" not in record.getMessage()

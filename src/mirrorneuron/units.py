@@ -3,6 +3,7 @@
 Dimensions are seven exponents, so that a Program can name its units without brian2.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -105,3 +106,20 @@ def quantity(value: Any, unit: Dimensions) -> Any:
     from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
 
     return Quantity(value, dim=get_or_create_dimension(list(unit.exponents)))
+
+
+SECONDS = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+TIME_TEXT = re.compile(r"\s*(\d+\.?\d*(?:e[+-]?\d+)?)\s*\*?\s*([mun]?)s(?:econds?)?\s*", re.I)
+
+
+def parse_time(text: str) -> Any:
+    """A time as people write it, `100ms`, `0.5 s` or `2*second`, as a Brian2 quantity.
+
+    Raises:
+        DomainError: It is not a positive number with a unit of time.
+    """
+    found = TIME_TEXT.fullmatch(text)
+    seconds = float(found[1]) * SECONDS[found[2].lower()] if found else 0.0
+    if not 0 < seconds < np.inf:
+        raise DomainError(f"{text!r} is not a duration. Write a positive one: 100ms, 2*second.")
+    return quantity(seconds, Dimensions(s=1.0))

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from mirrorneuron.analysis.validate import (
+    LOCKED,
     Comparison,
     Events,
     LockedStep,
@@ -47,7 +48,12 @@ def validate(
         UnitError: The duration is no time.
     """
     names = callers_names() if namespace is None else namespace
-    return judge(comparison(compare(network, model, duration, names, seed, locked)))
+    return verdict(compare(network, model, duration, names, seed, locked))
+
+
+def verdict(evidence: Evidence) -> Validation:
+    """What to make of a comparison. A network in single precision is held to that precision."""
+    return judge(comparison(evidence), max(LOCKED, 100 * evidence.precision))
 
 
 def comparison(evidence: Evidence) -> Comparison:
@@ -61,6 +67,7 @@ def comparison(evidence: Evidence) -> Comparison:
             for name, size in evidence.sizes.items()
         },
         locked={key: LockedStep(w.error, w.step) for key, w in evidence.locked.items()},
+        paths={key: LockedStep(w.error, w.step) for key, w in evidence.paths.items()},
         unanswered={} if evidence.locked else {"locked steps": "they were not asked for"},
         versions=versions(),
     )

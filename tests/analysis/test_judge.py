@@ -258,3 +258,13 @@ def test_populations_beyond_a_block_are_not_mixed_up():
     spikes = {"cells": Spikes(600, events(wide), events(wide))}
     result = judge(Comparison(DT, 100, "float64", spikes, EXACT))
     assert result.statistics[0].reference == pytest.approx(100 * 50 / 600)
+
+
+def test_a_path_that_strays_without_moving_a_spike_is_a_fault() -> None:
+    weights = {"ee.w": LockedStep(1e-6, 40)}
+    result = judge(comparison(raster(0), raster(0), paths=weights))
+    assert not result.ok
+    assert "'ee.w' is off by 1.0e-06 at 0.04 s of the free run" in result.verdict
+    assert "largest relative error of the variables until a spike differs" in str(result)
+    assert json.loads(result.to_json())["paths"][0]["within"] is False
+    assert judge(comparison(raster(0), raster(0), paths=weights), tolerance=1e-5).ok
