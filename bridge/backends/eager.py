@@ -8,7 +8,7 @@ backend covers every feature and defines the gradients: the others are compared 
 import ast
 import keyword
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -313,10 +313,11 @@ class _Threshold(_Writer):
         *before, condition = self.slot.statements
         truths: dict[str, ast.expr] = {}
         for statement in before:
+            expression = substitute(parse(statement.expression), truths)
             if statement.kind == "boolean":
-                truths[statement.target] = substitute(parse(statement.expression), truths)
+                truths[statement.target] = expression
             else:
-                self.statement(statement)
+                self.statement(replace(statement, expression=ast.unparse(expression)))
         self.single, self.target = condition.scalar, condition.target
         text, _ = self._condition(substitute(parse(condition.expression), truths))
         owner, key = self.slot.owner, self.slot.event

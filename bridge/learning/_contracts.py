@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -15,7 +15,9 @@ class Trial(NamedTuple):
     """What the model meets in one training step.
 
     Arguments:
-        inputs: As in `Mirror.run`.
+        inputs: As in `Mirror.run`. In place of an array, a function of two step counts from the
+            start of the trial gives the rows from the first up to the second, so that only those
+            of the present window need to exist.
         target: Handed to the loss as it is.
         batch_size: As in `Mirror.run`.
         state: Where to start; by default the network's own state. A function is called when the
@@ -67,7 +69,13 @@ S = TypeVar("S")
 
 
 class Rule(ABC, Generic[S]):
-    """A way to change parameters by the experience of a trial."""
+    """A way to change parameters by the experience of a trial.
+
+    `online` says whether it has to change them within a trial, which an optimiser that evaluates
+    a trial again and again, such as L-BFGS, does not allow.
+    """
+
+    online: ClassVar[bool] = False
 
     @abstractmethod
     def init(self, model: Mirror) -> S:
@@ -81,14 +89,15 @@ class Rule(ABC, Generic[S]):
         task: Task,
         trial: Trial,
         seed: int,
-        update: Callable[[], None],
+        update: Callable[[], bool],
     ) -> tuple[Outcome, S]:
         """Run one trial and leave gradients in the parameters.
 
         Arguments:
             state: The rule's state.
-            model: Changed only through `update`.
+            model: Changed only through `update`; at the end of a trial also by a rule that says so.
             task, trial: What to learn.
             seed: For the trial's random numbers.
-            update: Applies the gradients that have gathered, and clears them.
+            update: Applies the gradients that have gathered, and clears them. Whether it did: no
+                optimiser sees a gradient that is not finite.
         """

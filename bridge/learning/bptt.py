@@ -6,13 +6,17 @@ doi:10.1162/neco.1990.2.4.490 (their BPTT(h; h') with h = h').
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from mirrorneuron.bridge.event import detach
 from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.errors import DomainError, ShapeError
+from mirrorneuron.errors import UnknownName
 
 from ._contracts import Outcome, Rule, Task, Trial
+from .window import Course, Tally, edges, part_steps
+
+UPDATES = ("trial", "window")
 
 
 class BPTTState(NamedTuple):
@@ -30,12 +34,18 @@ class BPTT(Rule[BPTTState]):
             after each "window".
 
     Raises:
-        DomainError: The window is shorter than a time step.
+        UnitError: The window is no time.
+        DomainError: The window is shorter than a time step, or longer than the trial.
         ShapeError: An input is longer or shorter than the trial.
+        UnknownName: `update` is neither of the two.
     """
 
     window: Any = None
-    update: Literal["trial", "window"] = "trial"
+    update: Literal["trial", "window"] | str = "trial"
+
+    def __post_init__(self) -> None:
+        if self.update not in UPDATES:
+            raise UnknownName.among(f"BPTT(update={self.update!r})", self.update, UPDATES)
 
     def init(self, model: Mirror) -> BPTTState:
         """An empty state."""
@@ -48,49 +58,27 @@ class BPTT(Rule[BPTTState]):
         task: Task,
         trial: Trial,
         seed: int,
-        update: Callable[[], None],
+        update: Callable[[], bool],
     ) -> tuple[Outcome, BPTTState]:
         """See `Rule.step`."""
-        total = model.steps(task.duration)
-        length = total if self.window is None else model.steps(self.window)
-        if length < 1:
-            raise DomainError(
-                f"BPTT(window={self.window}): a window shorter than the time step,"
-                f" {model.program.dt * 1e3:g} ms, holds no step. Write a longer one, or None."
-            )
-        _require_length(trial, total, model.program.dt)
-        now = trial.state() if callable(trial.state) else trial.state
-        loss, rates, reached = 0.0, dict[str, float](), False
-        for start in range(0, total, length):
-            stop = min(start + length, total)
-            recording = model.run_steps(
-                stop - start,
-                {key: x[start:stop] for key, x in trial.inputs.items()},
-                batch_size=trial.batch_size,
-                state=now if start == 0 or now is None else detach(now),
-                record=task.record,
-                seed=seed if start == 0 else None,
-            )
+        course = Course(model, task, trial, seed)
+        tally, now = Tally(course.steps), None
+        for start, stop in pairwise(self._edges(model, course.steps)):
+            recording = course.play(start, stop, now)
             part = task.loss(recording, trial)
             if part.requires_grad:
                 part.backward()
-                reached = True
-            loss += float(part.detach())
-            now = recording.state
-            for name, rate in recording.rates().items():
-                rates[name] = rates.get(name, 0.0) + rate * (stop - start) / total
-            if self.update == "window" and part.requires_grad:
-                update()
-        if self.update == "trial" or not reached:
+                tally.reached = True
+                if self.update == "window":
+                    update()
+            tally.add(part, recording)
+            now = detach(recording.state)
+            del recording, part  # or two windows would be held while the next one runs
+        if self.update == "trial" or not tally.reached:
             update()
-        return Outcome(loss, rates), state
+        return tally.outcome, state
 
-
-def _require_length(trial: Trial, steps: int, dt: float) -> None:
-    for key, x in trial.inputs.items():
-        if len(x) != steps:
-            raise ShapeError(
-                f"fit(model, ...): the input {key!r} has {len(x)} steps, but the trial takes"
-                f" {steps} steps of {dt * 1e3:g} ms. Give one row for each step, or change the"
-                " duration of the task."
-            )
+    def _edges(self, model: Mirror, total: int) -> list[int]:
+        if self.window is None:
+            return edges(total, max(total, 1))
+        return edges(total, part_steps(model, total, "BPTT", "window", self.window))

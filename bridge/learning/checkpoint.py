@@ -63,7 +63,7 @@ class Checkpoint:
             CheckpointError: The folder cannot be written.
         """
         content = {
-            "specification": self._specification(),
+            "specification": self._specification(rule),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "rule": list(rule),
@@ -92,15 +92,16 @@ class Checkpoint:
         """Restore model and optimiser; the newest readable file counts.
 
         Raises:
-            CheckpointError: No file is readable, or it belongs to another model.
+            CheckpointError: No file is readable, or it belongs to another model or rule.
         """
         from .fit import Fit
 
         content = self._read()
-        if content["specification"] != self._specification():
+        if content["specification"] != self._specification(rule):
             raise CheckpointError(
                 f"fit(checkpoint={str(self.folder)!r}): the checkpoint belongs to another network,"
-                " to other parameters or to another optimiser. Going on from it would mix the two."
+                " to other parameters, to another optimiser or to another rule. Going on from it"
+                " would mix the two."
                 " Name another folder."
             )
         self.model.load_state_dict(content["model"])
@@ -124,11 +125,13 @@ class Checkpoint:
             f" ({'; '.join(problems)}). The files are damaged. Remove the folder to start anew."
         )
 
-    def _specification(self) -> str:
+    def _specification(self, rule: tuple[Any, ...]) -> str:
         keys = ",".join(self.model.limits)
         inner = self.optimizer.inner if isinstance(self.optimizer, Natural) else self.optimizer
-        kinds = f"{type(self.optimizer).__name__} {type(inner).__name__} {self.model.dtype}"
-        return hashlib.sha256(f"{keys}\n{kinds}\n{self.model.program}".encode()).hexdigest()
+        kinds = " ".join(type(x).__name__ for x in (self.optimizer, inner, rule))
+        return hashlib.sha256(
+            f"{keys}\n{kinds} {self.model.dtype}\n{self.model.program}".encode()
+        ).hexdigest()
 
 
 def _content(path: Path) -> dict[str, Any]:

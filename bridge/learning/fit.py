@@ -89,7 +89,8 @@ def fit(
     Raises:
         GradientError: The model has no parameters, or the gradient was not finite three times
             in a row; the last good parameters are restored then.
-        CheckpointError: The folder holds a checkpoint of another model.
+        CheckpointError: The folder holds a checkpoint of another model or rule.
+        DomainError: The rule changes parameters within a trial, and the optimiser is L-BFGS.
     """
     if not model.limits:
         raise GradientError(
@@ -103,6 +104,7 @@ def fit(
     if store is not None and store.exists():
         state, done = store.load(state)
     trainer = _Trainer(model, made, clip, done)
+    trainer.require_fits(rule)
     progress = tqdm(range(len(done.losses), steps), disable=report is None, desc="fit")
     with _interrupts() as interrupts:
         for k in progress:
@@ -215,6 +217,17 @@ class _Trainer:
         self.failed = 0
         return min(seen, key=lambda pair: pair[0].loss)
 
+    def require_fits(self, rule: Rule[Any]) -> None:
+        """Refuse a rule and an optimiser that do not go together."""
+        if rule.online and self._asks_again():
+            name = type(rule).__name__
+            raise DomainError(
+                f"fit(model, ..., rule={name}(...)): {name} changes parameters in each window,"
+                " and L-BFGS evaluates a whole trial again and again with parameters of its own"
+                " choice, so that one undoes the other. Write optimizer=None, another optimiser"
+                " of torch, or rule=mn.BPTT(...)."
+            )
+
     def _asks_again(self) -> bool:
         """Whether the optimiser evaluates the loss itself, more than once a step."""
         inner = self.optimizer.inner if isinstance(self.optimizer, Natural) else self.optimizer
@@ -238,8 +251,8 @@ class _Trainer:
             )
         return all(bool(torch.isfinite(g).all()) for g in gradients)
 
-    def update(self) -> None:
-        """Apply the gradients, and clear them."""
+    def update(self) -> bool:
+        """Apply the gradients, unless they are not finite, and clear them."""
         finite = self._finite()
         self.done.evaluations += 1
         if finite:
@@ -250,6 +263,7 @@ class _Trainer:
         else:
             self._skip()
         self.optimizer.zero_grad()
+        return finite
 
     def _clip(self) -> None:
         if self.clip is None:
@@ -279,8 +293,9 @@ class _Trainer:
         )
 
 
-def _wait() -> None:
+def _wait() -> bool:
     """Leave the gradients for the optimiser, which asked for them."""
+    return False
 
 
 def _warn_of_rates(model: Mirror, rates: Any, step: int) -> None:

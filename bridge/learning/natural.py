@@ -48,6 +48,7 @@ class Natural:
 
     def step(self, closure: Closure | None = None) -> None:
         """One step of the inner optimiser; `closure` computes the gradients of the parameters."""
+        self._take_over()
         if closure is None:
             self._follow()
             self.inner.step()
@@ -88,6 +89,11 @@ class Natural:
     def _stay_within(self) -> None:
         """Move parameters back into their limits, and their coordinates with them."""
         self.model.project_()
+        self._take_over()
+
+    @torch.no_grad()
+    def _take_over(self) -> None:
+        """Coordinates of the parameters that something else has moved: a limit, or a rule."""
         for key, x in self.coordinates.items():
             moved = self.model.parameter(key) != self._value(key)
             x.copy_(torch.where(moved, self._natural(key), x))

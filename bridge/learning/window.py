@@ -1,0 +1,141 @@
+"""Window: a trial played stretch by stretch, so that memory is that of one stretch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from mirrorneuron.bridge.mirror import TIME, Mirror
+from mirrorneuron.bridge.recording import Recording
+from mirrorneuron.errors import DomainError, ShapeError
+from mirrorneuron.units import si
+
+from ._contracts import Outcome, Task, Trial
+
+
+def part_steps(model: Mirror, total: int, rule: str, option: str, value: Any) -> int:
+    """Number of time steps in a part of a trial.
+
+    Arguments:
+        model: Says how long a step is.
+        total: Steps of the trial.
+        rule, option: How messages name the part: "BPTT", "window".
+        value: Its length, a Quantity [s].
+
+    Raises:
+        UnitError: It is no time.
+        DomainError: It is not one finite time, holds no step, or is longer than the trial.
+    """
+    asked, dt = f"{rule}({option}={value})", model.program.dt
+    seconds = si(value, TIME, f"{asked}: the {option}")
+    if seconds.size != 1 or not np.isfinite(seconds).all():
+        raise DomainError(
+            f"{asked}: the {option} is not one finite time, but a trial is cut at equal"
+            " distances. Write, say, 100*ms."
+        )
+    steps = round(float(seconds.item()) / dt)
+    if steps < 1:
+        raise DomainError(
+            f"{asked}: a {option} shorter than the time step, {dt * 1e3:g} ms, holds no step."
+            " Write a longer one."
+        )
+    if steps > total:
+        raise DomainError(
+            f"{asked}: a {option} of {steps} steps of {dt * 1e3:g} ms is longer than the trial,"
+            f" which has {total}. Write a shorter one, or give the task a longer duration."
+        )
+    return steps
+
+
+def edges(total: int, length: int) -> list[int]:
+    """Steps at which windows of one length begin, and the end; the last may be shorter."""
+    return [*range(0, total, length), total]
+
+
+@dataclass(frozen=True)
+class Course:
+    """A trial that is played in parts.
+
+    Arguments:
+        model, task, trial: What is played.
+        seed: Of the trial's random numbers.
+
+    Raises:
+        ShapeError: An input is longer or shorter than the trial.
+    """
+
+    model: Mirror
+    task: Task
+    trial: Trial
+    seed: int
+
+    def __post_init__(self) -> None:
+        steps, dt = self.steps, self.model.program.dt
+        for key, x in self.trial.inputs.items():
+            if not callable(x) and len(x) != steps:
+                raise ShapeError(
+                    f"fit(model, ...): the input {key!r} has {len(x)} steps, but the trial takes"
+                    f" {steps} steps of {dt * 1e3:g} ms. Give one row for each step, or change the"
+                    " duration of the task."
+                )
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole trial."""
+        return self.model.steps(self.task.duration)
+
+    def play(self, start: int, stop: int, state: Mapping[str, Any] | None) -> Recording:
+        """Run the steps from `start` to `stop`.
+
+        Arguments:
+            start, stop: Counted from the start of the trial.
+            state: Where step `start` finds the network; not asked for at step 0, where the trial
+                says it.
+        """
+        return self.model.run_steps(
+            stop - start,
+            {key: _rows(x, start, stop) for key, x in self.trial.inputs.items()},
+            batch_size=self.trial.batch_size,
+            state=state if start else self._origin(),
+            record=self.task.record,
+            seed=None if start else self.seed,
+        )
+
+    def _origin(self) -> Mapping[str, Any] | None:
+        state = self.trial.state
+        return state() if callable(state) else state
+
+
+def _rows(x: Any, start: int, stop: int) -> Any:
+    return x(start, stop) if callable(x) else x[start:stop]
+
+
+@dataclass
+class Tally:
+    """What the windows of a trial gave.
+
+    Arguments:
+        steps: Of the whole trial.
+        loss: Sum of the windows' losses.
+        reached: Whether a window's loss depended on a parameter.
+        rates: Of each group [Hz].
+    """
+
+    steps: int
+    loss: float = 0.0
+    reached: bool = False
+    rates: dict[str, float] = field(default_factory=dict[str, float])
+
+    def add(self, part: Tensor, recording: Recording) -> None:
+        """Count a window by its loss and recording."""
+        self.loss += float(part.detach())
+        for name, rate in recording.rates().items():
+            share = rate * recording.steps / self.steps
+            self.rates[name] = self.rates.get(name, 0.0) + share
+
+    @property
+    def outcome(self) -> Outcome:
+        """The trial as a whole."""
+        return Outcome(self.loss, self.rates)
