@@ -452,7 +452,7 @@ class _Reader:
         if kind == "generator":
             self._generator(obj)
         resolved = names.resolve(slot)
-        if not code.by_statement:
+        if not (code.by_statement or code.looped):
             self._require_no_alias(owner, resolved)
         return resolved
 
