@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "mirrorneuron"
-LINKED = ("analysis", "bio", "bridge", "studies")
+LINKED = ("analysis", "bio", "bridge", "muscle", "studies")
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -46,7 +46,8 @@ def test_every_package_is_listed() -> None:
 @pytest.mark.parametrize(
     "module",
     ["errors", "units", "bridge.program", "bridge.mirror", "bridge.read", "bridge.learning.natural",
-     "analysis.plot", "bio.neurons.lif", "studies.grasshopper", "validation"],
+     "analysis.plot", "bio.neurons.lif", "muscle.plants.elbow_pair",
+     "muscle.curves.thelen", "studies.grasshopper", "validation"],
 )  # fmt: skip
 def test_a_module_can_be_imported_first_and_alone(module: str) -> None:
     subprocess.run([sys.executable, "-c", f"import mirrorneuron.{module}"], check=True)

@@ -1,6 +1,6 @@
 """mirrorneuron: train Brian2 networks by gradient descent, and still trust them."""
 
-from . import analysis, bio
+from . import analysis, bio, muscle
 from .bio.recording import Simulation
 from .bio.simulate import simulate
 from .bridge.function import register
@@ -46,6 +46,7 @@ __all__ = [
     "bio",
     "fit",
     "mirror",
+    "muscle",
     "register",
     "simulate",
     "surrogates",

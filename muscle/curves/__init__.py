@@ -1,0 +1,6 @@
+"""Force curves of muscle fibres, one file each."""
+
+from mirrorneuron._registry import Registry
+from mirrorneuron.muscle._contracts import Curves
+
+curves: Registry[Curves] = Registry(__name__, Curves)
