@@ -4,10 +4,11 @@ It holds what is the same for all slots of a step (time, random numbers, inputs)
 operations that statements alone cannot express: raising, delivering and answering events.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,50 +17,67 @@ from torch import Tensor
 from mirrorneuron.errors import DomainError, GradientError
 
 from ._contracts import Surrogate
-from .event import Arrivals, Events, Fanout, Served, Sites, escape, gate, spike
-from .function import Functions, Value, call_user
+from .event import Arrivals, Events, Fanout, Served, escape, gate, spike
+from .function import Functions, Sites, Value, call_user
 from .program import Array, Program
 
 State = dict[str, Any]
 
 
-class Draws(NamedTuple):
-    """Random numbers: one stream a trial, consumed in the order of Brian2's numpy target."""
+class Draws:
+    """Random numbers: one stream a trial, consumed in the order of Brian2's numpy target.
 
-    streams: tuple[np.random.RandomState, ...]
+    The first trial draws what numpy draws after `np.random.seed`. Streams are made when the first
+    number is drawn: most networks draw none.
+
+    Arguments:
+        seed: Seed of the first trial; the others get streams of their own from it. None takes a
+            fresh one.
+        size: Number of trials.
+    """
+
+    def __init__(self, seed: int | None, size: int) -> None:
+        fresh = np.random.SeedSequence().generate_state(1)[0]
+        self.seed, self.size = int(fresh) if seed is None else seed, size
 
     @staticmethod
-    def of(seed: int | None, batch_size: int) -> "Draws":
-        """Streams from a seed: the first trial draws what numpy draws after `np.random.seed`.
+    def given(*streams: np.random.RandomState) -> "Draws":
+        """Streams that exist already."""
+        draws = Draws(0, len(streams))
+        draws.streams = streams
+        return draws
 
-        Arguments:
-            seed: Seed of the first trial; the others get streams of their own from it. None
-                takes a fresh one.
-            batch_size: Number of trials.
-        """
-        fresh = np.random.SeedSequence().generate_state(1)[0]
-        start = int(fresh) if seed is None else seed
-        rest = np.random.SeedSequence(start).spawn(batch_size - 1)
+    @cached_property
+    def streams(self) -> tuple[np.random.RandomState, ...]:
+        """One for each trial."""
+        rest = np.random.SeedSequence(self.seed).spawn(self.size - 1)
         others = (np.random.RandomState(s.generate_state(4)) for s in rest)
-        return Draws((np.random.RandomState(start), *others))
+        return (np.random.RandomState(self.seed), *others)
 
     def copy(self) -> "Draws":
         """Streams that go on from the same place on their own."""
         return deepcopy(self)
 
-    def draw(self, kind: str, sizes: list[int], args: tuple[Any, ...]) -> list[Array]:
-        """`sizes[b]` numbers for trial b, by the method `kind` of its stream."""
+    def draw(self, kind: str, sizes: Sequence[int], args: Sequence[Sequence[Any]]) -> list[Array]:
+        """`sizes[b]` numbers for trial b, by the method `kind` of its stream with `args[b]`."""
         made: list[Array] = []
-        for b, (stream, size) in enumerate(zip(self.streams, sizes, strict=True)):
+        for stream, size, own in zip(self.streams, sizes, args, strict=True):
             if kind in ("rand", "randn"):
                 made.append(getattr(stream, kind)(size))
             else:
-                own = (_of_trial(arg, b) for arg in args)
                 made.append(getattr(stream, kind)(*own, size=size).astype(float))
         return made
 
 
+def _at(sites: Sites, x: Any, cuts: Array) -> list[Any]:
+    """Values at the sites, trial by trial."""
+    if not isinstance(x, Tensor):
+        return [x] * (len(cuts) + 1)
+    return np.split(x.detach().cpu().expand(sites.shape).numpy().reshape(-1)[sites.place], cuts)
+
+
 def _of_trial(x: Any, b: int) -> Any:
+    """Values of one trial."""
     if not isinstance(x, Tensor):
         return x
     x = x.detach()
@@ -99,7 +117,7 @@ class Context:
     @property
     def batch_size(self) -> int:
         """Number of trials."""
-        return len(self.draws.streams)
+        return self.draws.size
 
     def clock(self, step: int, dt: float) -> None:
         """Set the time of a slot; it is a multiple of dt, as Brian2's clocks count it."""
@@ -134,12 +152,15 @@ class Context:
 
     def draw(self, kind: str, size: int, sites: Sites | None, *args: Any) -> Tensor:
         """Random numbers for all elements, or for those at `sites` only."""
+        trials = range(self.batch_size)
         if sites is None:
-            made = np.stack(self.draws.draw(kind, [size] * self.batch_size, args))
-            return self._number(made)
+            own = [[_of_trial(arg, b) for arg in args] for b in trials]
+            return self._number(np.stack(self.draws.draw(kind, [size] * self.batch_size, own)))
         counts = np.bincount(sites.batch, minlength=self.batch_size)
+        there = [_at(sites, arg, np.cumsum(counts)[:-1]) for arg in args]
+        own = [[arg[b] for arg in there] for b in trials]
         full = np.zeros(sites.shape)
-        full.reshape(-1)[sites.place] = np.concatenate(self.draws.draw(kind, counts.tolist(), args))
+        full.reshape(-1)[sites.place] = np.concatenate(self.draws.draw(kind, counts.tolist(), own))
         return self._number(full)
 
     def within(self, mask: Tensor) -> Sites:
@@ -173,9 +194,10 @@ class Context:
             found = table.values[row, self._whole(column).cpu().numpy()]
         return float(found) if np.ndim(found) == 0 else self._number(found)
 
-    def call(self, name: str, whole: tuple[int, ...], *args: Value) -> Value:
+    def call(self, name: str, whole: tuple[int, ...], sites: Sites | None, *args: Value) -> Value:
         """Value of a user's function; `whole` lists the arguments that are whole numbers."""
-        return call_user(self.program.functions[name], whole, args, self.f, self.draws.streams)
+        function, streams = self.program.functions[name], self.draws.streams
+        return call_user(function, whole, args, self.f, streams, sites)
 
     def _whole(self, x: Value) -> Tensor:
         return torch.as_tensor(x).long()

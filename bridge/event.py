@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ._contracts import Surrogate
+from .function import Sites
 from .program import Array, Pathway
 
 with warnings.catch_warnings():
@@ -59,14 +60,6 @@ def _detached(value: Any) -> Any:
     if type(value) is tuple:
         return tuple(_detached(v) for v in cast(tuple[Any, ...], value))
     return value
-
-
-class Sites(NamedTuple):
-    """Where random numbers are drawn: trial of each, its place in a flat array, its shape."""
-
-    batch: Array
-    place: Array
-    shape: tuple[int, ...]
 
 
 class _Spike(torch.autograd.Function):

@@ -6,6 +6,7 @@ quotients are the same everywhere. `exact=False` leaves all of it to torch.
 """
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -16,9 +17,17 @@ from torch import Tensor
 
 from mirrorneuron.errors import DomainError, GradientError
 
-from .program import UserFunction
+from .program import Array, UserFunction
 
 Value = Tensor | float | int | bool
+
+
+class Sites(NamedTuple):
+    """Some elements, in order: trial of each, its place in a flat array, the shape of that."""
+
+    batch: Array
+    place: Array
+    shape: tuple[int, ...]
 
 
 class Rule(NamedTuple):
@@ -211,6 +220,8 @@ class Functions:
         """x limited to [low, high]."""
         if not any(isinstance(v, Tensor) for v in (x, low, high)):
             return min(max(x, low), high)
+        if not isinstance(low, Tensor) and not isinstance(high, Tensor):
+            return self.tensor(x).clamp(low, high)
         return torch.minimum(torch.maximum(self.tensor(x), self.tensor(low)), self.tensor(high))
 
     def int(self, x: Value) -> Value:
@@ -297,7 +308,8 @@ class _User(torch.autograd.Function):
             ]
             value = ctx.function.torch(*args)
             wanted = [x for x in args if x.requires_grad]
-            found = iter(torch.autograd.grad(value, wanted, grads[0], allow_unused=True))
+            given = grads[0].sum_to_size(value.shape)
+            found = iter(torch.autograd.grad(value, wanted, given, allow_unused=True))
         return None, None, *(next(found) if need else None for need in needs)
 
 
@@ -307,6 +319,7 @@ def call_user(
     args: Sequence[Value],
     f: Functions,
     streams: Sequence[np.random.RandomState],
+    sites: Sites | None = None,
 ) -> Tensor:
     """Value of a user's function.
 
@@ -319,6 +332,8 @@ def call_user(
         args: Numbers, or tensors whose last axis runs over elements.
         f: Type and device of the values.
         streams: Random numbers of each trial.
+        sites: The elements for which Brian2 calls it, where these are not all: what it draws, it
+            draws for them.
 
     Raises:
         GradientError: The gradient has to pass, and nothing is registered for torch.
@@ -336,31 +351,49 @@ def call_user(
     arrays = [x.detach().cpu().numpy() for x in tensors]
     for k in whole:
         arrays[k] = arrays[k].astype(np.int32)
-    rows = [
-        _call_with(stream, function.numpy, [_of_trial(x, b) for x in arrays])
-        for b, stream in enumerate(streams)
-    ]
-    value = torch.from_numpy(np.stack(rows)).to(f.device)
+    value = torch.from_numpy(_values(function, arrays, streams, sites)).to(f.device)
     value = value if value.dtype == torch.bool else value.to(f.dtype)
     return _User.apply(function, value, *tensors) if follows else value
 
 
-def _call_with(stream: np.random.RandomState, function: Callable[..., Any], args: list[Any]) -> Any:
+def _values(
+    function: UserFunction,
+    arrays: Sequence[Any],
+    streams: Sequence[np.random.RandomState],
+    sites: Sites | None,
+) -> Any:
+    """Values of each trial, "batch element"; those at `sites` by a call for them alone."""
+    if sites is None:
+        rows = [
+            _call_with(stream, function, [_of_trial(x, b) for x in arrays])
+            for b, stream in enumerate(streams)
+        ]
+        return np.stack(rows)
+    found = np.broadcast_to(_values(function, arrays, deepcopy(streams), None), sites.shape).copy()
+    for b, stream in enumerate(streams):
+        place = sites.place[sites.batch == b]
+        if len(place):
+            own = [
+                x if x.ndim == 0 else np.broadcast_to(x, sites.shape).flat[place] for x in arrays
+            ]
+            found.flat[place] = _call_with(stream, function, own)
+    return found
+
+
+def _call_with(stream: np.random.RandomState, function: UserFunction, args: Sequence[Any]) -> Any:
     """Value of a function that finds a trial's stream in the place of numpy's own."""
     own = np.random.get_state()
     np.random.set_state(stream.get_state())
     try:
-        return np.atleast_1d(function(*args))
+        return np.atleast_1d(function.numpy(*(x if x.ndim else x.item() for x in args)))
     finally:
         stream.set_state(np.random.get_state())
         np.random.set_state(own)
 
 
 def _of_trial(x: Any, trial: int) -> Any:
-    """What numpy sees of an argument: one axis, or a number."""
-    if x.ndim == 2:
-        return x[min(trial, len(x) - 1)]
-    return x if x.ndim else x.item()
+    """Values of one trial, along one axis."""
+    return x[min(trial, len(x) - 1)] if x.ndim == 2 else x
 
 
 KNOWN = frozenset(UNARY) | {

@@ -436,7 +436,7 @@ class Mirror(nn.Module):
     def _begin(self, given: "Given", state: Mapping[str, Any] | None, seed: int | None) -> State:
         now = dict(state) if state is not None else self.initial_state(given.batch_size)
         fresh = seed is not None or "draws" not in now
-        now["draws"] = Draws.of(seed, given.batch_size) if fresh else now["draws"].copy()
+        now["draws"] = Draws(seed, given.batch_size) if fresh else now["draws"].copy()
         for key in given.driven:
             if key in self.program.variables and key not in now:
                 now[key] = self._fixed(key, given.batch_size)
@@ -547,7 +547,7 @@ class Stepper:
             reset_gradient=model.reset_gradient == "surrogate",
             indices={k: torch.from_numpy(v).to(device) for k, v in model.program.indices.items()},
             fanouts={k: Fanout(p, device) for k, p in model.program.pathways.items()},
-            draws=Draws(()),
+            draws=Draws(0, 0),
             inputs=inputs,
             first=first,
         )

@@ -89,7 +89,7 @@ RUNNERS = {
 VALUE = "_value"
 BY_STATEMENT = "#  Abstract code:"
 LOOP = "for _idx in _full_idx:"
-FINEST = 1000
+FINEST = 100
 ORDERED = (ast.Gt, ast.GtE, ast.Lt, ast.LtE)
 CLOCK = {"t": "t", "dt": "dt", "timestep": "step", "t_in_timesteps": "step"}
 
@@ -313,16 +313,17 @@ class _Reader:
 
     def _grid(self, network: Network) -> tuple[float, int]:
         """The largest time step of which all objects' steps are multiples; steps taken."""
-        if not self.objects:
+        everything = self.objects or network.sorted_objects
+        if not everything:
             raise DomainError(
                 "mirror(net): the network is empty. Add the objects that it should run."
             )
         runners = [o for o in self.objects if o.code_objects and type(o) not in MONITORS]
-        clocks = {float(o.clock.dt_): o for o in runners or self.objects}
+        clocks = {float(o.clock.dt_): o for o in reversed(runners or everything)}
         least = min(clocks)
         ratios = {dt: Fraction(dt / least).limit_denominator(FINEST) for dt in clocks}
         for dt, obj in clocks.items():
-            if abs(float(ratios[dt]) * least - dt) > 1e-6 * least:
+            if abs(float(ratios[dt]) * least - dt) > 1e-9 * dt:
                 self.refuse(
                     obj,
                     f"a time step of {dt * 1e3:g} ms beside one of {least * 1e3:g} ms",

@@ -158,7 +158,7 @@ class _Observer:
         self.network, self.model, self.evidence, self.locked = network, model, evidence, locked
         self.step, self.parted = 0, False
         self.predicted: State = model.initial_state()
-        self.free: State = {**_copied(self.predicted), "draws": Draws.of(start_seed, 1)}
+        self.free: State = {**_copied(self.predicted), "draws": Draws(start_seed, 1)}
         self.advance = Stepper(model, {}, model.program.step)
         written = sorted(k for k in model.program.written() if k in model.program.variables)
         self.variables = {key: _variable(network, key) for key in written}
@@ -201,7 +201,7 @@ class _Observer:
             state[key] = value.to(self.predicted[key].dtype)
         stream = np.random.RandomState()
         stream.set_state(np.random.get_state())
-        state["draws"] = Draws((stream,))
+        state["draws"] = Draws.given(stream)
         self.advance(state)
         self.predicted = state
 

@@ -227,7 +227,8 @@ class _Writer:
             return self.draw(sampler.kind, [_number(arg) for arg in sampler.args])
         key = self.slot.functions.get(name)
         if key in self.program.functions:
-            return f"c.call({', '.join([repr(key), repr(self.whole[name]), *args])})"
+            sites = "None" if self.single else self.extent().partition(", ")[2]
+            return f"c.call({', '.join([repr(key), repr(self.whole[name]), sites, *args])})"
         if name in self.slot.tables:
             return f"c.table({', '.join([repr(self.slot.tables[name]), *args])})"
         return f"c.f.{name}({', '.join(args)})"

@@ -185,25 +185,29 @@ def trainable(program: Program) -> list[str]:
             require_trainable(program, key)
         except (GradientError, UnknownName):
             continue
-        if variable.name not in ("lastspike", "lastupdate"):
+        if variable.name not in ("lastspike", "lastupdate") and variable.value.size:
             keys.append(key)
     return keys
 
 
 @pytest.mark.parametrize("name", networks)
 def test_all_gradients_of_a_network_are_finite_and_some_path_reaches_each_object(name: str) -> None:
-    network = networks[name].build()
-    keys = trainable(mn.mirror(network).program)
+    entry = networks[name]
+    network = entry.build()
+    program = mn.mirror(network).program
+    keys = trainable(program)
     widths = {
         slot.owner: mn.SuperSpike(quantity(5e-3 if str(slot.margin) == "V" else 0.5, slot.margin))
-        for slot in mn.mirror(network).program.slots
+        for slot in program.slots
         if slot.kind == "threshold" and slot.margin is not None
     }
     model = mn.mirror(network, train=keys, surrogate=widths, dtype=torch.float64)
-    recording = model.run(40 * ms, seed=1)
-    spikes = torch.cat([recording.spikes[g].reshape(-1) for g in networks[name].rates])
-    assert spikes.sum() > 0
-    (spikes * torch.linspace(1, 2, len(spikes))).sum().backward()
+    recording = model.run(40 * ms, record=list(entry.moves), seed=1)
+    spikes = [recording.spikes[group].reshape(-1) for group in entry.rates]
+    traces = [recording[key].reshape(-1) / size for key, size in entry.moves.items()]
+    activity = torch.cat([*spikes, *traces])
+    assert not spikes or torch.cat(spikes).sum() > 0
+    (activity * torch.linspace(1, 2, len(activity))).sum().backward()
     reached: set[str] = set()
     for key in keys:
         gradient = model.parameter(key).grad
