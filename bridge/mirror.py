@@ -20,7 +20,7 @@ from .context import Context, Draws, State
 from .event import Events, Fanout
 from .function import Functions
 from .parameter import Free, Limit
-from .program import Program, Table, Variable
+from .program import Program, Slot, Table, Variable
 from .recording import Recording, Spikes
 from .report import Report
 from .surrogates import SuperSpike
@@ -243,7 +243,19 @@ class Mirror(nn.Module):
     @property
     def report(self) -> Report:
         """What each Brian2 object became."""
-        return Report(self.program, tuple(self.limits), self.unsupported)
+        thresholds = (s for s in self.program.slots if s.kind == "threshold")
+        gradients = {slot.owner: self._gradient(slot) for slot in thresholds}
+        return Report(self.program, tuple(self.limits), self.unsupported, gradients)
+
+    def _gradient(self, threshold: Slot) -> str:
+        """What stands for the derivative of a group's spikes."""
+        resets = "resets followed" if self.reset_gradient == "surrogate" else "resets detached"
+        if threshold.owner in self.surrogates:
+            surrogate, _ = self.surrogates[threshold.owner]
+            return f"{type(surrogate).__name__}, width {surrogate.width}; {resets}"
+        if threshold.margin is None:
+            return f"that of the spiking probability, if any; {resets}"
+        return f"none: give a surrogate with a width in [{threshold.margin}]"
 
     def forward(self, inputs: Inputs | None = None, state: State | None = None) -> Recording:
         """Run for as long as the inputs last.

@@ -1,21 +1,21 @@
-"""Report: what each Brian2 object became in a mirror."""
+"""Report: what each Brian2 object became in a mirror, and where gradients pass."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 from mirrorneuron.errors import Unsupported
 
-from .program import Program
+from .program import Program, Slot
 
 BECAME = {
     "update": "updated every step",
     "threshold": "raises spikes",
     "reset": "reset on spikes",
-    "synapses": "acts where events arrive",
     "summed": "summed over synapses",
     "generator": "spikes as given",
 }
+COLUMNS = ("object", "kind", "size", "in the mirror", "gradient of its spikes")
 
 
 @dataclass(frozen=True)
@@ -26,38 +26,51 @@ class Report:
         program: The network.
         trained: Keys of the parameters.
         unsupported: Parts that were left out (only with `strict=False`).
+        gradients: Group to what stands for the derivative of its spikes.
     """
 
     program: Program
     trained: tuple[str, ...]
     unsupported: Sequence[Unsupported]
+    gradients: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def is_faithful(self) -> bool:
         """Whether the whole network was mirrored."""
         return not self.unsupported
 
-    def rows(self) -> Iterator[tuple[str, str, str, str]]:
-        """Object, kind, size and what became of it."""
+    def rows(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """Object, kind, size, what became of it, and the gradient of its spikes."""
         for group in self.program.groups.values():
-            kinds = [s.kind for s in self.program.slots if s.owner == group.name]
-            became = ", ".join(dict.fromkeys(BECAME[kind] for kind in kinds)) or "constant values"
+            slots = [slot for slot in self.program.slots if slot.owner == group.name]
+            became = ", ".join(dict.fromkeys(map(self._became, slots))) or "constant values"
             trained = [k.partition(".")[2] for k in self.trained if k.startswith(group.name + ".")]
             if trained:
                 became += f"; trained: {', '.join(trained)}"
-            yield group.name, group.kind, str(group.size), became
+            gradient = self.gradients.get(group.name, "")
+            yield group.name, group.kind, f"{group.size:,}", became, gradient
         for name, instead in self.program.ignored.items():
-            yield name, "monitor", "", f"not part of the dynamics; read {instead}"
+            yield name, "monitor", "", f"not part of the dynamics; read {instead}", ""
         for item in self.unsupported:
-            yield item.object, item.kind, "", f"LEFT OUT: {item.feature}"
+            yield item.object, item.kind, "", f"LEFT OUT: {item.feature}", ""
+
+    def _became(self, slot: Slot) -> str:
+        if slot.pathway is None:
+            return BECAME[slot.kind]
+        pathway = self.program.pathways[slot.pathway]
+        if not pathway.delay.size:
+            return f"acts on {pathway.event}"
+        low, high = (delay * slot.dt * 1e3 for delay in (pathway.delay.min(), pathway.delay.max()))
+        after = f"{low:g} ms" if low == high else f"{low:g} to {high:g} ms"
+        return f"acts {after} after {pathway.event}" if high else f"acts on {pathway.event}"
 
     def __str__(self) -> str:
-        table = [("object", "kind", "size", "in the mirror"), *self.rows()]
-        widths = [max(len(row[k]) for row in table) for k in range(3)]
-        lines = [
-            "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[3]])
+        table = [COLUMNS, *self.rows()]
+        widths = [max(len(row[k]) for row in table) for k in range(len(COLUMNS))]
+        lines = (
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
             for row in table
-        ]
+        )
         return "\n".join([self._headline(), "", *lines])
 
     def _repr_html_(self) -> str:
@@ -65,7 +78,7 @@ class Report:
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
             for row in self.rows()
         )
-        head = "".join(f"<th>{h}</th>" for h in ("object", "kind", "size", "in the mirror"))
+        head = "".join(f"<th>{name}</th>" for name in COLUMNS)
         return f"<p>{escape(self._headline())}</p><table><tr>{head}</tr>{rows}</table>"
 
     def _headline(self) -> str:

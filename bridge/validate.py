@@ -71,7 +71,7 @@ def compare(
     duration: Any,
     namespace: Mapping[str, Any],
     start_seed: int = 0,
-    locked: bool = True,
+    locked: Any = True,
 ) -> Evidence:
     """Run both from the network's present state; the network is as before afterwards.
 
@@ -81,7 +81,7 @@ def compare(
         duration: How long, a Quantity [s].
         namespace: Names for equations whose group has no namespace.
         start_seed: Seed of both sides' random numbers.
-        locked: Whether to take locked steps too.
+        locked: Whether to take locked steps too, or for how long, a Quantity [s].
     """
     double = _double(network, model, namespace)
     steps = double.steps(duration)
@@ -90,7 +90,8 @@ def compare(
     precision = max((float(np.finfo(dtype).eps) for dtype in reals), default=0.0)
     evidence = Evidence(double.program.dt, steps, sizes, precision)
     with torch.no_grad(), _undone(network):
-        observer = _Observer(network, double, evidence, start_seed, locked)
+        until = (steps if locked else 0) if isinstance(locked, bool) else double.steps(locked)
+        observer = _Observer(network, double, evidence, start_seed, until)
         with observer.attached():
             seed(start_seed)
             network.run(duration, namespace=dict(namespace))
@@ -153,9 +154,9 @@ class _Observer:
     """
 
     def __init__(
-        self, network: Network, model: Mirror, evidence: Evidence, start_seed: int, locked: bool
+        self, network: Network, model: Mirror, evidence: Evidence, start_seed: int, until: int
     ) -> None:
-        self.network, self.model, self.evidence, self.locked = network, model, evidence, locked
+        self.network, self.model, self.evidence, self.until = network, model, evidence, until
         self.step, self.parted = 0, False
         self.predicted: State = model.initial_state()
         self.free: State = {**_copied(self.predicted), "draws": Draws(start_seed, 1)}
@@ -183,7 +184,7 @@ class _Observer:
 
     def finish(self) -> None:
         """Compare the last step, and keep the spikes."""
-        if self.locked and self.step:
+        if 0 < self.step <= self.until:
             self._compare(self.predicted, self.evidence.locked)
         for name, trains in self.spikes.items():
             true, mine = zip(*trains, strict=True) if trains else ((), ())
@@ -191,10 +192,10 @@ class _Observer:
             self.evidence.mirror = {**self.evidence.mirror, name: _train(mine)}
 
     def _before(self) -> None:
-        if not self.locked:
-            return
-        if self.step:
+        if 0 < self.step <= self.until:
             self._compare(self.predicted, self.evidence.locked)
+        if self.step >= self.until:
+            return
         state = dict(self.predicted)
         for key, variable in self.variables.items():
             value = torch.from_numpy(np.array(variable.get_value())).reshape(1, -1)
@@ -214,7 +215,7 @@ class _Observer:
             else:
                 true = mine = np.empty(0, np.int64)
             trains.append((true, mine))
-        if self.locked:
+        if self.step < self.until:
             self._correct_events()
         self.step += 1
         last = self.step == self.evidence.steps

@@ -86,7 +86,7 @@ class Finding:
             "reason": self.reason,
             "unsupported": [asdict(item) for item in self.unsupported],
             "objects": [
-                dict(zip(("object", "kind", "size", "became"), row, strict=True))
+                dict(zip(("object", "kind", "size", "became", "gradient"), row, strict=True))
                 for row in (self.report.rows() if self.report else ())
             ],
             "duration": self.duration,
