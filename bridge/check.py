@@ -28,7 +28,7 @@ def check(program: Program) -> None:
         for name, value in slot.constants.items():
             if value != float("inf"):  # Brian2's own constant
                 require_finite(value, f"mirror(net): {slot.owner}, constant {name}")
-    require_positive(program, {})
+    require_positive(time_constants(program))
 
 
 def time_constants(program: Program) -> dict[str, Any]:
@@ -46,18 +46,15 @@ def time_constants(program: Program) -> dict[str, Any]:
     return found
 
 
-def require_positive(program: Program, trained: Mapping[str, Any]) -> None:
+def require_positive(values: Mapping[str, Any]) -> None:
     """Refuse time constants that are zero or negative.
 
     Arguments:
-        program: The network.
-        trained: Present values of parameters, where they differ from the Program's.
+        values: Time constants by their keys [s].
 
     Raises:
         DomainError: Names each one and its first bad element.
     """
-    found = time_constants(program)
-    values = found if not trained else {k: v for k, v in trained.items() if k in found}
     wrong = [line for key, value in values.items() if (line := _not_positive(key, value))]
     if wrong:
         raise DomainError(

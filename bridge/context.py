@@ -6,7 +6,7 @@ operations that statements alone cannot express: raising, delivering and answeri
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -99,6 +99,7 @@ class Context:
         t, step: Time [s] and step count of the clock of the present slot.
         tick: Step count of the Program.
         first: Step count of the Program at which the inputs start.
+        places: Index arrays of all trials together.
     """
 
     program: Program
@@ -113,6 +114,9 @@ class Context:
     step: int = 0
     tick: int = 0
     first: int = 0
+    places: dict[tuple[int, int, int], Tensor] = field(
+        default_factory=dict[tuple[int, int, int], Tensor]
+    )
 
     @property
     def batch_size(self) -> int:
@@ -302,14 +306,22 @@ class Context:
         """All synapses, for code that runs over them without an event."""
         return Served.all(size, self.batch_size, self.f.device)
 
+    def _place(self, index: Tensor, start: int, size: int) -> Tensor:
+        """Where the synapses of all trials belong in one flat array, kept for the next step."""
+        key = (id(index), start, self.batch_size)
+        if key not in self.places:
+            trial = torch.arange(self.batch_size, device=index.device)[:, None]
+            self.places[key] = (index - start + size * trial).reshape(-1)
+        return self.places[key]
+
     def sum(self, state: Tensor, index: Tensor, value: Value, start: int, stop: int) -> Tensor:
         """The sum of a value over the synapses of each element from `start` to `stop`."""
         size = stop - start
         value = self.f.tensor(value).to(state.dtype)
         value = value.expand(self.batch_size, len(index))
-        place = index - start + size * torch.arange(self.batch_size, device=index.device)[:, None]
         total = value.new_zeros(self.batch_size * size)
-        total = total.index_add(0, place.reshape(-1), value.reshape(-1)).view(-1, size)
+        place = self._place(index, start, size)
+        total = total.index_add(0, place, value.reshape(-1)).view(-1, size)
         if size == state.shape[1]:
             return total
         return torch.cat([state[:, :start], total, state[:, stop:]], dim=1)

@@ -31,11 +31,15 @@ class Sites(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A function of one argument: by numpy, by torch, and its derivative from x and y = f(x)."""
+    """A function of one argument: by numpy, by torch, and its derivative from x and y = f(x).
+
+    Where the slope is bounded, the derivative of torch itself is never infinite.
+    """
 
     numpy: Callable[[Any], Any]
     torch: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor, Tensor], Tensor]
+    bounded: bool = False
 
 
 def _exprel(x: Any) -> Any:
@@ -65,15 +69,15 @@ UNARY: dict[str, Rule] = {
     "log1p": Rule(np.log1p, torch.log1p, lambda x, y: 1 / (1 + x)),
     "exprel": Rule(_exprel, _torch_exprel, _exprel_slope),
     "sqrt": Rule(np.sqrt, torch.sqrt, lambda x, y: 0.5 / y),
-    "sin": Rule(np.sin, torch.sin, lambda x, y: torch.cos(x)),
-    "cos": Rule(np.cos, torch.cos, lambda x, y: -torch.sin(x)),
+    "sin": Rule(np.sin, torch.sin, lambda x, y: torch.cos(x), bounded=True),
+    "cos": Rule(np.cos, torch.cos, lambda x, y: -torch.sin(x), bounded=True),
     "tan": Rule(np.tan, torch.tan, lambda x, y: 1 + y * y),
     "sinh": Rule(np.sinh, torch.sinh, lambda x, y: torch.cosh(x)),
     "cosh": Rule(np.cosh, torch.cosh, lambda x, y: torch.sinh(x)),
-    "tanh": Rule(np.tanh, torch.tanh, lambda x, y: 1 - y * y),
+    "tanh": Rule(np.tanh, torch.tanh, lambda x, y: 1 - y * y, bounded=True),
     "arcsin": Rule(np.arcsin, torch.asin, lambda x, y: (1 - x * x).rsqrt()),
     "arccos": Rule(np.arccos, torch.acos, lambda x, y: -(1 - x * x).rsqrt()),
-    "arctan": Rule(np.arctan, torch.atan, lambda x, y: 1 / (1 + x * x)),
+    "arctan": Rule(np.arctan, torch.atan, lambda x, y: 1 / (1 + x * x), bounded=True),
 }
 
 
@@ -167,6 +171,8 @@ class Functions:
     def _unary(self, rule: Rule, x: Value) -> Value:
         if not isinstance(x, Tensor):
             return float(rule.numpy(x))
+        if rule.bounded and not self.exact:
+            return rule.torch(x)
         if x.requires_grad and torch.is_grad_enabled():
             return _Unary.apply(x, rule, self.exact)
         return _by_numpy(rule, x) if self.exact else rule.torch(x)
@@ -189,6 +195,10 @@ class Functions:
         """a ** b."""
         if not isinstance(a, Tensor) and not isinstance(b, Tensor):
             return np.power(float(a), b).item()
+        if isinstance(a, Tensor) and not isinstance(b, Tensor) and b == 2:
+            return a * a  # as numpy does
+        if not self.exact and isinstance(a, Tensor) and isinstance(b, int) and b > 0:
+            return a**b
         exponent = b.detach() if isinstance(b, Tensor) else b
         return _Power.apply(self.tensor(a), self.tensor(b), exponent, self.exact)
 

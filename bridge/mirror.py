@@ -15,7 +15,7 @@ from mirrorneuron.units import Dimensions, quantity, si
 
 from ._contracts import Surrogate
 from .backends.eager import Eager, Step, compile_program
-from .check import check, require_positive, require_trainable
+from .check import check, require_positive, require_trainable, time_constants
 from .context import Context, Draws, State
 from .event import Events, Fanout
 from .function import Functions
@@ -151,6 +151,7 @@ class Mirror(nn.Module):
         super().__init__()
         self.program = program
         self.limits = dict(train)
+        self.times = sorted(set(time_constants(program)) & set(train))
         self.surrogates = _widths(program, surrogates)
         self.reset_gradient: ResetGradient = reset_gradient
         self.unsupported = tuple(unsupported)
@@ -545,8 +546,7 @@ class Stepper:
     """
 
     def __init__(self, model: Mirror, inputs: Mapping[str, tuple[Tensor, ...]], first: int) -> None:
-        trained = {k: model.parameter(k).detach().cpu() for k in model.limits}
-        require_positive(model.program, trained)
+        require_positive({k: model.parameter(k).detach().cpu() for k in model.times})
         driven, device = frozenset(inputs), model.device
         code = model.code(driven)
         slots = model.program.slots

@@ -17,6 +17,8 @@ from mirrorneuron.bridge.expression import ORDER, Renderer, hoist, names, parse,
 from mirrorneuron.bridge.function import RANDOM
 from mirrorneuron.bridge.program import Program, Ref, Slot, Statement
 
+from .sharing import share
+
 IN_PLACE: dict[str, ast.operator] = {
     "+=": ast.Add(),
     "-=": ast.Sub(),
@@ -155,7 +157,7 @@ class _Writer:
         """The whole function."""
         yield f"def {self.title}(S, K, c):"
         self.body()
-        for line in self.lines or ["pass"]:
+        for line in share(self.lines) or ["pass"]:
             yield f"    {line}"
 
     def body(self) -> None:
