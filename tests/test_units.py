@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirrorneuron.errors import DomainError, UnitError
-from mirrorneuron.units import Dimensions, quantity, si
+from mirrorneuron.units import Dimensions, parse_time, quantity, si
 
 VOLT = Dimensions.of(volt)
 NAMED = {"V": volt, "S": siemens, "ohm": ohm, "F": farad, "A": amp, "s": second, "Hz": Hz, "1": 1.0}
@@ -56,3 +56,17 @@ def test_a_list_of_quantities_keeps_its_units() -> None:
 def test_what_is_no_number_is_refused(wrong: object) -> None:
     with pytest.raises(DomainError, match=r"the width is .*, which is no number. Write a quantity"):
         si(wrong, VOLT, "the width")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("100ms", 0.1), ("2*second", 2.0), ("0.5 s", 0.5), (" 1e3 us ", 1e-3), ("250 ns", 2.5e-7)],
+)
+def test_a_time_is_read_as_people_write_it(text: str, seconds: float) -> None:
+    assert float(parse_time(text)) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["100", "ms", "-3 ms", "0 s", "1e400 s", "3 mV", "3 ms; x"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(DomainError, match=r"is not a duration\. Write a positive one: 100ms"):
+        parse_time(text)

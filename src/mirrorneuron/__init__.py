@@ -1,4 +1,10 @@
-"""mirrorneuron: train Brian2 networks by gradient descent, and still trust them."""
+"""mirrorneuron: train Brian2 networks by gradient descent, and still trust them.
+
+`ArmEnv` and `ArmVectorEnv` are here too, and are imported when they are first asked for: they need
+gymnasium, `pip install 'mirrorneuron[gym]'`.
+"""
+
+import typing as _typing
 
 from . import analysis, bio, muscle
 from .bio.recording import Simulation
@@ -17,7 +23,12 @@ from .bridge.surrogates import (
     Triangle,
     surrogates,
 )
+from .environment import ArmBatch, ArmTask
 from .validation import validate
+
+if _typing.TYPE_CHECKING:
+    from .gym import ArmEnv as ArmEnv
+    from .gym import ArmVectorEnv as ArmVectorEnv
 
 __version__ = "0.1.0"
 
@@ -26,6 +37,8 @@ __all__ = [
     "FPTT",
     "FPTT_K",
     "Arctan",
+    "ArmBatch",
+    "ArmTask",
     "Bounded",
     "FastSigmoid",
     "Fit",
@@ -52,3 +65,17 @@ __all__ = [
     "surrogates",
     "validate",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What needs gymnasium.
+
+    Raises:
+        MissingDependency: It is not installed.
+        AttributeError: There is no such name.
+    """
+    if name in ("ArmEnv", "ArmVectorEnv"):
+        from . import gym
+
+        return getattr(gym, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

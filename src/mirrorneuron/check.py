@@ -13,7 +13,7 @@ from .analysis.validate import Validation
 from .bridge.mirror import mirror
 from .bridge.report import Report
 from .bridge.validate import compare
-from .errors import MirrorNeuronError, ScriptError, Unsupported, UnsupportedFeature
+from .errors import DomainError, MirrorNeuronError, ScriptError, Unsupported, UnsupportedFeature
 from .script import run_until
 from .units import Dimensions, quantity, si
 from .validation import verdict, versions
@@ -115,7 +115,13 @@ class Finding:
             yield str(self.validation).rstrip()
 
 
-def check_script(path: Path, duration: Any = None, number: int = 1, seed: int = 0) -> Finding:
+def check_script(
+    path: Path,
+    duration: Any = None,
+    number: int = 1,
+    seed: int = 0,
+    arguments: Sequence[str] = (),
+) -> Finding:
     """Run a script up to its first simulation, mirror that network, and compare both.
 
     Arguments:
@@ -124,6 +130,7 @@ def check_script(path: Path, duration: Any = None, number: int = 1, seed: int = 
             network, at most 100 ms, or at most 1 s where nothing spikes in 100 ms.
         number: Which `run` of the script to mirror, from 1.
         seed: Seed of both sides' random numbers.
+        arguments: What the script finds in `sys.argv` after its own name.
 
     Returns:
         What was found. Nothing is raised for a fault of the script or a refused network.
@@ -139,7 +146,7 @@ def check_script(path: Path, duration: Any = None, number: int = 1, seed: int = 
         _examine(finding, network, float(planned), duration, namespace, seed)
 
     try:
-        run_until(path, look, number)
+        run_until(path, look, number, arguments)
     except ScriptError as error:
         finding.reason = str(error)
     return finding
@@ -159,10 +166,23 @@ def _examine(
         _compare(finding, network, _durations(planned, wanted), namespace, seed)
     except UnsupportedFeature as error:
         finding.status, finding.unsupported = "refused", error.items
+    except DomainError as error:
+        finding.status, finding.unsupported = "refused", (_outside(network, error),)
     except MirrorNeuronError as error:
         finding.reason = str(error)
     except Exception as error:
         _whose_fault(finding, error, network, namespace)
+
+
+def _outside(network: Any, error: DomainError) -> Unsupported:
+    """A value with which no simulation makes sense, as a part that cannot be mirrored."""
+    return Unsupported(
+        object=network.name,
+        kind="Network",
+        feature="a value outside its domain when run() is called",
+        reason=str(error),
+        remedy="Set it before run(), or mirror a later one: --run 2.",
+    )
 
 
 def _compare(

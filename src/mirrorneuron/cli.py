@@ -58,6 +58,9 @@ def run(
 @app.command()
 def check(
     script: Annotated[Path, typer.Argument(help="A Brian2 script. It is run unmodified.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Arguments of the script, after --.")
+    ] = None,
     duration: Annotated[
         str | None, typer.Option(help="How long to compare, as in Brian2: 100ms, 2*second.")
     ] = None,
@@ -73,7 +76,8 @@ def check(
     from .units import parse_time
 
     logging.getLogger("py.warnings").addFilter(_is_news)
-    finding = check_script(script, parse_time(duration) if duration else None, run, seed)
+    compared = parse_time(duration) if duration else None
+    finding = check_script(script, compared, run, seed, arguments or ())
     typer.echo(finding)
     if json is not None:
         json.write_text(finding.to_json())
@@ -109,6 +113,8 @@ def _findings() -> Iterator[tuple[str, str]]:
         yield library, _version(library)
     compiler = shutil.which("g++")
     yield "C++ compiler", compiler or "not found: Brian2 runs on its numpy target only"
+    ready = compiler and shutil.which("make")
+    yield "simulate", f"runtime{', cpp' if ready else '; for cpp install g++ and make'}"
     yield "torch threads", str(torch.get_num_threads())
     yield (
         "CUDA",

@@ -38,13 +38,14 @@ class _Reached(BaseException):
     """The simulation was looked at: the rest of the script is not needed."""
 
 
-def run_until(path: Path, look: Look, number: int = 1) -> None:
+def run_until(path: Path, look: Look, number: int = 1, arguments: Sequence[str] = ()) -> None:
     """Run a script until its `number`-th simulation, and look at that instead of running it.
 
     Arguments:
         path: The script.
         look: Called with the network as it is before that `run`, its duration and its namespace.
         number: Which call of `run`, from 1; those before it are carried out.
+        arguments: What the script finds in `sys.argv` after its own name.
 
     Raises:
         ScriptError: The script cannot be read, raises an error, or ends before that `run`.
@@ -53,7 +54,13 @@ def run_until(path: Path, look: Look, number: int = 1) -> None:
         raise ScriptError(f"{path} is not a file. Give the path of a Brian2 script.")
     stop = _Stop(look, number)
     try:
-        with _like_a_script(path), _in_this_process(), _numpy_only(), _shadowed(), stop.armed():
+        with (
+            _like_a_script(path, arguments),
+            _in_this_process(),
+            _numpy_only(),
+            _shadowed(),
+            stop.armed(),
+        ):
             runpy.run_path(str(path), run_name="__main__")
     except (_Reached, Exception, SystemExit) as error:
         if stop.error is not None:
@@ -145,12 +152,12 @@ def _fault(path: Path, error: BaseException) -> str:
 
 
 @contextmanager
-def _like_a_script(path: Path) -> Generator[None]:
+def _like_a_script(path: Path, arguments: Sequence[str]) -> Generator[None]:
     """Arguments, search path and output of `python script.py`, without windows or input."""
     import matplotlib.pyplot as plt
 
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(sys, "argv", [str(path)]))
+        stack.enter_context(mock.patch.object(sys, "argv", [str(path), *arguments]))
         stack.enter_context(mock.patch.object(sys, "path", [str(path.parent.resolve()), *sys.path]))
         stack.enter_context(mock.patch.object(sys, "dont_write_bytecode", True))
         stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO()))

@@ -1,0 +1,689 @@
+"""environment: arms of `muscle/` that somebody's own controller moves, in batches, with gradients.
+
+`Arm` is two pure functions, `init` and `step`, over a memory of tensors "batch ...". `ArmBatch`
+keeps that memory; `ArmEnv` and `ArmVectorEnv` (`gym.py`) do so behind the interface of gymnasium.
+The plant is mirrored, so that gradients pass through muscles and joints.
+
+One control step takes these parts, in this order:
+
+    the action (excitation of each muscle) is spread by motor noise and queued
+    plant steps: each takes the excitation that was commanded `motor_delay` ago
+    senses are sampled, and shown `sensory_delay` later, with sensory noise
+    reward = -|error|^2 - effort * mean(action^2), of the true posture
+
+An observation has the senses in the order of `sense`, each by joint or muscle, then the goal;
+`labels` names them all. What Brian2 computes within a step (lengths, forces, rates, the hand) is
+shown as it was when the last plant step began, and angles and velocities as it left them.
+
+Each trial draws from a stream of its own, all of it at `init` and always in the same order: start,
+goal, pulses, motor noise, sensory noise. So a seed gives one trial, whatever batch it is in, and
+switching noise on or off moves no start.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, TypedDict, Unpack
+
+import numpy as np
+import torch
+from brian2 import Network, ms, second
+from numpy.random import Generator, default_rng
+from torch import Tensor
+
+from ._arrays import require_finite
+from .bridge.context import Draws
+from .bridge.mirror import Mirror, Stepper, mirror
+from .errors import DomainError, NumericalError, ShapeError, UnknownName
+from .muscle import Plant, plants, receptors
+from .muscle.skeleton import TwoJoints
+from .units import Dimensions, si
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Memory = dict[str, Tensor]
+SECOND = Dimensions(s=1.0)
+SLOW = 0.2
+ROUNDING = 1e-6
+EXCITATION, LOAD = "muscles.excitation", "joints.load"
+STATES = ("joints.angle", "joints.velocity", "muscles.activation")
+HAND = ("hand.force_x", "hand.force_y", "hand.field_xy", "hand.field_yx")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmTask:
+    """What the arm should do, and what disturbs it, in SI floats.
+
+    Arguments:
+        start: Starts are uniform within so much of the plant's own posture, and in its range [rad].
+        goal: Goals likewise [rad].
+        at_hand: Whether the goal is a place of the hand, where the plant has one: then the error
+            is in metres, else in radians.
+        tolerance: A trial ends (`terminated`) with an error below it, when no joint moves faster
+            than 0.2 rad/s; 0 lets it last [rad or m].
+        effort: Weight of the mean squared action in the reward [1].
+        torque: Constant load on each joint [N m].
+        pulse, pulse_rate, pulse_duration: Torque pulses: largest size [N m], how many a second,
+            how long each (rounded up to control steps) [s]. Sizes are uniform, of either sign, and
+            pulses that meet add up; in a control step there begins at most one.
+        force: Constant force on the hand, x and y [N].
+        curl: Velocity-dependent force on the hand, (curl*v_y, -curl*v_x) [N s/m].
+
+    Raises:
+        DomainError: A value is not finite, or negative where it cannot be.
+    """
+
+    start: float = 0.5
+    goal: float = 0.0
+    at_hand: bool = False
+    tolerance: float = 0.0
+    effort: float = 1e-3
+    torque: float = 0.0
+    pulse: float = 0.0
+    pulse_rate: float = 0.0
+    pulse_duration: float = 0.05
+    force: tuple[float, float] = (0.0, 0.0)
+    curl: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            require_finite(np.array(value, dtype=float), f"ArmTask({field.name}={value!r})")
+            if field.name not in ("torque", "force", "curl") and value < 0:
+                raise DomainError(
+                    f"ArmTask({field.name}={value!r}) is negative. It is a size, a rate or a"
+                    f" duration. Write {field.name}={-value!r}."
+                )
+
+    @property
+    def needs_hand(self) -> bool:
+        """Whether something acts on the hand."""
+        return self.curl != 0 or any(self.force)
+
+
+TASKS: Mapping[str, ArmTask] = {
+    "hold": ArmTask(),
+    "reach": ArmTask(start=0.3, goal=0.5, at_hand=True, tolerance=0.02),
+    "pulses": ArmTask(start=0.1, pulse=2.0, pulse_rate=2.0),
+    "field": ArmTask(start=0.3, goal=0.5, at_hand=True, curl=10.0),
+}
+
+
+class Settings(TypedDict, total=False):
+    """What `ArmBatch`, `ArmEnv` and `ArmVectorEnv` take beside plant and task: see `Arm`."""
+
+    sense: Sequence[str]
+    control_step: Any
+    dt: Any
+    duration: Any
+    sensory_delay: Any
+    motor_delay: Any
+    sensory_noise: Mapping[str, float]
+    motor_noise: float
+    dtype: torch.dtype
+    device: str
+
+
+class Outcome(NamedTuple):
+    """What a step gives, each "batch", the observation "batch sense"."""
+
+    observation: Tensor
+    reward: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    error: Tensor
+
+
+class Shown(NamedTuple):
+    """What can be sensed.
+
+    Arguments:
+        keys: Where it is in the mirror's state.
+        scale: From there to SI units.
+        low, high: Bounds of the observation space.
+        labels: Of each value.
+    """
+
+    keys: tuple[str, ...]
+    scale: Array
+    low: Array
+    high: Array
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sense:
+    """Part of an observation.
+
+    Arguments:
+        name: As in `sense`.
+        shown: What it shows.
+        depth: Number of samples that wait, the shown one included.
+        after: Plant steps of a control step after which it is sampled.
+        noise: Standard deviation, in its unit.
+    """
+
+    name: str
+    shown: Shown
+    depth: int
+    after: int
+    noise: float
+
+    @property
+    def slot(self) -> str:
+        """Where the memory keeps its samples, newest first: "batch depth value"."""
+        return f"sensed.{self.name}"
+
+    def read(self, state: Mapping[str, Tensor]) -> Tensor:
+        """Its values in a state of the mirror, "batch value"."""
+        values = torch.cat([state[key] for key in self.shown.keys], -1)
+        return values * values.new_tensor(self.shown.scale)
+
+
+class Arm:
+    """A mirrored plant, a task, and what lies between them and a controller.
+
+    Arguments:
+        plant: A name in `mn.muscle.plants`, or a Plant. Tendons are rigid.
+        task: A name in `TASKS` ("hold" a posture, "reach" a target, hold under "pulses", reach in
+            a curl "field"), or an ArmTask.
+        sense: What is observed, in this order: "angle" [rad], "velocity" [rad/s], "fiber_length"
+            [m], "fiber_velocity" [m/s], "force" [N], "hand" (x, y) [m], or receptors of
+            `mn.muscle.receptors` [Hz]. By default all but forces and receptors.
+        control_step: From one action to the next, a multiple of `dt`.
+        dt: Time step of the plant.
+        duration: Of a trial, a multiple of the control step; then `truncated`.
+        sensory_delay: A multiple of `dt`, or one for each sense by name. Before the start the arm
+            was at rest in its posture.
+        motor_delay: A multiple of `dt`. Before the start the excitation was 0.
+        sensory_noise: Standard deviation of each sense by name, in its unit; drawn anew at each
+            control step.
+        motor_noise: Standard deviation as a share of the excitation, which is kept in [0, 1];
+            drawn anew at each control step [1].
+        dtype, device: Of the tensors. In float64 on a CPU values are Brian2's to the last bit.
+
+    Raises:
+        UnknownName: There is no such plant, task or sense.
+        UnitError: A time has another unit.
+        DomainError: A time is no multiple of the other, noise is negative or not finite, a task
+            acts on the hand of an arm that has none, or the time step is too large.
+    """
+
+    def __init__(
+        self,
+        plant: str | Plant = "elbow_pair",
+        task: str | ArmTask = "hold",
+        *,
+        sense: Sequence[str] | None = None,
+        control_step: Any = 10 * ms,
+        dt: Any = 1 * ms,
+        duration: Any = 1 * second,
+        sensory_delay: Any = 0 * ms,
+        motor_delay: Any = 0 * ms,
+        sensory_noise: Mapping[str, float] | None = None,
+        motor_noise: float = 0.0,
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+    ) -> None:
+        self.plant, self.task = _plant(plant), _task(task)
+        skeleton = self.plant.skeleton
+        self.bones = skeleton if isinstance(skeleton, TwoJoints) else None
+        self._require_hand()
+        self.dt = _positive("dt", dt)
+        self.substeps = _count("control_step", control_step, self.dt, least=1)
+        self.control_step = self.substeps * self.dt
+        self.steps = _count("duration", duration, self.control_step, least=1)
+        self.delay = _count("motor_delay", motor_delay, self.dt)
+        self.motor_noise = _deviation("motor_noise", motor_noise)
+        table = self._table()
+        default = tuple(name for name in table if name not in ("force", *receptors))
+        chosen = default if sense is None else tuple(sense)
+        _require_known("sense", chosen, table)
+        _require_distinct(chosen)
+        body = self.plant.build(excitation="input", hand=self.bones is not None, dt=dt)
+        cells = [body.afferents(n, name=n, spikes=False) for n in chosen if n in receptors]
+        self.model: Mirror = mirror(
+            Network(*body.objects, *cells), dtype=dtype, device=device, namespace={}
+        )
+        self.at_hand = self.task.at_hand and self.bones is not None
+        timing = self._timing(chosen, sensory_delay)
+        noise = _deviations(chosen, sensory_noise or {})
+        self.senses = [Sense(n, table[n], *timing[n], noise[n]) for n in chosen]
+        goal = table["hand" if self.at_hand else "angle"]
+        self.low = np.concatenate([*(s.shown.low for s in self.senses), goal.low])
+        self.high = np.concatenate([*(s.shown.high for s in self.senses), goal.high])
+        self.labels = tuple(f"{s.name}.{label}" for s in self.senses for label in s.shown.labels)
+        self.labels += tuple(f"goal.{label}" for label in goal.labels)
+        deviations = [np.full(len(s.shown.labels), s.noise) for s in self.senses]
+        self._noise = self._tensor(np.concatenate(deviations))
+        driven = (EXCITATION, LOAD, *(HAND if self.bones else ()))
+        self._advance = Stepper(self.model, dict.fromkeys(driven, ()), 0)
+        begun = self.model.initial_state()
+        self._keys = [key for key, x in begun.items() if isinstance(x, Tensor)]
+
+    # ---- the two functions
+
+    def init(
+        self, streams: Sequence[Generator], angle: Any = None, goal: Any = None
+    ) -> tuple[Tensor, Memory]:
+        """Start trials.
+
+        Arguments:
+            streams: One for each trial.
+            angle: Posture at the start, one for each joint, or "batch joint" [rad]; drawn if None.
+            goal: Posture of the goal, likewise (of which a task `at_hand` takes the hand) [rad].
+
+        Returns:
+            The first observation "batch sense", and the memory.
+
+        Raises:
+            ShapeError: A posture has another shape.
+            DomainError: A posture is not finite or beyond the range of a joint.
+        """
+        drawn = [self._draw(stream) for stream in streams]
+        tables = {key: np.stack([d[key] for d in drawn]) for key in drawn[0]}
+        start, end = (
+            tables.pop(name) if given is None else self._posture(name, given, tables.pop(name))
+            for name, given in [("angle", angle), ("goal", goal)]
+        )
+        target = self.bones.hand(end) if self.at_hand and self.bones else end
+        memory = {key: self._tensor(x) for key, x in (tables | {"goal": target}).items()}
+        memory["count"] = torch.zeros(len(streams), dtype=torch.long, device=self.model.device)
+        memory |= self._rest(self._tensor(start))
+        return self._observe(memory), memory
+
+    def step(self, memory: Memory, action: Tensor) -> tuple[Outcome, Memory]:
+        """Take one control step.
+
+        Arguments:
+            memory: As `init` or `step` gave it; it is left as it is.
+            action: Excitation of each muscle, "batch muscle" [1].
+
+        Returns:
+            The outcome, and the memory.
+
+        Raises:
+            ShapeError: The action has another shape.
+            DomainError: An action is not finite or not in [0, 1]; nothing is clipped in silence.
+                Or a trial has lasted its duration.
+            NumericalError: The plant left its range of stability.
+        """
+        action = action.to(self.model.device, self.model.dtype)
+        self._require_action(memory, action)
+        self._require_time(memory)
+        new = memory | {"commands": _queued(self._spread(memory, action), memory["commands"])}
+        state = self._state({key: memory[key] for key in self._keys})
+        state[LOAD] = _row(memory["load"], memory["count"])
+        for k in range(self.substeps):
+            state[EXCITATION] = new["commands"][:, -((k - self.delay) // self.substeps)]
+            self._advance(state)
+            for sense in self.senses:
+                if sense.after == k + 1:
+                    new[sense.slot] = _queued(sense.read(state), memory[sense.slot])
+        new |= {key: state[key] for key in self._keys} | {"count": memory["count"] + 1}
+        return self._judge(new, action), new
+
+    # ---- what is drawn
+
+    def _draw(self, stream: Generator) -> dict[str, Array]:
+        """All that is random in one trial."""
+        task, n, joints = self.task, self.steps, len(self.plant.joints)
+        angle, goal = (self._uniform(stream, width) for width in (task.start, task.goal))
+        onset = stream.random((n, 1)) < task.pulse_rate * self.control_step
+        pulses = onset * stream.uniform(-task.pulse, task.pulse, (n, joints))
+        load = np.full((n, joints), task.torque)
+        width = int(np.ceil(task.pulse_duration / self.control_step - ROUNDING))
+        for late in range(min(width, n)):
+            load[late:] += pulses[: n - late]
+        motor = stream.standard_normal((n, len(self.plant.muscles)))
+        sensory = stream.standard_normal((n + 1, len(self._noise)))
+        return {"angle": angle, "goal": goal, "load": load, "motor": motor, "sensory": sensory}
+
+    def _uniform(self, stream: Generator, width: float) -> Array:
+        """A posture near the plant's own, within the range of the joints."""
+        own, (lower, upper) = np.array(self.plant.angle), self._range()
+        return stream.uniform(np.maximum(lower, own - width), np.minimum(upper, own + width))
+
+    def _range(self) -> tuple[Array, Array]:
+        joints = self.plant.joints.values()
+        return np.array([j.lower for j in joints]), np.array([j.upper for j in joints])
+
+    # ---- the memory
+
+    def _rest(self, angle: Tensor) -> Memory:
+        """Memory of an arm that has been at rest in a posture, with what that posture shows."""
+        batch = len(angle)
+        begun = self.model.initial_state(batch) | {"joints.angle": angle}
+        own = {k: v for k, v in begun.items() if isinstance(v, Tensor)}
+        with torch.no_grad():
+            shown = self._state(own)
+            shown[EXCITATION] = angle.new_zeros(batch, len(self.plant.muscles))
+            shown[LOAD] = torch.zeros_like(angle)
+            self._advance(shown)
+            rest = {k: (own if k in STATES else shown)[k].clone() for k in own}
+            depth = -(-self.delay // self.substeps) + 1
+            rest["commands"] = angle.new_zeros(batch, depth, len(self.plant.muscles))
+            sensed = {s.slot: s.read(rest)[:, None].repeat(1, s.depth, 1) for s in self.senses}
+        return rest | sensed
+
+    def _state(self, values: Mapping[str, Tensor]) -> dict[str, Any]:
+        """State of the mirror, in which the task acts on the hand; a step may write to it."""
+        state: dict[str, Any] = dict(values)
+        if not torch.is_grad_enabled():
+            state = {key: x.clone() for key, x in values.items()}
+        like = values["joints.angle"]
+        if self.bones:
+            pull = (*self.task.force, self.task.curl, -self.task.curl)
+            state |= {k: like.new_full((len(like), 1), x) for k, x in zip(HAND, pull, strict=True)}
+        return state | {"step": 0, "draws": Draws(0, len(like))}
+
+    def _tensor(self, x: Array) -> Tensor:
+        return torch.as_tensor(x, dtype=self.model.dtype, device=self.model.device)
+
+    def _observe(self, memory: Memory) -> Tensor:
+        """What the controller is shown."""
+        noise = _row(memory["sensory"], memory["count"]) * self._noise
+        sensed = torch.cat([memory[s.slot][:, -1] for s in self.senses], -1)
+        return torch.cat([sensed + noise, memory["goal"]], -1)
+
+    def _judge(self, memory: Memory, action: Tensor) -> Outcome:
+        """What came of a step."""
+        hand = ("hand.x", "hand.y") if self.at_hand else ("joints.angle",)
+        distance = torch.cat([memory[key] for key in hand], -1) - memory["goal"]
+        squared = distance.square().sum(-1)
+        reward = -squared - self.task.effort * action.square().mean(-1)
+        slow = memory["joints.velocity"].detach().abs().amax(-1) < SLOW
+        observation = self._observe(memory)
+        if not bool(torch.isfinite(observation).all() and torch.isfinite(reward).all()):
+            raise NumericalError(
+                f"step(action): the arm became NaN or infinite, with dt = {self.dt * 1e3:g} ms. The"
+                " integrator left its range of stability. Lower dt."
+            )
+        error = squared.detach().sqrt()
+        arrived = (error < self.task.tolerance) & slow
+        return Outcome(observation, reward, arrived, memory["count"] >= self.steps, error)
+
+    # ---- actions
+
+    def _spread(self, memory: Memory, action: Tensor) -> Tensor:
+        """The action with signal-dependent noise."""
+        if not self.motor_noise:
+            return action
+        noise = _row(memory["motor"], memory["count"])
+        return (action * (1 + self.motor_noise * noise)).clamp(0, 1)
+
+    def _require_action(self, memory: Memory, action: Tensor) -> None:
+        shape = (len(memory["count"]), len(self.plant.muscles))
+        if tuple(action.shape) != shape:
+            raise ShapeError(
+                f"step(action): the shape is {tuple(action.shape)}, expected (batch, muscle) ="
+                f" {shape}: one excitation for each of {', '.join(self.plant.muscles)}, in each"
+                " trial. Write an action of that shape."
+            )
+        wrong = torch.nonzero(~((action >= 0) & (action <= 1)))
+        if len(wrong):
+            trial, muscle = (int(k) for k in wrong[0])
+            raise DomainError(
+                f"step(action): the excitation of {list(self.plant.muscles)[muscle]!r} is"
+                f" {action[trial, muscle].item():g} (trial {trial}). It has to be in [0, 1], and is"
+                " not clipped, as that would hide a gradient of zero. Write torch.sigmoid(x), or"
+                " wrap the environment in gymnasium.wrappers.ClipAction."
+            )
+
+    def _require_time(self, memory: Memory) -> None:
+        if bool((memory["count"] >= self.steps).any()):
+            raise DomainError(
+                f"step(action): the trial is over, after {self.steps} control steps of"
+                f" {self.control_step * 1e3:g} ms. Write reset(), or a longer duration."
+            )
+
+    # ---- settings
+
+    def _table(self) -> dict[str, Shown]:
+        """All that can be sensed."""
+        joints, muscles = tuple(self.plant.joints), tuple(self.plant.muscles)
+        L0 = np.array([m.L0 for m in self.plant.muscles.values()])
+        F0 = np.array([m.F0 for m in self.plant.muscles.values()])
+        v, (lower, upper) = L0 * self.plant.v_max, self._range()
+        one, all_ = np.ones(len(joints)), np.ones(len(muscles))
+        table = {
+            "angle": Shown(("joints.angle",), one, lower - 1, upper + 1, joints),
+            "velocity": Shown(("joints.velocity",), one, -100 * one, 100 * one, joints),
+            "fiber_length": Shown(("muscles.fiber_length",), L0, 0 * L0, 3 * L0, muscles),
+            "fiber_velocity": Shown(("muscles.fiber_velocity",), v, -5 * v, 5 * v, muscles),
+            "force": Shown(("muscles.force",), all_, -F0, 10 * F0, muscles),
+        }  # fmt: skip
+        if self.bones:
+            reach = np.full(2, 2 * sum(self.bones.length))
+            table["hand"] = Shown(("hand.x", "hand.y"), np.ones(2), -reach, reach, ("x", "y"))
+        return table | {
+            name: Shown((f"{name}.rate",), all_, 0 * all_, 5000 * all_, muscles)
+            for name in receptors
+        }
+
+    def _timing(self, chosen: Sequence[str], delay: Any) -> dict[str, tuple[int, int]]:
+        """Of each sense: how many samples wait, and after how many plant steps one is taken."""
+        given = delay if isinstance(delay, Mapping) else dict.fromkeys(chosen, delay)
+        _require_known("sensory_delay", given, chosen)
+        timing: dict[str, tuple[int, int]] = dict.fromkeys(chosen, (1, self.substeps))
+        for name, value in given.items():
+            late = _count("sensory_delay", value, self.dt)
+            depth = late // self.substeps + 1
+            timing[name] = depth, depth * self.substeps - late
+        return timing
+
+    def _require_hand(self) -> None:
+        if self.bones is None and self.task.needs_hand:
+            raise DomainError(
+                f"{self.task} acts on the hand, but {self.plant.name!r} has one joint. What acts on"
+                " one joint is a torque. Write ArmTask(torque=...), or take 'arm26_nijhof'."
+            )
+
+    def _posture(self, name: str, given: Any, drawn: Array) -> Array:
+        """A posture of a user, "batch joint"."""
+        try:
+            angle = np.broadcast_to(np.asarray(given, dtype=float), drawn.shape).copy()
+        except ValueError:
+            raise ShapeError(
+                f"reset({name}=...): the shape is {np.shape(given)}, expected (joint) or (batch,"
+                f" joint) = {drawn.shape}. Write one angle for each of"
+                f" {', '.join(self.plant.joints)}."
+            ) from None
+        require_finite(angle, f"reset({name}=...)")
+        lower, upper = self._range()
+        wrong = np.argwhere((angle < lower - ROUNDING) | (angle > upper + ROUNDING))
+        if len(wrong):
+            trial, n = (int(k) for k in wrong[0])
+            raise DomainError(
+                f"reset({name}=...): the joint {list(self.plant.joints)[n]!r} is at"
+                f" {angle[trial, n]:g} rad (trial {trial}), beyond its range of {lower[n]:g} to"
+                f" {upper[n]:g} rad, where its limits would throw it back. Write an angle in there."
+            )
+        return angle
+
+
+class ArmBatch:
+    """Trials of an arm as tensors, with gradients from observations and rewards to actions.
+
+    Arguments:
+        plant, task: See `Arm`.
+        **settings: See `Arm`.
+
+    Raises:
+        UnknownName, UnitError, DomainError: See `Arm`.
+
+    Example:
+        >>> import mirrorneuron as mn
+        >>> batch = mn.ArmBatch("elbow_pair", "hold")
+        >>> seen = batch.reset(4, seed=0)
+        >>> seen.shape, batch.arm.labels[:3]
+        (torch.Size([4, 7]), ('angle.elbow', 'velocity.elbow', 'fiber_length.flexor'))
+        >>> action = seen.new_full((4, 2), 0.1, requires_grad=True)
+        >>> batch.step(action).reward.sum().backward()
+    """
+
+    def __init__(
+        self,
+        plant: str | Plant = "elbow_pair",
+        task: str | ArmTask = "hold",
+        **settings: Unpack[Settings],
+    ) -> None:
+        self.arm = Arm(plant, task, **settings)
+        self._streams: list[Generator] = []
+        self._memory: Memory = {}
+
+    @property
+    def state(self) -> Memory:
+        """The true state of arms and task, "batch ...": "joints.angle" [rad], "muscles.force" [N],
+        "goal", and so on; differentiable."""
+        return dict(self._memory)
+
+    def reset(
+        self,
+        batch_size: int | None = None,
+        seed: int | Sequence[int] | None = None,
+        angle: Any = None,
+        goal: Any = None,
+    ) -> Tensor:
+        """Start trials.
+
+        Arguments:
+            batch_size: How many; by default as many as before, or 1.
+            seed: One for each trial, or that of the first, whose successors take the next numbers.
+                By default the streams go on, and are fresh at first.
+            angle, goal: See `Arm.init`.
+
+        Returns:
+            The observation, "batch sense".
+
+        Raises:
+            ShapeError, DomainError: See `Arm.init`; or there is no trial, or a seed is negative.
+        """
+        size = max(len(self._streams), 1) if batch_size is None else batch_size
+        self._streams = streams(size, seed, self._streams)
+        observation, self._memory = self.arm.init(self._streams, angle, goal)
+        return observation
+
+    def step(self, action: Tensor) -> Outcome:
+        """Take one control step in all trials, also in those that have `terminated`.
+
+        Arguments:
+            action: Excitation of each muscle, "batch muscle" [1].
+
+        Raises:
+            ShapeError, DomainError, NumericalError: See `Arm.step`; or there was no `reset`.
+        """
+        require_begun(self._memory)
+        outcome, self._memory = self.arm.step(self._memory, action)
+        return outcome
+
+    def detach(self) -> None:
+        """Cut the graph: later gradients go back to here, and no further."""
+        self._memory = {key: x.detach() for key, x in self._memory.items()}
+
+
+def streams(
+    size: int, seed: int | Sequence[int] | None, old: Sequence[Generator] = ()
+) -> list[Generator]:
+    """One stream for each trial: see `ArmBatch.reset`.
+
+    Raises:
+        ShapeError: There are more or fewer seeds than trials, or no trial.
+        DomainError: A seed is negative.
+    """
+    if size < 1:
+        raise ShapeError("reset(0): there is no trial to start. Write reset(1).")
+    if seed is None:
+        return list(old) if len(old) == size else [default_rng() for _ in range(size)]
+    seeds = seed if isinstance(seed, Sequence) else range(seed, seed + size)
+    if len(seeds) != size:
+        raise ShapeError(
+            f"reset(seed={seed!r}): there are {len(seeds)} seeds for {size} trials. Write one for"
+            " each, or the first of them."
+        )
+    if min(seeds) < 0:
+        raise DomainError(f"reset(seed={seed!r}): a seed is negative. Write seed=0.")
+    return [default_rng(k) for k in seeds]
+
+
+def require_begun(memory: Memory) -> None:
+    """Refuse a step before there is a trial.
+
+    Raises:
+        DomainError: There is none.
+    """
+    if not memory:
+        raise DomainError(
+            "step(action): there is no trial yet, so nothing that could move. Write reset() first."
+        )
+
+
+def _queued(new: Tensor, queue: Tensor) -> Tensor:
+    """A queue "batch depth value", newest first, that has taken a value and lost the oldest."""
+    return torch.cat([new[:, None], queue[:, :-1]], 1)
+
+
+def _row(table: Tensor, count: Tensor) -> Tensor:
+    """The row of each trial's own time, of a table "batch time value"."""
+    return table[torch.arange(len(count), device=count.device), count]
+
+
+def _plant(given: str | Plant) -> Plant:
+    if isinstance(given, Plant):
+        return given
+    if given not in plants:
+        raise UnknownName.among(f"plant={given!r}", given, plants)
+    return plants[given]
+
+
+def _task(given: str | ArmTask) -> ArmTask:
+    if isinstance(given, ArmTask):
+        return given
+    if given not in TASKS:
+        raise UnknownName.among(f"task={given!r}", given, TASKS)
+    return TASKS[given]
+
+
+def _require_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise UnknownName.among(f"{what}={name!r}", name, known)
+
+
+def _require_distinct(sense: Sequence[str]) -> None:
+    if not sense or len(set(sense)) < len(sense):
+        raise DomainError(
+            f"sense={list(sense)!r} shows nothing, or something twice. A controller has to see the"
+            " arm. Write, say, sense=['angle', 'velocity']."
+        )
+
+
+def _positive(name: str, value: Any) -> float:
+    seconds = float(si(value, SECOND, name))
+    if not 0 < seconds < np.inf:
+        raise DomainError(f"{name}={value} is not positive and finite. Write {name}=1*ms.")
+    return seconds
+
+
+def _count(name: str, value: Any, step: float, least: int = 0) -> int:
+    """How many steps a time takes."""
+    ratio = float(si(value, SECOND, name)) / step
+    count = round(ratio) if np.isfinite(ratio) else -1
+    if count < least or abs(ratio - count) > ROUNDING:
+        raise DomainError(
+            f"{name}={value} is no multiple of {step * 1e3:g} ms, from {least} on. The arm moves in"
+            f" whole steps. Write, say, {name}={max(count, 1) * step * 1e3:g}*ms."
+        )
+    return count
+
+
+def _deviation(name: str, value: float) -> float:
+    if not 0 <= value < np.inf:
+        raise DomainError(
+            f"{name}={value!r} is negative or not finite. It is a standard deviation. Write 0.1."
+        )
+    return float(value)
+
+
+def _deviations(chosen: Sequence[str], noise: Mapping[str, float]) -> dict[str, float]:
+    _require_known("sensory_noise", noise, chosen)
+    given = {n: _deviation(f"sensory_noise[{n!r}]", x) for n, x in noise.items()}
+    return dict.fromkeys(chosen, 0.0) | given

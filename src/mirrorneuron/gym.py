@@ -1,0 +1,206 @@
+"""gym: the arms of `environment` behind the interface of gymnasium.
+
+Importing this registers them: `gymnasium.make("mirrorneuron.gym:Arm-v0", plant="arm26_nijhof")`,
+and `make_vec` likewise. Observations are clipped into their space, which noise alone could leave;
+actions outside theirs are refused. `info["error"]` is the distance to the goal [rad or m].
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .environment import Arm, ArmTask, Array, Memory, Settings, require_begun, streams
+from .errors import MissingDependency, UnknownName
+from .muscle import Plant
+
+try:
+    import gymnasium
+    from gymnasium.spaces import Box
+    from gymnasium.vector import AutoresetMode
+    from gymnasium.vector.utils import batch_space
+except ImportError as missing:
+    raise MissingDependency("mirrorneuron.ArmEnv", "gymnasium", "gym") from missing
+
+OPTIONS = ("angle", "goal")
+
+
+def _spaces(arm: Arm) -> tuple[Box, Box]:
+    """Spaces of observations and actions."""
+    dtype: Any = np.float64 if arm.model.dtype == torch.float64 else np.float32
+    low, high = arm.low.astype(dtype), arm.high.astype(dtype)
+    return Box(low, high, dtype=dtype), Box(0.0, 1.0, (len(arm.plant.muscles),), dtype)
+
+
+def _postures(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options of `reset`."""
+    for name in options or {}:
+        if name not in OPTIONS:
+            raise UnknownName.among(f"reset(options={{{name!r}: ...}})", name, OPTIONS)
+    return dict(options or {})
+
+
+def _action(arm: Arm, given: Any) -> Tensor:
+    return torch.as_tensor(np.array(given, dtype=float), device=arm.model.device)
+
+
+def _inside(space: gymnasium.Space[Any], observation: Tensor) -> Array:
+    """An observation as an array of a space."""
+    box: Any = space
+    return np.clip(observation.cpu().numpy(), box.low, box.high)
+
+
+class ArmEnv(gymnasium.Env[Array, Array]):
+    """One arm, as a `gymnasium.Env`.
+
+    Arguments:
+        plant, task: See `mirrorneuron.environment.Arm`, as for what is observed, in which order.
+        **settings: Likewise.
+
+    Raises:
+        UnknownName, UnitError, DomainError: See `Arm`.
+
+    Example:
+        >>> import mirrorneuron as mn
+        >>> env = mn.ArmEnv("elbow_pair", "hold")
+        >>> observation, info = env.reset(seed=0, options={"angle": [0.3]})
+        >>> env.step([0.1, 0.2])[2:4]
+        (False, False)
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(
+        self,
+        plant: str | Plant = "elbow_pair",
+        task: str | ArmTask = "hold",
+        **settings: Unpack[Settings],
+    ) -> None:
+        self.arm = Arm(plant, task, **settings)
+        self.observation_space, self.action_space = _spaces(self.arm)
+        self._memory: Memory = {}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Start a trial.
+
+        Arguments:
+            seed: Of its stream; by default the stream goes on.
+            options: "angle" and "goal", postures with one angle for each joint [rad].
+
+        Raises:
+            UnknownName: There is no such option.
+            ShapeError, DomainError: See `Arm.init`.
+        """
+        super().reset(seed=seed)
+        seen, self._memory = self.arm.init([self.np_random], **_postures(options))
+        return _inside(self.observation_space, seen)[0], {}
+
+    @torch.no_grad()
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """Take one control step.
+
+        Arguments:
+            action: Excitation of each muscle, between 0 and 1.
+
+        Raises:
+            ShapeError, DomainError, NumericalError: See `Arm.step`; or there was no `reset`.
+        """
+        require_begun(self._memory)
+        outcome, self._memory = self.arm.step(self._memory, _action(self.arm, action)[None])
+        reward, *ends, error = (x.item() for x in outcome[1:])
+        seen = _inside(self.observation_space, outcome.observation)[0]
+        return seen, float(reward), bool(ends[0]), bool(ends[1]), {"error": float(error)}
+
+
+class ArmVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
+    """Many arms at once, as a `gymnasium.vector.VectorEnv` that resets a trial in the step after
+    its last (`AutoresetMode.NEXT_STEP`).
+
+    Arguments:
+        plant, task: See `mirrorneuron.environment.Arm`.
+        num_envs: How many.
+        **settings: See `Arm`.
+
+    Raises:
+        UnknownName, UnitError, DomainError: See `Arm`.
+    """
+
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        plant: str | Plant = "elbow_pair",
+        task: str | ArmTask = "hold",
+        num_envs: int = 1,
+        **settings: Unpack[Settings],
+    ) -> None:
+        self.num_envs = num_envs
+        self.arm = Arm(plant, task, **settings)
+        self.single_observation_space, self.single_action_space = _spaces(self.arm)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._streams = streams(num_envs, None)
+        self._memory: Memory = {}
+        self._over = torch.zeros(num_envs, dtype=torch.bool, device=self.arm.model.device)
+
+    def reset(
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Start all trials.
+
+        Arguments:
+            seed: One for each trial, or that of the first, whose successors take the next numbers.
+                By default the streams go on.
+            options: "angle" and "goal", postures "joint" or "batch joint" [rad].
+
+        Raises:
+            UnknownName: There is no such option.
+            ShapeError, DomainError: See `Arm.init`; or there are more or fewer seeds than trials.
+        """
+        self._streams = streams(self.num_envs, seed, self._streams)
+        seen, self._memory = self.arm.init(self._streams, **_postures(options))
+        self._over = torch.zeros_like(self._over)
+        return _inside(self.observation_space, seen), {}
+
+    @torch.no_grad()
+    def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """Take one control step in each trial; one that was over starts anew instead.
+
+        Arguments:
+            actions: Excitations, "batch muscle", between 0 and 1; those of a trial that starts
+                anew are not used.
+
+        Raises:
+            ShapeError, DomainError, NumericalError: See `Arm.step`; or there was no `reset`.
+        """
+        require_begun(self._memory)
+        action, rows = _action(self.arm, actions), torch.nonzero(self._over)[:, 0]
+        begun: Memory = {}
+        if len(rows):
+            begun["seen"], fresh = self.arm.init([self._streams[k] for k in rows.tolist()])
+            begun |= fresh
+        outcome, memory = self.arm.step(_put(self._memory, begun, rows), action)
+        self._memory = _put(memory, begun, rows)
+        seen = _put({"seen": outcome.observation}, begun, rows)["seen"]
+        going = ~self._over
+        reward = torch.where(going, outcome.reward, 0.0).double()
+        terminated, truncated = outcome.terminated & going, outcome.truncated & going
+        self._over = terminated | truncated
+        gained, ended, cut = (x.cpu().numpy() for x in (reward, terminated, truncated))
+        info = {"error": outcome.error.double().cpu().numpy(), "_error": going.cpu().numpy()}
+        return _inside(self.observation_space, seen), gained, ended, cut, info
+
+
+def _put(memory: Memory, fresh: Memory, rows: Tensor) -> Memory:
+    """A memory in which some trials are others."""
+    return {k: x.index_copy(0, rows, fresh[k]) if fresh else x for k, x in memory.items()}
+
+
+gymnasium.register(
+    "Arm-v0", entry_point="mirrorneuron.gym:ArmEnv",
+    vector_entry_point="mirrorneuron.gym:ArmVectorEnv",
+)  # fmt: skip
