@@ -5,6 +5,7 @@ PYTHON ?= python3
 demo:
 	PYTHON=$(PYTHON) scripts/install
 	.venv/bin/mirrorneuron run grasshopper --out out/grasshopper
+	.venv/bin/mirrorneuron run arm_stabilisation --quick --out out/arm_stabilisation
 
 test:
 	PYTHON=$(PYTHON) scripts/install

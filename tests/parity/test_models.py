@@ -49,7 +49,7 @@ def test_a_model_mirrors_with_every_integrator_and_receptor(
 ) -> None:
     network = recurrent(neuron, method, held)
     model = mn.mirror(network, dtype=torch.float64)
-    evidence = compare(network, model, 80 * ms, {})
+    evidence = compare(network, model, 80 * ms, {}, locked=25 * ms)
     assert len(evidence.brian2["cells"].step) > 12
     require_equal(evidence)
 
