@@ -100,6 +100,7 @@ class Context:
         tick: Step count of the Program.
         first: Step count of the Program at which the inputs start.
         places: Index arrays of all trials together.
+        paces: Time step of a clock to its length in steps of the Program.
     """
 
     program: Program
@@ -117,15 +118,23 @@ class Context:
     places: dict[tuple[int, int, int], Tensor] = field(
         default_factory=dict[tuple[int, int, int], Tensor]
     )
+    paces: dict[float, int] = field(default_factory=dict[float, int])
 
     @property
     def batch_size(self) -> int:
         """Number of trials."""
         return self.draws.size
 
-    def clock(self, step: int, dt: float) -> None:
-        """Set the time of a slot; it is a multiple of dt, as Brian2's clocks count it."""
-        self.step, self.t = step, step * dt
+    def clock(self, tick: int, dt: float) -> None:
+        """Set the time of a slot's clock, which counts steps of dt and is never behind."""
+        self.step = -(-tick // self.pace(dt))
+        self.t = self.step * dt
+
+    def pace(self, dt: float) -> int:
+        """Steps of the Program in one of a clock."""
+        if dt not in self.paces:
+            self.paces[dt] = round(dt / self.program.dt)
+        return self.paces[dt]
 
     # ---- values
 

@@ -194,7 +194,7 @@ class Functions:
     def power(self, a: Value, b: Value) -> Value:
         """a ** b."""
         if not isinstance(a, Tensor) and not isinstance(b, Tensor):
-            return np.power(float(a), b).item()
+            return float(np.float64(a) ** b)  # numbers by the C library, as numpy does
         if isinstance(a, Tensor) and not isinstance(b, Tensor) and b == 2:
             return a * a  # as numpy does
         if not self.exact and isinstance(a, Tensor) and isinstance(b, int) and b > 0:

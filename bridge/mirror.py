@@ -550,7 +550,7 @@ class Stepper:
         driven, device = frozenset(inputs), model.device
         code = model.code(driven)
         slots = model.program.slots
-        steps = [(s.every, s.dt, run) for s, run in zip(slots, code.slots, strict=True)]
+        steps = list(zip(slots, code.slots, strict=True))
         self.early, self.late = steps[: model.program.early], steps[model.program.early :]
         self.context = Context(
             program=model.program,
@@ -581,13 +581,13 @@ class Stepper:
         self._execute(self.late, state)
         state["step"] += 1
 
-    def _execute(self, slots: list[tuple[int, float, Step]], state: State) -> None:
+    def _execute(self, slots: list[tuple[Slot, Step]], state: State) -> None:
         context, step = self.context, state["step"]
         with np.errstate(all="ignore"):  # the state is checked for what is not finite
-            for every, dt, slot in slots:
-                if step % every == 0:
-                    context.clock(step // every, dt)
-                    slot(state, self.fixed, context)
+            for slot, run in slots:
+                if step % slot.every == 0:
+                    context.clock(step, slot.clock_dt)
+                    run(state, self.fixed, context)
 
 
 class Probe:
@@ -615,7 +615,7 @@ class Probe:
         found: dict[str, Tensor] = {}
         with np.errstate(all="ignore"):
             for key, slot in self.slots.items():
-                context.clock(step // slot.every, slot.dt)
+                context.clock(step, slot.clock_dt)
                 value = self.functions[key](state, self.fixed, context)
                 shape = (context.batch_size, slot.size)
                 found[key] = context.f.tensor(value).to(context.f.dtype).expand(shape)

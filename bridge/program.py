@@ -127,6 +127,8 @@ class Slot:
         constants: Local name to the value found in a namespace.
         units: Local name of a constant to its dimensions.
         clock: Local names that mean the time, the time step or the step count.
+        clock_dt: Time step of the clock that they refer to [s]: that of the group, also where the
+            slot has another pace.
         tables: Local name to key of a `Table`.
         functions: Local name to the name of a function, Brian2's or a user's.
         samplers: Local name to the distribution that it draws from.
@@ -155,6 +157,7 @@ class Slot:
     constants: Mapping[str, float | int | bool] = field(default_factory=dict[str, float])
     units: Mapping[str, Dimensions] = field(default_factory=dict[str, Dimensions])
     clock: Mapping[str, Literal["t", "dt", "step"]] = field(default_factory=dict[str, Any])
+    clock_dt: float = 0.0
     tables: Mapping[str, str] = field(default_factory=dict[str, str])
     functions: Mapping[str, str] = field(default_factory=dict[str, str])
     samplers: Mapping[str, Sampler] = field(default_factory=dict[str, Sampler])

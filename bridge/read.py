@@ -541,7 +541,7 @@ class _Names:
         """The slot with every name in its statements accounted for."""
         refs, constants, units = dict[str, Ref](), dict[str, Any](), dict[str, Dimensions]()
         clock, tables, functions = dict[str, Any](), dict[str, str](), dict[str, str]()
-        samplers = dict[str, Sampler]()
+        samplers, clock_dt = dict[str, Sampler](), slot.dt
         for name in sorted(self._names(slot)):
             variable = self.code.variables.get(name)
             if isinstance(variable, TimedArray):
@@ -554,8 +554,10 @@ class _Names:
                 constants[name] = np.asarray(variable.value).item()
                 units[name] = Dimensions.of(variable)
             elif isinstance(variable, ArrayVariable):
-                if isinstance(getattr(variable, "owner", None), Clock):
+                owner: Any = getattr(variable, "owner", None)
+                if isinstance(owner, Clock):
                     clock[name] = CLOCK[variable.name]
+                    clock_dt = float(owner.dt_)
                 else:
                     refs[name] = self._ref(name, variable)
         return replace(
@@ -564,6 +566,7 @@ class _Names:
             constants=constants,
             units=units,
             clock=clock,
+            clock_dt=clock_dt,
             tables=tables,
             functions=functions,
             samplers=samplers,

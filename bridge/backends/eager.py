@@ -195,7 +195,9 @@ class _Writer:
         if name in self.fixed:
             return self.fixed[name]
         if name in self.slot.clock:
-            return {"t": "c.t", "dt": repr(self.slot.dt), "step": "c.step"}[self.slot.clock[name]]
+            return {"t": "c.t", "dt": repr(self.slot.clock_dt), "step": "c.step"}[
+                self.slot.clock[name]
+            ]
         return name if name.startswith("K[") else _identifier(name)
 
     def _constant(self, name: str) -> str:
@@ -208,7 +210,7 @@ class _Writer:
         if name in slot.refs:
             return self.look_up("V", slot.refs[name])
         if name in slot.clock:
-            return repr(slot.dt)
+            return repr(slot.clock_dt)
         return {"pi": "3.141592653589793", "e": "2.718281828459045", "inf": "float('inf')"}[name]
 
     def look_up(self, source: str, ref: Ref) -> str:

@@ -125,3 +125,24 @@ def slow_sources() -> Network:
         cells, noise, stimulus,
         feed(noise, cells, rng, 0.07, "noise_in"), feed(stimulus, cells, rng, 0.12, "given_in"),
     )  # fmt: skip
+
+
+@entry(0.1 * second, 30, cells=(10, 150))
+def time_of_the_group() -> Network:
+    """Code at other paces than its group's, which still sees the group's `t` and `dt`."""
+    cells = NeuronGroup(
+        6,
+        """dv/dt = (1.1 + 0.05*i + 0.1*x - v)/(10*ms) : 1
+           x : 1
+           seen : second
+           finer : second
+           waves : 1""",
+        threshold="v > 1",
+        reset="v = 0",
+        method="euler",
+        name="cells",
+    )
+    cells.run_regularly("x = x*0.9 + dt/ms; seen = t", dt=1 * ms)
+    cells.run_regularly("finer = 0.5*finer + t", dt=0.05 * ms)
+    cells.run_regularly("waves = sin(2*pi*100*Hz*t)**3", dt=0.1 * ms)
+    return Network(cells)
