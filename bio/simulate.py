@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from mirrorneuron._callers import callers_names
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import Dimensions, si
 
@@ -21,7 +22,6 @@ from .simulation._memory import available_memory
 PLANNED = ("genn", "brian2genn")
 RESULT = "simulation.npz"
 TIME = Dimensions(s=1.0)
-OURS = ("mirrorneuron", "jaxtyping", "beartype")
 
 
 def simulate(
@@ -183,12 +183,8 @@ def _listed(asked: str, what: str, names: Sequence[str]) -> Sequence[str]:
 
 def _names(build: Any) -> dict[str, Any]:
     """Names that equations may use: where `simulate` was called, and around `build`."""
-    frame = inspect.currentframe()
-    while frame and str(frame.f_globals.get("__name__", "")).startswith(OURS):
-        frame = frame.f_back
-    caller = {**frame.f_globals, **frame.f_locals} if frame else {}
     around = inspect.getclosurevars(build).nonlocals if inspect.isfunction(build) else {}
-    return {**caller, **getattr(build, "__globals__", {}), **around}
+    return {**callers_names(), **getattr(build, "__globals__", {}), **around}
 
 
 def _versions() -> dict[str, str]:

@@ -37,8 +37,9 @@ class Draws:
     """
 
     def __init__(self, seed: int | None, size: int) -> None:
-        fresh = np.random.SeedSequence().generate_state(1)[0]
-        self.seed, self.size = int(fresh) if seed is None else seed, size
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self.seed, self.size = seed, size
 
     @staticmethod
     def given(*streams: np.random.RandomState) -> "Draws":

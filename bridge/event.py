@@ -52,6 +52,11 @@ def detach(state: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _detached(value) for key, value in state.items()}
 
 
+def copied(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state whose values can be changed in place."""
+    return {key: v.clone() if isinstance(v, Tensor) else v for key, v in state.items()}
+
+
 def _detached(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach()

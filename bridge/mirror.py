@@ -1,6 +1,5 @@
 """Mirror: a Brian2 network as a torch module."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal, cast
 
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from mirrorneuron._arrays import require_finite
+from mirrorneuron._callers import callers_names
 from mirrorneuron.errors import DomainError, NumericalError, ShapeError, UnknownName, Unsupported
 from mirrorneuron.units import Dimensions, quantity, si
 
@@ -17,7 +17,7 @@ from ._contracts import Surrogate
 from .backends.eager import Eager, Step, compile_program
 from .check import check, require_positive, require_trainable, time_constants
 from .context import Context, Draws, State
-from .event import Events, Fanout
+from .event import Events, Fanout, copied
 from .function import Functions
 from .parameter import Free, Limit
 from .program import Program, Slot, Table, Variable
@@ -99,15 +99,6 @@ def mirror(
     )
 
 
-def callers_names() -> dict[str, Any]:
-    """Global and local names where `mirror` was called."""
-    ours = ("mirrorneuron", "jaxtyping", "beartype")
-    frame = inspect.currentframe()
-    while frame and str(frame.f_globals.get("__name__", "")).startswith(ours):
-        frame = frame.f_back
-    return {**frame.f_globals, **frame.f_locals} if frame else {}
-
-
 def _surrogates(program: Program, given: Any) -> dict[str, Surrogate]:
     """Surrogate of each group with a threshold."""
     margins = {s.owner: s.margin for s in program.slots if s.kind == "threshold" and s.margin}
@@ -157,7 +148,7 @@ class Mirror(nn.Module):
         self.unsupported = tuple(unsupported)
         self.network = source
         self._dtype, self._device = dtype, device
-        self._codes: dict[frozenset[str], Eager] = {}
+        self._codes: dict[tuple[frozenset[str], tuple[str, ...] | None], Eager] = {}
         self._start: dict[str, Tensor] = {}
         for key in train:
             self._add_parameter(key)
@@ -388,12 +379,16 @@ class Mirror(nn.Module):
             values[key] = variable.value.item() if shared else self._value(key)
         return values | {key: self.parameter(key) for key in self.limits if key not in changing}
 
-    def code(self, driven: frozenset[str] = frozenset()) -> Eager:
-        """Generated code, where `driven` names what inputs set at each step."""
-        if driven not in self._codes:
+    def code(
+        self, driven: frozenset[str] = frozenset(), values: tuple[str, ...] | None = None
+    ) -> Eager:
+        """Generated code of a step, or of recorded values; `driven` names what inputs set."""
+        key = driven, values
+        if key not in self._codes:
             constants = frozenset(k for k in self.limits if k not in self.program.variables)
-            self._codes[driven] = compile_program(self.program, driven, constants)
-        return self._codes[driven]
+            slots = None if values is None else [self.program.values[name] for name in values]
+            self._codes[key] = compile_program(self.program, driven, constants, slots)
+        return self._codes[key]
 
     def run_steps(
         self,
@@ -454,7 +449,7 @@ class Mirror(nn.Module):
             if key in self.program.variables and key not in now:
                 now[key] = self._fixed(key, given.batch_size)
         if not torch.is_grad_enabled():
-            now = {k: v.clone() if isinstance(v, Tensor) else v for k, v in now.items()}
+            now = copied(now)
         return now
 
     def _fixed(self, key: str, batch_size: int) -> Tensor:
@@ -602,8 +597,7 @@ class Probe:
     def __init__(self, model: Mirror, keys: Sequence[str], context: Context) -> None:
         self.slots = {key: model.program.values[key] for key in keys}
         self.context, driven = context, frozenset(context.inputs)
-        constants = frozenset(k for k in model.limits if k not in model.program.variables)
-        code = compile_program(model.program, driven, constants, list(self.slots.values()))
+        code = model.code(driven, tuple(keys))
         self.functions = dict(zip(self.slots, code.slots, strict=True))
         slots = self.slots.values()
         used = {ref.variable for slot in slots for ref in slot.refs.values()}

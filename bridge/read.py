@@ -160,21 +160,15 @@ def _all(obj: Any) -> Iterator[str]:
 
 def _refusal(obj: Any) -> Unsupported | None:
     """Why an object cannot be mirrored as a whole, if so."""
-    if isinstance(obj, NetworkOperation):
-        name = getattr(obj.function, "__name__", "a function")
-        return Unsupported(
-            object=obj.name,
-            kind="NetworkOperation",
-            feature=f"calls the Python function {name}() at each step",
-            reason="A mirror runs no Python between steps.",
-            remedy="Give what it sets as an input, run(inputs={'cells.I': ...}), or write it as"
-            " run_regularly('...').",
-        )
     if type(obj).run is not BrianObject.run:
+        feature = "a Python method run() of its own"
+        if isinstance(obj, NetworkOperation):
+            name = getattr(obj.function, "__name__", "a function")
+            feature = f"calls the Python function {name}() at each step"
         return Unsupported(
             object=obj.name,
             kind=type(obj).__name__,
-            feature="a Python method run() of its own",
+            feature=feature,
             reason="A mirror runs no Python between steps.",
             remedy="Give what it sets as an input, run(inputs={'cells.I': ...}), or write it as"
             " run_regularly('...').",

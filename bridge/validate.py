@@ -16,7 +16,7 @@ import torch
 from brian2 import Clock, Network, NetworkOperation, prefs, second, seed
 
 from .context import Draws, State
-from .event import Events
+from .event import Events, copied
 from .mirror import Mirror, Stepper, initial
 from .program import Array, Program
 from .read import read
@@ -159,7 +159,7 @@ class _Observer:
         self.network, self.model, self.evidence, self.until = network, model, evidence, until
         self.step, self.parted = 0, False
         self.predicted: State = model.initial_state()
-        self.free: State = {**_copied(self.predicted), "draws": Draws(start_seed, 1)}
+        self.free: State = {**copied(self.predicted), "draws": Draws(start_seed, 1)}
         self.advance = Stepper(model, {}, model.program.step)
         written = sorted(k for k in model.program.written() if k in model.program.variables)
         self.variables = {key: _variable(network, key) for key in written}
@@ -253,10 +253,6 @@ class _Observer:
     def _note(self, worst: dict[str, Worst], key: str, error: float, step: int) -> None:
         if key not in worst or error > worst[key].error:
             worst[key] = Worst(error, step)
-
-
-def _copied(state: State) -> State:
-    return {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in state.items()}
 
 
 def _train(steps: Sequence[Array]) -> Train:

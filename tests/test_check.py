@@ -12,6 +12,7 @@ from brian2.devices.device import get_device, runtime_device
 
 from mirrorneuron.check import Finding, check_script
 from mirrorneuron.errors import UnitError
+from mirrorneuron.script import run_until
 
 CELLS = """
 from brian2 import *
@@ -227,3 +228,14 @@ def test_the_command_prints_writes_json_and_exits_with_the_status(tmp_path: Path
     assert content["status"] == "faithful"
     assert content["duration"] == 0.04
     assert content["versions"]["brian2"]
+
+
+def test_an_error_that_the_script_catches_is_not_lost(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(CELLS + "try:\n    run(5*ms)\nexcept:\n    pass\n")
+
+    def look(*_: object) -> None:
+        raise ArithmeticError("while it was looked at")
+
+    with pytest.raises(ArithmeticError, match="while it was looked at"):
+        run_until(script, look)

@@ -14,7 +14,7 @@ from .bridge.mirror import mirror
 from .bridge.report import Report
 from .bridge.validate import compare
 from .errors import DomainError, MirrorNeuronError, ScriptError, Unsupported, UnsupportedFeature
-from .script import run_until
+from .script import chain, run_until
 from .units import Dimensions, quantity, si
 from .validation import verdict, versions
 
@@ -210,18 +210,10 @@ def _whose_fault(
         network.run(max(obj.clock.dt for obj in network.objects), namespace=dict(namespace))
     except Exception as own:
         finding.status = "script_failed"
-        finding.reason = f"Brian2 cannot run the network: {_chain(own)}"
+        finding.reason = f"Brian2 cannot run the network: {chain(own)}"
     else:
-        finding.reason = f"A fault of mirrorneuron, please report it: {_chain(error)}"
+        finding.reason = f"A fault of mirrorneuron, please report it: {chain(error)}"
         raise error
-
-
-def _chain(error: BaseException) -> str:
-    """An error with the errors that it came from."""
-    texts = [f"{type(error).__name__}: {error}"]
-    if error.__cause__ is not None:
-        texts.append(_chain(error.__cause__))
-    return "\n  because of ".join(texts)
 
 
 def _durations(planned: float, wanted: float | None) -> Iterator[float]:

@@ -67,6 +67,8 @@ def run_until(path: Path, look: Look, number: int = 1, arguments: Sequence[str] 
             raise stop.error from None
         if not stop.reached and not (isinstance(error, SystemExit) and error.code in (None, 0)):
             raise ScriptError(_fault(path, error)) from error
+    if stop.error is not None:  # the script caught it
+        raise stop.error
     if not stop.reached:
         calls = f"{stop.count} times" if stop.count != 1 else "once"
         never = "never" if not stop.count else f"only {calls}"
@@ -144,11 +146,13 @@ def _fault(path: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and line is None:
         line = error.lineno
     where = f"line {line} of {path}" if line else str(path)
-    causes, cause = [str(error)], error.__cause__
-    while cause is not None:
-        causes.append(f"{type(cause).__name__}: {cause}")
-        cause = cause.__cause__
-    return f"{where} raised {type(error).__name__}: " + "\n  because of ".join(causes)
+    return f"{where} raised {chain(error)}"
+
+
+def chain(error: BaseException) -> str:
+    """An error with the errors that it came from."""
+    text = f"{type(error).__name__}: {error}"
+    return text if error.__cause__ is None else f"{text}\n  because of {chain(error.__cause__)}"
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from mirrorneuron._callers import callers_names
 from mirrorneuron.analysis.validate import (
     LOCKED,
     Comparison,
@@ -14,7 +15,7 @@ from mirrorneuron.analysis.validate import (
     Validation,
     judge,
 )
-from mirrorneuron.bridge.mirror import Mirror, callers_names
+from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.bridge.validate import Evidence, compare
 
 
