@@ -48,7 +48,6 @@ from brian2.input.binomial import BinomialFunction
 from brian2.input.timedarray import _find_K  # pyright: ignore[reportPrivateUsage]
 from brian2.parsing.bast import brian_dtype_from_dtype
 from brian2.parsing.expressions import parse_expression_dimensions
-from brian2.synapses.synapses import SynapticPathway
 from brian2.utils.stringtools import get_identifiers
 
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
@@ -189,14 +188,6 @@ def _refusal(obj: Any) -> Unsupported | None:
             reason="GSL takes the step inside its own C library: there are no statements to read.",
             remedy="Write method='rk4' and check that dt ="
             f" {float(obj.clock.dt_) * 1e3:g} ms is small enough.",
-        )
-    if isinstance(obj, SynapticPathway) and isinstance(obj.source, Synapses):
-        return Unsupported(
-            object=obj.name,
-            kind="Synapses",
-            feature="synapses onto synapses",
-            reason="Events that synapses raise themselves have no place in the Program yet.",
-            remedy="Keep the modulating variable in the postsynaptic group.",
         )
     return None
 

@@ -79,9 +79,19 @@ def times(dt: float) -> Iterator[object]:
     yield driven(name="others", dt=dt * ms)
 
 
+class Watcher(SpikeMonitor):
+    """A monitor of the user's own."""
+
+
+def watched() -> Iterator[object]:
+    group = driven()
+    yield from (group, Watcher(group, name="watcher"))
+
+
 REFUSED: dict[str, tuple[Callable[[], Iterator[object]], str, str]] = {
     "cable": (cable, "axon", "linear system.*NeuronGroup"),
     "own run": (lambda: iter([Clicker(name="clicker")]), "clicker", "method run.*run_regularly"),
+    "own monitor": (watched, "watcher", "kind 'spikemonitor'.*NeuronGroup and Synapses"),
     "copy, then change": (
         lambda: copied("u = v\nv += 0.1"), "cells", "'u' is the same as 'v'.*clip\\(v, -inf, inf"
     ),
