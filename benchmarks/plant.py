@@ -1,6 +1,7 @@
 """Time of a six-muscle arm, forward and backward: our mirror beside MotorNet 0.3.
 
     python benchmarks/plant.py [--motornet PYTHON] [--batch 1 64 1024] [--steps 30] [--repeats 7]
+        [--rounds 5]
 
 Both take the arm of Nijhof & Kouwenhoven with rigid tendons in Euler steps of 1 ms, float32, one
 thread: excitations of all steps in, the last angles out, gradient of their squares by the
@@ -9,19 +10,19 @@ process of its own:
 
     python -m venv /tmp/motornet && /tmp/motornet/bin/pip install motornet==0.3.0
 
-The table shows medians over the repeats in milliseconds a step, and what MotorNet takes over what
-we take.
+Both are measured in turn, `rounds` times, as other work on the machine comes and goes. The table
+shows medians over all repeats in milliseconds a step, and the median over rounds of what MotorNet
+takes over what we take.
 """
 
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -85,18 +86,15 @@ def ours(batches: list[int], steps: int, repeats: int) -> list[list[list[float]]
     return times
 
 
-def theirs(
-    python: Path, batches: list[int], steps: int, repeats: int
-) -> list[list[list[float]]] | None:
-    """The same of MotorNet; None where it is not installed."""
+def theirs(python: Path, batches: list[int], steps: int, repeats: int) -> list[list[list[float]]]:
+    """The same of MotorNet."""
     settings = json.dumps([batches, steps, repeats])
     done = subprocess.run(
         [python, "-W", "ignore", "-c", MOTORNET, settings], capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     if done.returncode:
-        print(f"MotorNet cannot run with {python}:\n{done.stderr[-400:]}", file=sys.stderr)
-        return None
+        sys.exit(f"MotorNet cannot run with {python}:\n{done.stderr[-400:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -107,19 +105,24 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 64, 1024])
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     settings = (given.batch, given.steps, given.repeats)
-    mine = ours(*settings)
-    other = theirs(given.motornet, *settings) if given.motornet.exists() else None
-    median: Callable[[list[float]], float] = statistics.median
+    mine, other = [], []
+    for _ in range(given.rounds):
+        mine.append(ours(*settings))
+        if given.motornet.exists():
+            other.append(theirs(given.motornet, *settings))
     print(
         f"{'batch':>6} {'what':>18} {'mirror':>9} {'MotorNet':>9} {'ratio':>6}   ms a step, medians"
     )
     for k, batch in enumerate(given.batch):
         for j, what in enumerate(("forward", "forward + backward")):
-            left = median(mine[k][j])
-            right = median(other[k][j]) if other else float("nan")
-            print(f"{batch:>6} {what:>18} {left:>9.3f} {right:>9.3f} {right / left:>6.2f}")
+            left, right = ([median(times[k][j]) for times in found] for found in (mine, other))
+            pairs = zip(left, right, strict=False)
+            ratio = median([b / a for a, b in pairs]) if right else float("nan")
+            beside = median(right) if right else float("nan")
+            print(f"{batch:>6} {what:>18} {median(left):>9.3f} {beside:>9.3f} {ratio:>6.2f}")
 
 
 if __name__ == "__main__":

@@ -149,7 +149,7 @@ class Context:
 
     def pick(self, x: Value, name: str) -> Value:
         """A variable seen through an index array."""
-        return x[..., self.indices[name]] if isinstance(x, Tensor) and x.dim() else x
+        return x.index_select(-1, self.indices[name]) if isinstance(x, Tensor) and x.dim() else x
 
     def fit(self, value: Value, like: Tensor) -> Tensor:
         """A value in the shape and type of the variable that takes it."""
@@ -162,7 +162,7 @@ class Context:
     def put(self, old: Tensor, name: str, value: Value) -> Tensor:
         """A variable of which only the indexed elements change."""
         index = self.indices[name]
-        return old.index_copy(-1, index, self.fit(value, old[..., index]))
+        return old.index_copy(-1, index, self.fit(value, old.index_select(-1, index)))
 
     def draw(self, kind: str, size: int, sites: Sites | None, *args: Any) -> Tensor:
         """Random numbers for all elements, or for those at `sites` only."""

@@ -33,7 +33,8 @@ class Sites(NamedTuple):
 class Rule(NamedTuple):
     """A function of one argument: by numpy, by torch, and its derivative from x and y = f(x).
 
-    Where the slope is bounded, the derivative of torch itself is never infinite.
+    Where the slope is bounded, the derivative of torch itself is never infinite: that of some
+    functions always, that of others (`TAMED`) where expressions keep their argument within bounds.
     """
 
     numpy: Callable[[Any], Any]
@@ -79,6 +80,9 @@ UNARY: dict[str, Rule] = {
     "arccos": Rule(np.arccos, torch.acos, lambda x, y: -(1 - x * x).rsqrt()),
     "arctan": Rule(np.arctan, torch.atan, lambda x, y: 1 / (1 + x * x), bounded=True),
 }
+
+
+TAMED = {f"{name}_tame": rule._replace(bounded=True) for name, rule in UNARY.items()}
 
 
 class _Unary(torch.autograd.Function):
@@ -158,7 +162,7 @@ class Functions:
     exact: bool
 
     def __getattr__(self, name: str) -> Callable[[Value], Value]:
-        rule = UNARY.get(name)
+        rule = UNARY.get(name) or TAMED.get(name)
         if rule is None:
             raise AttributeError(name)
 
@@ -231,7 +235,9 @@ class Functions:
         if not any(isinstance(v, Tensor) for v in (x, low, high)):
             return min(max(x, low), high)
         if not isinstance(low, Tensor) and not isinstance(high, Tensor):
-            return self.tensor(x).clamp(low, high)
+            return self.tensor(x).clamp(
+                None if low == -np.inf else low, None if high == np.inf else high
+            )
         return torch.minimum(torch.maximum(self.tensor(x), self.tensor(low)), self.tensor(high))
 
     def int(self, x: Value) -> Value:

@@ -26,7 +26,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sqrt": np.sqrt,
     "tanh": np.tanh,
 }
-CONSTANTS: Mapping[str, float] = {"second": 1.0}
+CONSTANTS: Mapping[str, float] = {"second": 1.0, "inf": np.inf}
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -47,7 +47,7 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
         DomainError: The text holds something other than arithmetic, names and known functions.
 
     Example:
-        >>> float(evaluate("1 + 2*clip(x, 0, 1e9)", {"x": 3.0}))
+        >>> float(evaluate("1 + 2*clip(x, 0, inf)", {"x": 3.0}))
         7.0
     """
     known = {**CONSTANTS, **names}
@@ -101,7 +101,7 @@ def substitute(text: str, values: Mapping[str, Any]) -> str:
 
 def softplus(x: str) -> str:
     """ln(1 + exp(x)) as text that never overflows, nor its gradient."""
-    return f"(clip({x}, 0, 1e9) + log1p(exp(-abs({x}))))"
+    return f"(clip({x}, 0, inf) + log1p(exp(-abs({x}))))"
 
 
 def floored(x: str, corner: float = 1e-6) -> str:

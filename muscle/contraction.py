@@ -89,12 +89,12 @@ def _active(curves: Curves) -> str:
 def compliant(curves: Curves, pennate: bool) -> str:
     """The statements where a tendon stretches; curves need a `slope`."""
     code = SEEN_LENGTH + (
-        "along = sqrt(clip(fiber_length**2 - sin(pennation)**2, 0.0001, 1e9))\n"
+        "along = sqrt(clip(fiber_length**2 - sin(pennation)**2, 0.0001, inf))\n"
         "cos_pennation = along/fiber_length\n"
         if pennate
         else "along = fiber_length\n"
     )
-    carried = f"0.2*exp(clip({TENDON_STIFFNESS!r}*(stretch - 1), -1e9, 6)) - 0.2"
+    carried = f"0.2*exp(clip({TENDON_STIFFNESS!r}*(stretch - 1), -inf, 6)) - 0.2"
     code += (
         "stretch = (L_ref - excursion - L0*along)/L_slack\n"
         f"carried = {carried}\n"

@@ -17,6 +17,7 @@ from mirrorneuron.bridge.expression import ORDER, Renderer, hoist, names, parse,
 from mirrorneuron.bridge.function import RANDOM
 from mirrorneuron.bridge.program import Program, Ref, Slot, Statement
 
+from .rewrite import tame, without_signs
 from .sharing import share
 
 IN_PLACE: dict[str, ast.operator] = {
@@ -175,7 +176,18 @@ class _Writer:
 
     def text(self, node: ast.expr) -> str:
         """An expression, its unchanging parts moved to the prelude."""
-        return self.render(hoist(node, self.varying, self._keep))
+        return self.render(self.hoisted(node))
+
+    def hoisted(self, node: ast.expr) -> ast.expr:
+        """The tree in its cheapest form, its unchanging parts moved to the prelude."""
+        return hoist(tame(without_signs(node), self._known), self.varying, self._keep)
+
+    @property
+    def _known(self) -> dict[str, float]:
+        """Numbers that no training and no run changes."""
+        slot = self.slot
+        fixed = (n for n in slot.constants if f"{slot.owner}.{n}" not in self.trained)
+        return {n: float(slot.constants[n]) for n in fixed}
 
     def _keep(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Name) and node.id in self.fixed:
@@ -443,7 +455,7 @@ class _Synapses(_Writer):
         return f"a.at({text}, c.index({ref.index!r}))" if ref.index else f"a.own({text})"
 
     def text(self, node: ast.expr) -> str:
-        hoisted = hoist(node, self.varying, self._keep)
+        hoisted = self.hoisted(node)
         self._refresh(set(names(hoisted)))
         return self.render(hoisted)
 

@@ -10,6 +10,6 @@ Differs from it: nothing; the two cases are a sum of clipped differences.
 from mirrorneuron.muscle._contracts import Activation
 
 thelen = Activation(
-    equation="clip(u - a, 0, 1e9)/(tau_a*(0.5 + 1.5*a)) + clip(u - a, -1e9, 0)*(0.5 + 1.5*a)/tau_d",
+    equation="clip(u - a, 0, inf)/(tau_a*(0.5 + 1.5*a)) + clip(u - a, -inf, 0)*(0.5 + 1.5*a)/tau_d",
     source=str(__doc__),
 )

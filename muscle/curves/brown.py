@@ -18,10 +18,10 @@ from mirrorneuron.muscle._contracts import Curves
 
 brown = Curves(
     active="exp(-abs((l**beta_l - 1)/omega)**rho)",
-    velocity="(Vm - clip(V, -1e9, 0))/(Vm + (c0 + c1*l)*clip(V, -1e9, 0))"
-    " + (bv - (a0 + a1*l + a2*l**2)*clip(V, 0, 1e9))/(bv + clip(V, 0, 1e9)) - 1",
-    inverse="-Vm*clip(f - 1, -1e9, 0)/(1 + (c0 + c1*l)*clip(f, -1e9, 1))"
-    " - bv*clip(f - 1, 0, 1e9)/(a0 + a1*l + a2*l**2 + clip(f, 1, 1e9))",
+    velocity="(Vm - clip(V, -inf, 0))/(Vm + (c0 + c1*l)*clip(V, -inf, 0))"
+    " + (bv - (a0 + a1*l + a2*l**2)*clip(V, 0, inf))/(bv + clip(V, 0, inf)) - 1",
+    inverse="-Vm*clip(f - 1, -inf, 0)/(1 + (c0 + c1*l)*clip(f, -inf, 1))"
+    " - bv*clip(f - 1, 0, inf)/(a0 + a1*l + a2*l**2 + clip(f, 1, inf))",
     passive="0*l",
     compression="-0.02*exp(-18.7*(l - 0.79))",
     constants={

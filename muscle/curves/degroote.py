@@ -25,7 +25,7 @@ b11*exp(-0.5*((l - b21)/(b31 + b41*l))**2)
     velocity="d1*log(d2*v + d3 + sqrt((d2*v + d3)**2 + 1)) + d4",
     inverse="(sinh((f - d4)/d1) - d3)/d2",
     slope="d1*d2/sqrt((d2*v + d3)**2 + 1)",
-    passive="(exp(clip(kp*(l - 1)/e0, -1e9, 12)) - exp(kp*(0.2 - 1)/e0))"
+    passive="(exp(clip(kp*(l - 1)/e0, -inf, 12)) - exp(kp*(0.2 - 1)/e0))"
     "/(exp(kp) - exp(kp*(0.2 - 1)/e0))",
     constants={
         "b11": 0.8150671134243542,

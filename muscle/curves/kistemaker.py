@@ -20,11 +20,11 @@ SHAPE = "0.41/clip(1 - ((clip(l, 0, 1) - 1)/w)**2, 0.01, 1)"
 
 kistemaker = Curves(
     active="clip(1 - ((l - 1)/w)**2, 0.01, 1)",
-    velocity=f"(b + {SHAPE}*clip(V, -1e9, 0))/(b - clip(V, -1e9, 0))"
-    f" + 0.5*clip(V, 0, 1e9)/(clip(V, 0, 1e9) + b/(4*(1 + {SHAPE})))",
-    inverse=f"b*clip(f - 1, -1e9, 0)/({SHAPE} + clip(f, -1e9, 1))"
-    f" + clip(f - 1, 0, 1e9)*b/(4*(1 + {SHAPE}))/(0.5 - clip(f - 1, 0, 1e9))",
-    passive="(clip(l - 1.4, 0, 1e9)/0.26)**2",
+    velocity=f"(b + {SHAPE}*clip(V, -inf, 0))/(b - clip(V, -inf, 0))"
+    f" + 0.5*clip(V, 0, inf)/(clip(V, 0, inf) + b/(4*(1 + {SHAPE})))",
+    inverse=f"b*clip(f - 1, -inf, 0)/({SHAPE} + clip(f, -inf, 1))"
+    f" + clip(f - 1, 0, inf)*b/(4*(1 + {SHAPE}))/(0.5 - clip(f - 1, 0, inf))",
+    passive="(clip(l - 1.4, 0, inf)/0.26)**2",
     constants={"w": 0.66, "b": 5.2},
     points=((-5.2 / 0.41, 0.0), (0.0, 1.0)),
     isometric=1.0,

@@ -18,12 +18,12 @@ from mirrorneuron.muscle._contracts import Curves
 
 thelen = Curves(
     active="exp(-(l - 1)**2/width)",
-    velocity="(0.25 + 0.75*a + clip(v, -1e9, 0))/(0.25 + 0.75*a - clip(v, -1e9, 0)/Af)"
-    " + (0.25 + 0.75*a + clip(v, 0, 1e9)*F*(2 + 2/Af)/(F - 1))"
-    "/(0.25 + 0.75*a + clip(v, 0, 1e9)*(2 + 2/Af)/(F - 1)) - 1",
-    inverse="(0.25 + 0.75*a)*(clip(f - 1, -1e9, 0)/(1 + clip(f, -1e9, 1)/Af)"
-    " + clip(f - 1, 0, 1e9)*(F - 1)/((2 + 2/Af)*(F - clip(f, 1, 1e9))))",
-    passive="(exp(clip(kp*clip(l - 1, 0, 1e9)/e0, 0, 12)) - 1)/(exp(kp) - 1)",
+    velocity="(0.25 + 0.75*a + clip(v, -inf, 0))/(0.25 + 0.75*a - clip(v, -inf, 0)/Af)"
+    " + (0.25 + 0.75*a + clip(v, 0, inf)*F*(2 + 2/Af)/(F - 1))"
+    "/(0.25 + 0.75*a + clip(v, 0, inf)*(2 + 2/Af)/(F - 1)) - 1",
+    inverse="(0.25 + 0.75*a)*(clip(f - 1, -inf, 0)/(1 + clip(f, -inf, 1)/Af)"
+    " + clip(f - 1, 0, inf)*(F - 1)/((2 + 2/Af)*(F - clip(f, 1, inf))))",
+    passive="(exp(clip(kp*(l - 1)/e0, 0, 12)) - 1)/(exp(kp) - 1)",
     constants={"width": 0.45, "Af": 0.25, "F": 1.4, "kp": 5.0, "e0": 0.6},
     variants={"arm26": {"width": 0.5, "Af": 0.3, "F": 1.8, "kp": 4.0}},
     points=((-1.0, 0.0), (0.0, 1.0)),

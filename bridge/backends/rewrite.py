@@ -1,0 +1,177 @@
+"""Rewriting: cheaper forms of an expression with the same value, to the last bit.
+
+`without_signs` lets subtractions take the place of changed signs. `tame` marks the calls whose
+slope is finite wherever their argument can lie, so that their gradient needs no guard (see
+`Functions`); where it can lie is told by the expression alone, as in `exp(-abs(x))`.
+"""
+
+import ast
+from collections.abc import Callable, Mapping
+from math import exp, inf, sqrt
+
+Span = tuple[float, float]
+ANYTHING: Span = (-inf, inf)
+TAME = "_tame"
+STEEP, NEAR = 80.0, 1e-30  # exp(80) and 1/1e-30 are numbers in single precision
+
+
+def without_signs(node: ast.expr) -> ast.expr:
+    """The expression with `y - x` in the place of `-x + y`, `x + y` of `x - -y`."""
+    return _Signs().visit(node)
+
+
+class _Signs(ast.NodeTransformer):
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        left, op, right = self.visit(node.left), node.op, self.visit(node.right)
+        match op:
+            case ast.Add() if other := _opposite(right):
+                return ast.BinOp(left, ast.Sub(), other)
+            case ast.Add() if other := _opposite(left):
+                return ast.BinOp(right, ast.Sub(), other)
+            case ast.Sub() if other := _opposite(right):
+                return ast.BinOp(left, ast.Add(), other)
+            case ast.Mult() if isinstance(left, ast.Constant) and (other := _opposite(right)):
+                return ast.BinOp(ast.Constant(-left.value), op, other)  # type: ignore[operator]
+            case _:
+                return ast.BinOp(left, op, right)
+
+
+def _opposite(node: ast.expr) -> ast.expr | None:
+    """The expression of opposite sign, if a sign can be dropped to have it."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return operand
+        case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as op, right=right):
+            if other := _opposite(left):
+                return ast.BinOp(other, op, right)
+            if other := _opposite(right):
+                return ast.BinOp(left, op, other)
+            return None
+        case _:
+            return None
+
+
+def tame(node: ast.expr, known: Mapping[str, float]) -> ast.expr:
+    """The expression with `_tame` after the names of functions that cannot be steep.
+
+    Arguments:
+        node: The expression.
+        known: Values of names that never change.
+    """
+    return _Tamer(known).visit(node)
+
+
+class _Tamer(ast.NodeTransformer):
+    def __init__(self, known: Mapping[str, float]) -> None:
+        self.known = known
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        args = [self.visit(arg) for arg in node.args]
+        match node.func, node.args:
+            case ast.Name(id=name), [arg] if name in GENTLE and _lies(
+                span(arg, self.known), GENTLE[name]
+            ):
+                return ast.Call(ast.Name(name + TAME, ast.Load()), args, [])
+            case _:
+                return ast.Call(node.func, args, [])
+
+
+def _lies(inner: Span, outer: Span) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+GENTLE: dict[str, Span] = {
+    "exp": (-inf, STEEP),
+    "expm1": (-inf, STEEP),
+    "exprel": (-inf, STEEP),
+    "sinh": (-STEEP, STEEP),
+    "cosh": (-STEEP, STEEP),
+    "log": (NEAR, inf),
+    "log10": (NEAR, inf),
+    "log1p": (-0.5, inf),
+    "sqrt": (NEAR, inf),
+}
+
+
+def span(node: ast.expr, known: Mapping[str, float]) -> Span:
+    """The least and the largest value that an expression can have, whatever its variables are.
+
+    Arguments:
+        node: The expression.
+        known: Values of names that never change.
+
+    Example:
+        >>> span(ast.parse("1 + clip(x, 0, 2)**2", mode="eval").body, {})
+        (1.0, 5.0)
+    """
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return float(value), float(value)
+        case ast.Name(id="inf"):
+            return inf, inf
+        case ast.Name(id=name) if name in known:
+            return float(known[name]), float(known[name])
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            low, high = span(operand, known)
+            return -high, -low
+        case ast.BinOp(left=left, op=op, right=right):
+            return _combined(op, span(left, known), span(right, known))
+        case ast.Call(func=ast.Name(id="clip"), args=[x, lower, upper]):
+            (low, high), bottom, top = (span(part, known) for part in (x, lower, upper))
+            return min(max(low, bottom[0]), top[0]), min(max(high, bottom[1]), top[1])
+        case ast.Call(func=ast.Name(id=name), args=[arg]) if name in IMAGES:
+            return IMAGES[name](*span(arg, known))
+        case _:
+            return ANYTHING
+
+
+def _combined(op: ast.operator, a: Span, b: Span) -> Span:
+    match op:
+        case ast.Add():
+            return _sure(a[0] + b[0], a[1] + b[1])
+        case ast.Sub():
+            return _sure(a[0] - b[1], a[1] - b[0])
+        case ast.Mult():
+            return _corners([x * y for x in a for y in b])
+        case ast.Div() if b[0] > 0 or b[1] < 0:
+            return _corners([x / y for x in a for y in b])
+        case ast.Pow() if b[0] == b[1] and b[0] > 0 and b[0] % 2 == 0:
+            low, high = _size(*a)
+            return _corners([_raised(low, b[0]), _raised(high, b[0])])
+        case _:
+            return ANYTHING
+
+
+def _corners(values: list[float]) -> Span:
+    """From the least to the largest; anything if one is no number, as 0 times infinity."""
+    return _sure(min(values), max(values)) if all(x == x for x in values) else ANYTHING
+
+
+def _sure(low: float, high: float) -> Span:
+    return (low if low == low else -inf), (high if high == high else inf)
+
+
+def _raised(x: float, power: float) -> float:
+    try:
+        return x**power
+    except OverflowError:
+        return inf
+
+
+def _size(low: float, high: float) -> Span:
+    least = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    return least, max(abs(low), abs(high))
+
+
+def _grown(x: float) -> float:
+    return exp(x) if x < 700 else inf
+
+
+IMAGES: dict[str, Callable[[float, float], Span]] = {
+    "abs": _size,
+    "exp": lambda low, high: (_grown(low), _grown(high)),
+    "sqrt": lambda low, high: (sqrt(max(low, 0.0)), sqrt(max(high, 0.0))),
+    "tanh": lambda low, high: (-1.0, 1.0),
+    "sin": lambda low, high: (-1.0, 1.0),
+    "cos": lambda low, high: (-1.0, 1.0),
+}
