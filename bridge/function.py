@@ -235,9 +235,8 @@ class Functions:
         if not any(isinstance(v, Tensor) for v in (x, low, high)):
             return min(max(x, low), high)
         if not isinstance(low, Tensor) and not isinstance(high, Tensor):
-            return self.tensor(x).clamp(
-                None if low == -np.inf else low, None if high == np.inf else high
-            )
+            least, most = (None if b == end else b for b, end in ((low, -np.inf), (high, np.inf)))
+            return self.tensor(x) if least is most is None else self.tensor(x).clamp(least, most)
         return torch.minimum(torch.maximum(self.tensor(x), self.tensor(low)), self.tensor(high))
 
     def int(self, x: Value) -> Value:
