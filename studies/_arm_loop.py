@@ -95,7 +95,7 @@ class Loop:
     Arguments:
         sense, hidden, motor: Number of neurons.
         dt: Time step [s].
-        delay: Of the afferents [s].
+        delay: Of the afferents, in training too [s].
         seed: Of weights and initial potentials.
         base, gain: Of the tuning curves.
         velocity_weight: How much 1 rad/s counts, against 1 rad.
@@ -104,13 +104,14 @@ class Loop:
         scale: Standard deviation of the weights at the start, times the square root of their
             number at each neuron, by the name of the synapses.
         drive: Drive of a muscle when each neuron of its pool fires 100 spikes a second.
+        order: Of the plant's step, "semi-implicit" or "explicit".
     """
 
     sense: int = 40
     hidden: int = 60
     motor: int = 20
     dt: float = 2e-3
-    delay: float = 0.0
+    delay: float = 0.01
     seed: int = 0
     base: float = 1.0
     gain: float = 4.0
@@ -118,9 +119,10 @@ class Loop:
     preferred: tuple[float, float] = (-0.3, 0.8)
     bias: float = 0.8
     scale: Mapping[str, float] = field(
-        default_factory=lambda: {"afferent": 1.0, "recurrent": 0.5, "efferent": 1.0}
+        default_factory=lambda: {"afferent": 1.0, "recurrent": 0.5, "efferent": 0.35}
     )
     drive: float = 0.5
+    order: str = "semi-implicit"
 
     @property
     def clock(self) -> Any:
@@ -130,7 +132,7 @@ class Loop:
     def network(self, angle: float = 0.0, world: World | None = None) -> Network:
         """Network and arm, at rest at an angle [rad]."""
         rng, world = np.random.default_rng(self.seed), world or World()
-        body = PLANT.build(dt=self.clock, angle=angle, load=world.torque(self.dt))
+        body = PLANT.build(dt=self.clock, angle=angle, load=world.torque(self.dt), order=self.order)
         world.change(body)
         sense = self._sense(body)
         hidden, motor = (self._cells(n, getattr(self, n)) for n in ("hidden", "motor"))

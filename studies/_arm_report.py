@@ -20,6 +20,7 @@ from ._arm_loop import LAYERS, PLANT
 from ._contracts import Metric, Result
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+OTHERS = ("#E69F00", "0.75")
 HOME = "as in training"
 Angles = Float[np.ndarray, "time trial"]
 
@@ -31,6 +32,7 @@ class Test:
     Arguments:
         angle: All starts, in the mirror [rad].
         activation: Mean over starts and time of each muscle, in the mirror.
+        together: Co-contraction: twice the lesser activation over the sum of both, in the mirror.
         rates, cv: Of each layer, in the mirror.
         brian: Runs of Brian2 from the first starts.
         identical: Whether Brian2 and the mirror have the same spikes in them.
@@ -40,6 +42,7 @@ class Test:
 
     angle: Angles
     activation: Float[np.ndarray, " muscle"]
+    together: float
     rates: Mapping[str, float]
     cv: Mapping[str, float]
     brian: Sequence[Simulation]
@@ -123,6 +126,7 @@ class Findings:
     peaks: Sequence[Peak]
     dt: float
     targets: tuple[float, float]
+    hold: float
     pulse: float
 
     @property
@@ -140,8 +144,15 @@ class Findings:
 
     @property
     def shown(self) -> list[Learnt]:
-        """The first network, untrained, by BPTT, and by the last of the windows."""
-        return [self.of(name)[0] for name in dict.fromkeys((*self.names[:2], self.names[-1]))]
+        """The first network, untrained, by BPTT, and by FPTT in the middle one of its windows."""
+        forward = [name for name in self.names[2:] if "," not in name]
+        chosen = (*self.names[:2], forward[len(forward) // 2])
+        return [self.of(name)[0] for name in chosen]
+
+    @property
+    def worlds(self) -> list[str]:
+        """Other than that of training."""
+        return [world for world in self.learnt[0].tests if world != HOME]
 
     @property
     def hard(self) -> int:
@@ -152,6 +163,11 @@ class Findings:
     def color(self, name: str) -> str:
         """One for each rule."""
         return "0.45" if name == "untrained" else COLORS[self.names.index(name) - 1]
+
+    @property
+    def tried(self) -> list[str]:
+        """Names of what was tested in all worlds."""
+        return [x for x in self.names if len(self.of(x)[0].tests) == 1 + len(self.worlds)]
 
 
 def report(out: Path, found: Findings, about: str) -> Result:
@@ -166,7 +182,10 @@ def report(out: Path, found: Findings, about: str) -> Result:
         } | ({"memory": draw_memory} if found.peaks else {})
         figures = tuple(save(draw(found), out / f"{n}.png") for n, draw in drawings.items())
     movie = animate(found, out / "arm.gif")
-    tables = (method_table(found), world_table(found), slope_table(found), memory_table(found))
+    tables = (
+        method_table(found), world_table(found), worst_table(found), slope_table(found),
+        memory_table(found),
+    )  # fmt: skip
     page = write_page(
         out / "report.html", "A spiking network holds an arm upright",
         [*tables, *(Picture(path, CAPTIONS[path.stem]) for path in figures), about],
@@ -179,20 +198,26 @@ CAPTIONS = {
     "angles": "The joint's angle from held-out starts; networks run in Brian2.",
     "trial": "One trial in Brian2, from the start from which the untrained network falls most: the"
     " three layers, the muscles, the angle. Dashed: the mirror.",
-    "learning": "Loss over training steps; a line for each network.",
+    "learning": "Loss over training steps: each network, and the mean.",
     "windows": "Left: RMS angle by rule, a dot for each network; lines: targets for BPTT and"
-    " (dotted) FPTT. Right: how much of the gradient of a trial windows keep.",
+    " (dotted) FPTT. Right: how much of the gradient of a trial windows keep, at the weights before"
+    " any training (over the trial of training; with an explicit step of the plant; over 300 ms)"
+    " and after BPTT.",
     "disturbances": "What training did not know: angles in Brian2, and RMS angles of all starts.",
     "memory": "Peak memory of a training step over the length of the trial.",
 }
 
 
 def metrics(found: Findings) -> dict[str, Metric]:
-    """Figures by name; those with a target are means over networks, with the worst beside."""
+    """Figures by name; those with a target are means over networks, with the worst beside.
+
+    Untrained networks, and those whose rule lacks a part, have no target.
+    """
     result: dict[str, Metric] = {}
     for name in found.names:
         values = found.rms(name)
-        target = None if name == "untrained" else found.targets[0 if name == "BPTT" else 1]
+        judged = name in found.tried[1:]
+        target = found.targets[0 if name == "BPTT" else 1] if judged else None
         mean, worst = float(np.mean(values)), float(np.max(values))
         ok = None if target is None else mean < target
         result[f"rms_{key(name)}"] = Metric(mean, "deg", target, ok)
@@ -203,16 +228,22 @@ def metrics(found: Findings) -> dict[str, Metric]:
             result[f"rate_{layer}_{key(name)}"] = Metric(rate, "Hz")
         effort = float(np.mean([test.activation for test in home]))
         result[f"activation_{key(name)}"] = Metric(effort, "1")
-        for world in found.of(name)[0].tests:
-            if world != HOME:
-                value = float(np.mean(found.rms(name, world)))
-                result[f"rms_{key(name)}_{key(world)}"] = Metric(value, "deg")
+        shared = float(np.mean([test.together for test in home]))
+        result[f"cocontraction_{key(name)}"] = Metric(shared, "1")
+        aim = None if name == "untrained" else found.hold
+        for world in found.worlds if name in found.tried else ():
+            others = found.rms(name, world)
+            value, ok = float(np.mean(others)), None if aim is None else np.mean(others) < aim
+            label = f"{key(name)}_{key(world)}"
+            result[f"rms_{label}"] = Metric(value, "deg", aim, None if ok is None else bool(ok))
+            result[f"rms_worst_{label}"] = Metric(float(np.max(others)), "deg")
     for baseline in found.baselines:
         result[f"rms_{key(baseline.name)}"] = Metric(baseline.rms[HOME], "deg")
-    for slope in found.slopes:
-        if slope.seed == found.slopes[0].seed:
-            label = f"{key(slope.name)}_{slope.window * 1e3:g}_ms"
-            result[f"cosine_{label}"] = Metric(slope.cosine, "1")
+    for name, window in dict.fromkeys((s.name, s.window) for s in found.slopes):
+        for what in ("cosine", "ratio"):
+            value = float(np.mean(slopes(found, name, window, what)))
+            if np.isfinite(value):
+                result[f"{what}_{key(name)}_{window * 1e3:g}_ms"] = Metric(value, "1")
     for name in dict.fromkeys(p.name for p in found.peaks):
         result[f"memory_slope_{key(name)}"] = Metric(growth(found, name) / 1e3, "kB/step")
     tests = [test for x in found.learnt for test in x.tests.values()]
@@ -249,15 +280,16 @@ def method_table(found: Findings) -> Table:
             name,
             f"{np.mean(values):.2f}", f"{np.min(values):.2f} to {np.max(values):.2f}",
             f"{np.mean([t.activation for t in home]):.3f}",
+            f"{np.mean([t.together for t in home]):.2f}",
             *(f"{np.mean([t.rates[layer] for t in home]):.1f}" for layer in LAYERS),
             f"{np.nanmean([t.cv['hidden'] for t in home]):.2f}",
             "yes" if all(t.identical for t in home) else "no",
         ))  # fmt: skip
     for b in found.baselines:
         rms = f"{b.rms[HOME]:.2f}"
-        rows.append((b.name, rms, "", f"{b.activation:.3f}", "", "", "", "", ""))
+        rows.append((b.name, rms, "", f"{b.activation:.3f}", "", "", "", "", "", ""))
     columns = (
-        "", "RMS angle [deg]", "over networks", "activation", "input [Hz]", "hidden [Hz]",
+        "", "RMS angle [deg]", "over networks", "activation", "shared", "input [Hz]", "hidden [Hz]",
         "motor [Hz]", "CV hidden", "Brian2 = mirror",
     )  # fmt: skip
     networks = len(found.of("BPTT"))
@@ -266,17 +298,25 @@ def method_table(found: Findings) -> Table:
 
 def world_table(found: Findings) -> Table:
     """RMS angle in each world."""
-    names = [x.name for x in found.shown[1:]]
     rows = [
         (
             world,
-            *(f"{np.mean(found.rms(name, world)):.2f}" for name in names),
+            *(f"{np.mean(found.rms(name, world)):.2f}" for name in found.tried),
             *(f"{b.rms[world]:.2f}" if world in b.rms else "" for b in found.baselines),
         )
-        for world in found.shown[1].tests
+        for world in (HOME, *found.worlds)
     ]
-    columns = ("", *names, *(b.name for b in found.baselines))
+    columns = ("", *found.tried, *(b.name for b in found.baselines))
     return Table("RMS angle over the last 200 ms [deg], mean over networks", columns, tuple(rows))
+
+
+def worst_table(found: Findings) -> Table:
+    """RMS angle of the worst network in each world."""
+    rows = [
+        (world, *(f"{np.max(found.rms(name, world)):.2f}" for name in found.tried))
+        for world in (HOME, *found.worlds)
+    ]
+    return Table("The same of the worst network", ("", *found.tried), tuple(rows))
 
 
 def slope_table(found: Findings) -> Table:
@@ -285,6 +325,7 @@ def slope_table(found: Findings) -> Table:
     rows = [
         (name, f"{window * 1e3:g}", *(
             f"{np.mean(values):.3g} ({np.min(values):.3g} to {np.max(values):.3g})"
+            if np.isfinite(values).all() else "undefined"
             for values in (slopes(found, name, window, what) for what in ("cosine", "ratio"))
         ))
         for name in dict.fromkeys(s.name for s in found.slopes)
@@ -337,6 +378,11 @@ def brian_angles(test: Test) -> Angles:
     return np.stack([run["joints.angle"][:, 0] for run in test.brian], axis=1)
 
 
+def stacked(name: str) -> str:
+    """A rule's name below a dot."""
+    return name.replace(", ", "\n").replace(" ", "\n", 1)
+
+
 def times(steps: int, dt: float) -> Float[np.ndarray, " time"]:
     """Time of each step [ms]."""
     return np.arange(steps) * dt * 1e3
@@ -377,42 +423,47 @@ def draw_trial(found: Findings) -> Figure:
 
 
 def draw_learning(found: Findings) -> Figure:
-    """Loss of each network, by rule."""
-    figure, ax = plt.subplots(figsize=(4.6, 3))
+    """Loss of each network, by rule, and their mean."""
+    figure, ax = plt.subplots(figsize=(6.4, 3.2))
     for name in found.names[1:]:
-        for k, learnt in enumerate(found.of(name)):
-            plot.plot_learning_curve(
-                np.array(learnt.losses), ax=ax, color=found.color(name), alpha=0.8,
-                linewidth=0.9, label=None if k else name,
-            )  # fmt: skip
+        losses = np.array([learnt.losses for learnt in found.of(name)])
+        ax.plot(losses.T, color=found.color(name), alpha=0.25, linewidth=0.6)
+        plot.plot_learning_curve(
+            losses.mean(0), ax=ax, color=found.color(name), linewidth=1.5, label=name
+        )
     ax.set(xlabel="training step", ylabel="loss")
-    ax.legend()
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
 def draw_windows(found: Findings) -> Figure:
     """RMS angle by rule, and how much of the gradient windows keep."""
-    figure, (dots, cosine, ratio) = plt.subplots(1, 3, figsize=(8.2, 2.9), width_ratios=[1.5, 1, 1])
+    figure, (dots, cosine, ratio) = plt.subplots(1, 3, figsize=(10, 3.1), width_ratios=[2, 1, 1])
     for k, name in enumerate(found.names):
         values = found.rms(name)
         spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else np.zeros(1)
         dots.plot(k + spread, values, "o", color=found.color(name), markersize=4)
         dots.hlines(np.mean(values), k - 0.25, k + 0.25, color=found.color(name))
-    dots.set_xticks(range(len(found.names)), [n.replace(" ", "\n", 1) for n in found.names])
+    dots.set_xticks(range(len(found.names)), [stacked(n) for n in found.names], fontsize=7)
     for target, style in zip(found.targets, ("-", ":"), strict=True):
         dots.axhline(target, color="0.8", linestyle=style, linewidth=0.8, zorder=0)
     dots.set(ylabel="RMS angle, last 200 ms (deg)", ylim=(0, None))
     windows = sorted({s.window for s in found.slopes})
-    for name in ("untrained", "BPTT"):
+    for name in dict.fromkeys(s.name for s in found.slopes):
+        color = found.color(name) if name in found.names else OTHERS["explicit" in name]
+        style = "o--" if "," in name else "o-"
         for ax, what in ((cosine, "cosine"), (ratio, "ratio")):
             means = [np.mean(slopes(found, name, window, what)) for window in windows]
-            ax.plot(1e3 * np.array(windows), means, "o-", markersize=3, color=found.color(name),
-                    label=f"weights: {name}")  # fmt: skip
+            ax.plot(1e3 * np.array(windows), means, style, markersize=3, color=color, label=name)
     cosine.set(
         xlabel="window (ms)", ylabel="cosine with BPTT", ylim=(min(0, cosine.get_ylim()[0]), 1.03)
     )
     ratio.set(xlabel="window (ms)", ylabel="norm, share of BPTT", yscale="log")
-    cosine.legend(loc="lower right")
+    ratio.legend(loc="lower right", fontsize=7)
+    for ax in (cosine, ratio):
+        ax.set(xscale="log", xticks=1e3 * np.array(windows))
+        ax.set_xticklabels([f"{1e3 * window:g}" for window in windows])
+        ax.minorticks_off()
     return figure
 
 
@@ -422,7 +473,7 @@ def draw_disturbances(found: Findings) -> Figure:
     worlds = list(learnt[0].tests)
     columns = min(4, len(worlds))
     rows = -(-len(worlds) // columns)
-    figure = plt.figure(figsize=(9, 1.7 * rows + 2.6))
+    figure = plt.figure(figsize=(10, 1.7 * rows + 2.6))
     parts: Any = figure.subfigures(2, 1, height_ratios=[1.7 * rows, 2.6])
     upper, lower = parts
     axes = upper.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -438,6 +489,8 @@ def draw_disturbances(found: Findings) -> Figure:
         ax.set_title(world, fontsize=8, fontweight="normal")
     for ax in axes.flat[len(worlds) :]:
         ax.set_axis_off()
+    for ax in axes.flat[max(0, len(worlds) - columns) : len(worlds)]:
+        ax.tick_params(labelbottom=True)
     axes[0, 0].legend(fontsize=7)
     upper.supylabel("angle (deg), Brian2", fontsize=9)
     upper.supxlabel("time (ms)", fontsize=9)
@@ -447,7 +500,7 @@ def draw_disturbances(found: Findings) -> Figure:
 
 def draw_bars(found: Findings, worlds: Sequence[str], ax: Axes) -> None:
     """RMS angle in each world, networks beside baselines."""
-    names = [x.name for x in found.shown[1:]]
+    names = found.tried[1:]
     bars: list[tuple[str, str, list[float]]] = [
         (n, found.color(n), [float(np.mean(found.rms(n, w))) for w in worlds]) for n in names
     ]
@@ -456,6 +509,7 @@ def draw_bars(found: Findings, worlds: Sequence[str], ax: Axes) -> None:
         if b.name != "muscles at rest":
             bars.append((b.name, gray, [b.rms.get(w, float("nan")) for w in worlds]))
     width = 0.8 / len(bars)
+    ax.axhline(found.hold, color="0.8", linewidth=0.8, zorder=0)
     for k, (name, color, values) in enumerate(bars):
         ax.bar(np.arange(len(worlds)) + (k + 0.5) * width - 0.4, values, width, color=color,
                label=name)  # fmt: skip
@@ -465,14 +519,17 @@ def draw_bars(found: Findings, worlds: Sequence[str], ax: Axes) -> None:
 
 
 def draw_memory(found: Findings) -> Figure:
-    """Peak memory over the length of a trial."""
-    figure, ax = plt.subplots(figsize=(4, 2.8))
-    for name in dict.fromkeys(p.name for p in found.peaks):
-        points = np.array([(p.steps, p.size / 1e6) for p in found.peaks if p.name == name])
-        label = f"{name}: {growth(found, name) / 1e3:.3g} kB a step"
-        ax.plot(*points.T, "o-", markersize=3, color=found.color(name), label=label)
-    ax.set(xlabel="steps of the trial", ylabel="peak memory (MB)")
-    ax.legend()
+    """Peak memory over the length of a trial: all rules, and those that learn in windows."""
+    figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.8))
+    names = list(dict.fromkeys(p.name for p in found.peaks))
+    for ax, shown in zip(axes, (names, names[:-1]), strict=True):
+        for name in shown:
+            points = np.array([(p.steps, p.size / 1e6) for p in found.peaks if p.name == name])
+            label = f"{name}: {growth(found, name) / 1e3:.3g} kB a step"
+            ax.plot(*points.T, "o-", markersize=3, color=found.color(name), label=label)
+        ax.set(xlabel="steps of the trial", ylabel="peak memory (MB)")
+    axes[0].legend(fontsize=7)
+    axes[1].set_title("forward in time only")
     return figure
 
 
@@ -490,6 +547,9 @@ def animate(found: Findings, path: Path) -> Path:
                 arm.move(run["joints.angle"][step, 0], run["muscles.activation"][step])
             return []
 
+        show(0)
+        figure.canvas.draw()
+        figure.set_layout_engine("none")  # as it is now, rather than anew in each frame
         frames = range(0, len(runs[0].t), stride)
         movie = FuncAnimation(figure, show, frames=frames, blit=False)
         movie.save(path, writer=PillowWriter(fps=20), dpi=90)
@@ -518,7 +578,7 @@ class Arm:
         for line, side, pull in zip(self.muscles, (1, -1), activation, strict=True):
             end = 0.45 * along + side * 0.05 * across
             line.set_data((side * 0.14, side * 0.2, end[0]), (-0.5, 0.0, end[1]))
-            line.set_color(plt.get_cmap("Reds")(0.25 + 0.75 * min(1.0, float(pull) / 0.2)))
+            line.set_color(plt.get_cmap("Reds")(0.25 + 0.75 * min(1.0, float(pull) / 0.1)))
         self.text.set_text(f"{np.degrees(angle):.0f} deg")
 
 

@@ -3,36 +3,44 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mirrorneuron.studies import studies
+from mirrorneuron.studies.arm_stabilisation import ArmStabilisation, together
 
 NEEDED = {
     "grasshopper": (
         "gamma_brian2", "gamma_mirror", "gamma_poisson", "gamma_ln", "gamma_gradient_free",
     ),
+    "cerebellum_cells": (
+        "rate_golgi_plus", "rate_golgi_minus", "slope_granule", "olive_frequency_1.2",
+        "olive_coherence_rise", "coupling_symmetry_0.02", "purkinje_pause_z_plus",
+    ),
     "arm_stabilisation": (
         "rms_untrained", "rms_bptt", "rms_fptt_100_ms", "rms_best_pd", "rms_lqr",
         "memory_slope_bptt", "spikes_identical", "angle_deviation",
     ),
+    "arm_posture": (
+        "rms_hand_untrained", "rms_hand_bptt", "rms_hand_worst_bptt", "rms_hand_fptt_100_ms",
+        "rms_hand_best_constant", "rms_hand_best_pd", "rms_hand_lqr", "spikes_identical",
+        "hand_deviation",
+    ),
 }  # fmt: skip
-SHORTER = {
-    "arm_stabilisation": {
-        "steps": 2, "steps_forward": 2, "duration": 0.2, "test": 0.3, "brian": 1, "held_out": 2,
-        "disturbances": 1, "looked_at": (0.1,), "lengths": (50, 150),
-    },
-}  # fmt: skip
+LEARNT = {"arm_stabilisation": ("rms_untrained", "rms_bptt", "rms_fptt_100_ms")}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", studies)
 def test_a_study_runs_in_its_quick_setting(name: str, tmp_path: Path) -> None:
-    study = studies[name]().quick().with_(**SHORTER.get(name, {}))
-    result = study.run(tmp_path, progress=False)
+    result = studies[name]().quick().run(tmp_path, progress=False)
     metrics = json.loads(result.write(tmp_path).read_text())
     for key in NEEDED.get(name, ()):
         assert set(metrics[key]) == {"value", "unit", "target", "ok"}
     assert metrics.get("spikes_identical", {"ok": True})["ok"]
+    values = [metrics[key]["value"] for key in LEARNT.get(name, ())]
+    assert all(after < values[0] / 2 for after in values[1:])
     assert len(result.figures) >= 3
     for path in result.figures:
         assert path.read_bytes().startswith((b"\x89PNG", b"GIF89a"))
@@ -45,3 +53,23 @@ def test_a_study_has_a_title_and_says_where_it_comes_from(name: str) -> None:
     module = __import__(studies[name].__module__, fromlist=["_"])
     assert studies[name]().title
     assert "doi:10." in str(module.__doc__)
+
+
+def test_training_pushes_each_arm_with_a_torque_of_its_own() -> None:
+    study = ArmStabilisation(push=0.3).quick()
+    trial = study.task(study.model(0), 0).trial
+    early, late = (trial(7).inputs["joints.load"](*part) for part in ((0, 4), (4, 6)))
+    assert early.shape == (4, study.batch, 1)
+    assert (early == early[0]).all()
+    assert (late == early[0]).all()
+    assert 0.1 < np.abs(early).max() <= 0.3
+    assert len(np.unique(early)) == study.batch
+    assert not np.isin(trial(8).inputs["joints.load"](0, 4), early).any()
+
+
+def test_cocontraction_is_what_the_other_muscle_answers() -> None:
+    alone, both = np.array([[[0.2, 0.0]]]), np.array([[[0.2, 0.2]]])
+    assert together(alone) == 0
+    assert together(both) == 1
+    assert together(np.array([[[0.3, 0.1]]])) == pytest.approx(0.5)
+    assert together(np.concatenate([alone, both])) == pytest.approx(2 / 3)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import mirrorneuron as mn
+from mirrorneuron.errors import DomainError
 
 MARGIN = 1e-4 * torch.arange(-50, 51, dtype=torch.float64)[None]
 
@@ -40,3 +41,11 @@ def test_a_surrogate_holds_its_own_width_and_names_its_source(name: str) -> None
     module = __import__(type(surrogate).__module__, fromlist=["_"])
     texts = [module.__doc__, *(getattr(f, "__doc__", "") or "" for f in vars(module).values())]
     assert any("doi:10." in str(text) for text in texts)
+
+
+@pytest.mark.parametrize("factor", [0.0, -0.3, float("nan"), float("inf")])
+def test_a_dampening_factor_is_positive_and_scales_the_shape(factor: float) -> None:
+    plain, low = mn.Triangle(width=1e-3), mn.Triangle(width=1e-3, factor=0.3)
+    assert torch.equal(low(MARGIN, 1e-3), 0.3 * plain(MARGIN, 1e-3))
+    with pytest.raises(DomainError, match=r"height of the triangle .* factor=0\.3"):
+        mn.Triangle(width=1e-3, factor=factor)

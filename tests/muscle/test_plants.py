@@ -177,6 +177,7 @@ np.savez(sys.argv[2], angle=body.joints.angle[:], force=body.muscles.force_[:], 
 """
 
 
+@pytest.mark.slow
 def test_cpp_standalone_and_the_mirror_agree_on_a_thousand_steps(tmp_path: Path) -> None:
     found = tmp_path / "found.npz"
     subprocess.run(

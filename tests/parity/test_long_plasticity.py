@@ -41,6 +41,7 @@ def song_miller_abbott() -> Network:
     return Network(noise, cell, plastic)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_ten_seconds_of_plasticity_lead_to_the_weights_of_brian2(
     monkeypatch: pytest.MonkeyPatch,
