@@ -13,6 +13,8 @@ from ._contracts import Statistic, statistic
 from .coincidence import coincidence_factor, coincidences, f1, first_divergence
 from .correlation import correlation_matrix, mean_correlation
 from .distance import van_rossum, victor_purpura
+from .excitability import first_interval_rate, slope
+from .oscillation import Oscillation, coupling_coefficient, oscillation, phase_coherence
 from .report import Picture, Table, page, write_page
 from .smoothing import rate_correlation, smoothed_rate
 from .spectrum import Spectrum, power_spectrum
@@ -24,6 +26,7 @@ __all__ = [
     "Comparison",
     "Events",
     "LockedStep",
+    "Oscillation",
     "Picture",
     "Spectrum",
     "SpikeTrains",
@@ -34,13 +37,18 @@ __all__ = [
     "coincidence_factor",
     "coincidences",
     "correlation_matrix",
+    "coupling_coefficient",
     "f1",
     "first_divergence",
+    "first_interval_rate",
     "judge",
     "mean_correlation",
+    "oscillation",
     "page",
+    "phase_coherence",
     "power_spectrum",
     "rate_correlation",
+    "slope",
     "smoothed_rate",
     "statistic",
     "statistics",

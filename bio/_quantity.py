@@ -16,8 +16,30 @@ from brian2.units.fundamentalunits import get_dimensions, get_unit
 from mirrorneuron.errors import DomainError, MirrorNeuronError, ShapeError, UnitError, UnknownName
 
 _BASE = ("second", "volt", "amp", "siemens", "ohm", "farad")
-_SCALED = ("us", "ms", "mV", "pA", "nA", "uA", "mA", "nS", "uS", "mS", "Mohm", "pF", "nF", "uF")
-_BASE_OF = {getattr(brian2, name).dim: name for name in _BASE}
+_SCALED = (
+    "us",
+    "ms",
+    "mV",
+    "pA",
+    "nA",
+    "uA",
+    "mA",
+    "nS",
+    "uS",
+    "mS",
+    "Mohm",
+    "pF",
+    "nF",
+    "uF",
+    "cm",
+    "um",
+)
+_METER: Any = brian2.meter
+_BASE_OF = {
+    **{getattr(brian2, name).dim: name for name in _BASE},
+    _METER.dim: "meter",
+    (_METER**2).dim: "meter**2",
+}
 UNITS: Mapping[str, Any] = {name: getattr(brian2, name) for name in (*_BASE, *_SCALED)}
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -90,6 +112,8 @@ def unit_text(value: Any) -> str:
         return "1"
     if dimensions in _BASE_OF:
         return _BASE_OF[dimensions]
+    if (per_area := dimensions * _METER.dim**2) in _BASE_OF:
+        return f"{_BASE_OF[per_area]}/meter**2"
     if times_second.is_dimensionless or times_second in _BASE_OF:
         return f"{_BASE_OF.get(times_second, '1')}/second"
     return repr(get_unit(dimensions))

@@ -19,7 +19,6 @@ from .simulation._contracts import Backend, Job, Progress
 from .simulation._directory import directory_for
 from .simulation._memory import available_memory
 
-PLANNED = ("genn", "brian2genn")
 RESULT = "simulation.npz"
 TIME = Dimensions(s=1.0)
 
@@ -52,7 +51,11 @@ def simulate(
     Arguments:
         build: Makes all objects and returns them as a `Network`. Called once.
         duration: How long to run, a Quantity [s].
-        backend: "runtime" (in this process) or "cpp" (Brian2's C++ standalone mode).
+        backend: "runtime" (in this process), "cpp" (Brian2's C++ standalone mode), "genn" (GeNN 5
+            through PyGeNN, on a CPU or a graphics card), "stepper" (a small C program that
+            executes the same model strings without GeNN, to check them; not for speed) or
+            "brian2genn" (Brian2GeNN with GeNN 4, in an environment of its own, with GeNN's order
+            of events).
         record: Variables to record, `["cells.v"]`, or with the indices of the elements,
             `{"cells.v": [0, 1], "syn.w": None}` (None for all). Values are those at the start of
             a step.
@@ -71,6 +74,9 @@ def simulate(
             `fast_math` (runtime with Cython, cpp): whether the compiler may reorder arithmetic
             (Brian2's own default). By default it may not, so that only functions like `exp`, which
             come from different libraries, can differ in their last bit.
+            `hardware` (genn): "auto", "cpu", "cuda" or "hip"; `precision` (genn): "double" or
+            "float". `python` (brian2genn): the Python of its environment, by default
+            $BRIAN2GENN_PYTHON; `compile` (brian2genn): False translates only, and runs nothing.
 
     Returns:
         Spikes, traces and final values.
@@ -79,8 +85,9 @@ def simulate(
         UnknownName: A backend, group or variable does not exist.
         UnitError: The duration or interval is no time.
         DomainError: A value is out of range, or `build` does not return a network.
-        BuildError: There is no compiler, the build failed or was killed, memory or disk are too
-            small, or the directory holds files of yours.
+        OutsideGeNN: GeNN cannot run the network as Brian2 does; lists everything.
+        BuildError: There is no compiler or no GeNN, the build failed or was killed, memory or disk
+            are too small, or the directory holds files of yours.
         CheckpointError: The result cannot be written into the directory.
 
     Example:
@@ -122,11 +129,6 @@ def simulate(
 
 
 def _backend(asked: str, name: str) -> Backend:
-    if name in PLANNED:
-        raise UnknownName(
-            f"{asked}: the backend {name!r} is planned and not available yet. GeNN needs a"
-            f" translation of its own. Write backend={' or backend='.join(map(repr, backends))}."
-        )
     if name not in backends:
         raise UnknownName.among(asked, name, backends)
     return backends[name]

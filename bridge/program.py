@@ -216,6 +216,7 @@ class Pathway:
         source: Element of that group from which each synapse receives.
         delay: Delay of each synapse in steps of the group that raises it.
         pending: Synaptic events already under way: steps from now, synapse.
+        side: End of the synapses at which that group is.
     """
 
     name: str
@@ -225,6 +226,7 @@ class Pathway:
     source: Array
     delay: Array
     pending: Array
+    side: Literal["pre", "post"] = "pre"
 
     @property
     def max_delay(self) -> int:

@@ -492,6 +492,7 @@ class _Reader:
             source=source,
             delay=np.broadcast_to(delay, source.shape).copy(),
             pending=_pending(obj.queue),
+            side=obj.prepost,
         )
         return obj.name
 

@@ -1,9 +1,12 @@
 """The command line: short messages, no tracebacks, exit codes that scripts can read."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import brian2
+import pytest
 from typer.testing import CliRunner
 
 from mirrorneuron.cli import app
@@ -19,8 +22,28 @@ def test_studies_are_listed_with_a_title() -> None:
 def test_doctor_names_versions_and_what_is_missing() -> None:
     result = CliRunner().invoke(app, ["doctor"])
     assert result.exit_code == 0
-    for word in ("python", "brian2", "torch", "compiler", "CUDA", "GeNN"):
+    for word in ("python", "brian2", "torch", "compiler", "CUDA", "GeNN", "cpp standalone"):
         assert word in result.output
+
+
+def test_doctor_tells_programs_what_works_and_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BRIAN2GENN_PYTHON", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    found = json.loads(result.output)
+    assert found["python"]["ok"]
+    assert found["brian2"]["found"] == brian2.__version__
+    for name, remedy in (
+        ("C++ compiler", "g++ not found"),
+        ("C compiler", "apt install gcc"),
+        ("cpp standalone", "g++ and make not found: apt install g++ make"),
+        ("brian2genn", "cannot import brian2genn. Write: scripts/brian2genn"),
+    ):
+        assert not found[name]["ok"]
+        assert remedy in found[name]["found"]
 
 
 def test_an_unknown_study_is_a_message_and_exit_code_2() -> None:

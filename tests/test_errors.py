@@ -9,6 +9,8 @@ from mirrorneuron import errors
 from mirrorneuron.errors import (
     MirrorNeuronError,
     MissingDependency,
+    Outside,
+    OutsideGeNN,
     UnitError,
     UnknownName,
     Unsupported,
@@ -17,6 +19,7 @@ from mirrorneuron.errors import (
 
 FAMILY = {
     "UnsupportedFeature": NotImplementedError,
+    "OutsideGeNN": NotImplementedError,
     "UnknownName": KeyError,
     "UnitError": DimensionMismatchError,
     "ShapeError": ValueError,
@@ -43,7 +46,7 @@ def test_the_tree_in_the_docstring_is_complete() -> None:
 
 
 def test_a_message_is_a_plain_sentence_for_every_class() -> None:
-    for name in set(FAMILY) - {"UnsupportedFeature", "MissingDependency"}:
+    for name in set(FAMILY) - {"UnsupportedFeature", "OutsideGeNN", "MissingDependency"}:
         assert str(getattr(errors, name)("x is wrong. Write y.")) == "x is wrong. Write y."
     assert isinstance(UnitError("x"), DimensionMismatchError)
 
@@ -69,6 +72,20 @@ def test_unsupported_features_are_listed_with_reason_and_remedy() -> None:
         "  NetworkOperation 'op': calls f()\n      No Python.\n      Use inputs.\n\n"
         "strict=False mirrors the rest and lists these in model.report."
     )
+
+
+def test_what_genn_cannot_run_is_listed_with_line_route_reason_and_remedy() -> None:
+    items = (
+        Outside("syn", "Synapses", "syn_pre: v_pre += 1", "genn", "It cannot.", "Turn it round."),
+        Outside("p", "PoissonGroup", "rates", "brian2genn", "It fails.", "Use rand()."),
+    )
+    assert str(OutsideGeNN("simulate(...)", items)) == (
+        "simulate(...): 2 things in the network cannot run on GeNN as Brian2 runs them.\n\n"
+        "  Synapses 'syn' (genn): syn_pre: v_pre += 1\n      It cannot.\n      Turn it round.\n\n"
+        "  PoissonGroup 'p' (brian2genn): rates\n      It fails.\n      Use rand().\n\n"
+        "Write backend='cpp' or backend='runtime' to run it as it is."
+    )
+    assert "1 thing in the network" in str(OutsideGeNN("x", items[:1]))
 
 
 def test_a_missing_library_comes_with_the_line_that_installs_it() -> None:

@@ -8,6 +8,8 @@ Source: Brette & Gerstner 2005, section "Methods" and its table of parameters,
 doi:10.1152/jn.00686.2005.
 Differs from it: the upswing is cut at $V_T + 5 \Delta_T$, which the paper lets run higher; what is
 left of it there takes less than 0.1 ms. Its $w$ is `w_ad` here: `w` is the weight of a synapse.
+The variants are those of an olivo-cerebellar loop, of a Purkinje cell and of a cell of the deep
+nuclei, as in the repositories eliasmateo95/CerebellarLoop and mablin7/cerebellum-jax.
 """
 
 from mirrorneuron.bio._contracts import NeuronModel
@@ -36,5 +38,9 @@ dw_ad/dt = (a*(v - E_L) - w_ad)/tau_w : amp
     methods=("exponential_euler", "euler", "rk2", "rk4"),
     drive="1*nA",
     rate=(27.0, 35.0),
+    variants={
+        "purkinje": {"C": "75*pF"},
+        "nuclear": {"tau_w": "30*ms", "V_r": "-65*mV"},
+    },
     source=str(__doc__),
 )

@@ -7,6 +7,7 @@ gymnasium, `pip install 'mirrorneuron[gym]'`.
 import typing as _typing
 
 from . import analysis, bio, muscle
+from .bio.genn import genn_findings
 from .bio.recording import Simulation
 from .bio.simulate import simulate
 from .bridge.function import register
@@ -58,6 +59,7 @@ __all__ = [
     "analysis",
     "bio",
     "fit",
+    "genn_findings",
     "mirror",
     "muscle",
     "register",

@@ -1,12 +1,8 @@
 """Command line: run studies, and see what works on this machine."""
 
-import importlib.util
 import logging
-import shutil
 import signal
 import sys
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -90,48 +86,18 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False,
+) -> None:
     """Say what is installed here, and what each part of mirrorneuron can use."""
-    for name, state in _findings():
-        typer.echo(f"{name:<16}{state}")
+    from .doctor import as_json, examine
 
-
-def _findings() -> Iterator[tuple[str, str]]:
-    import torch
-
-    yield "python", sys.version.split()[0]
-    for library in (
-        "mirrorneuron",
-        "brian2",
-        "torch",
-        "numpy",
-        "scipy",
-        "cython",
-        "elephant",
-        "nitime",
-    ):
-        yield library, _version(library)
-    compiler = shutil.which("g++")
-    yield "C++ compiler", compiler or "not found: Brian2 runs on its numpy target only"
-    ready = compiler and shutil.which("make")
-    yield "simulate", f"runtime{', cpp' if ready else '; for cpp install g++ and make'}"
-    yield "torch threads", str(torch.get_num_threads())
-    yield (
-        "CUDA",
-        "available" if torch.cuda.is_available() else "not available: mirrors run on the CPU",
-    )
-    genn = importlib.util.find_spec("pygenn") is not None
-    yield "GeNN", "installed" if genn else "not installed (not needed for anything here yet)"
-    local = Path("brian_preferences")
-    if local.exists():
-        yield "WARNING", f"{local.resolve()} is evaluated whenever brian2 is imported from here"
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "not installed"
+    states = list(examine())
+    if json:
+        typer.echo(as_json(states))
+        return
+    for state in states:
+        typer.echo(f"{'  ' if state.ok else '- '}{state.name:<16}{state.found}")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
     MirrorNeuronError
     ├── UnsupportedFeature (NotImplementedError)    a part of a network that cannot be mirrored
+    ├── OutsideGeNN (NotImplementedError)           a part of a network that GeNN cannot run
     ├── UnknownName (KeyError)                      a name that nothing has
     ├── UnitError (DimensionMismatchError)          a quantity with another unit
     ├── ShapeError (ValueError)                     an array of another shape
@@ -79,6 +80,51 @@ class UnsupportedFeature(MirrorNeuronError, NotImplementedError):
         tail = "strict=False mirrors the rest and lists these in model.report."
         listed = "\n\n".join(indent(str(item), "  ") for item in self.items)
         return f"{head}\n\n{listed}\n\n{tail}"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A part of a network that GeNN cannot run as Brian2 does.
+
+    Arguments:
+        object: Name of the Brian2 object.
+        kind: Its class.
+        line: What was found, with the line of code.
+        route: Which routes to GeNN it concerns.
+        why: Why it cannot be.
+        instead: What to write instead.
+    """
+
+    object: str
+    kind: str
+    line: str
+    route: str
+    why: str
+    instead: str
+
+    def __str__(self) -> str:
+        details = indent(f"{self.why}\n{self.instead}", "    ")
+        return f"{self.kind} {self.object!r} ({self.route}): {self.line}\n{details}"
+
+
+class OutsideGeNN(MirrorNeuronError, NotImplementedError):
+    """Parts of a network lie outside of what GeNN can do; lists all of them.
+
+    Arguments:
+        asked: What was called.
+        items: What lies outside.
+    """
+
+    def __init__(self, asked: str, items: Sequence[Outside]) -> None:
+        super().__init__(asked, tuple(items))
+        self.asked, self.items = asked, tuple(items)
+
+    def __str__(self) -> str:
+        count = len(self.items)
+        head = f"{self.asked}: {count} {'thing' if count == 1 else 'things'} in the network"
+        listed = "\n\n".join(indent(str(item), "  ") for item in self.items)
+        tail = "Write backend='cpp' or backend='runtime' to run it as it is."
+        return f"{head} cannot run on GeNN as Brian2 runs them.\n\n{listed}\n\n{tail}"
 
 
 class UnknownName(MirrorNeuronError, KeyError):

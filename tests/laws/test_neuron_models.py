@@ -6,6 +6,8 @@ import brian2
 import numpy as np
 import pytest
 from brian2 import Network, NeuronGroup, SpikeMonitor, ms, mV, nA, second
+from brian2.stateupdaters.base import UnsupportedEquationsException
+from brian2.stateupdaters.exact import get_linear_system
 
 from mirrorneuron.bio import NeuronModel, neurons, synapses
 from mirrorneuron.bio._quantity import evaluate, unit_text
@@ -34,6 +36,7 @@ def spike_counts(cells: NeuronGroup, duration: brian2.Quantity) -> np.ndarray:
 
 def silent_and_driven(model: NeuronModel, **settings: object) -> NeuronGroup:
     """Two neurons: one without current, one with the drive that the model states."""
+    brian2.defaultclock.dt = evaluate(model.step)
     return model.group(2, I=[0, 1] * evaluate(model.drive), **settings)
 
 
@@ -41,16 +44,17 @@ def silent_and_driven(model: NeuronModel, **settings: object) -> NeuronGroup:
 def test_a_model_fires_in_its_band_under_its_drive_and_is_silent_without(
     model: NeuronModel,
 ) -> None:
-    silent, driven = spike_counts(silent_and_driven(model), 1 * second)
-    assert silent == 0
+    silent, driven = spike_counts(silent_and_driven(model), 10_000 * evaluate(model.step))
+    assert model.spontaneous[0] <= silent <= model.spontaneous[1]
     assert model.rate[0] <= driven <= model.rate[1]
 
 
 @EVERY_METHOD
 def test_every_declared_integrator_solves_the_equations(model: NeuronModel, method: str) -> None:
-    usual = spike_counts(silent_and_driven(model), 100 * ms)
+    duration = 1000 * evaluate(model.step)
+    usual = spike_counts(silent_and_driven(model), duration)
     cells = silent_and_driven(model, method=method)
-    assert np.all(np.abs(spike_counts(cells, 100 * ms) - usual) <= [0, 1])
+    assert np.all(np.abs(spike_counts(cells, duration) - usual) <= [0, 1])
     assert all(np.all(np.isfinite(getattr(cells, state))) for state in model.initial)
 
 
@@ -60,13 +64,28 @@ def test_an_integrator_that_is_not_declared_is_one_that_brian2_refuses(model: Ne
         cells = NeuronGroup(
             1, model.text(), threshold=model.threshold, reset=model.reset, method=method
         )
+        if method == "exact" and oscillates(cells):
+            continue
         with pytest.raises(brian2.BrianObjectException):
             Network(cells).run(0 * ms)
 
 
+def oscillates(cells: NeuronGroup) -> bool:
+    """Whether the equations are linear with complex eigenvalues: no real closed form exists."""
+    try:
+        names, matrix, _ = get_linear_system(cells.equations, cells.variables)
+    except (ValueError, UnsupportedEquationsException):
+        return False
+    model = next(m for m in neurons.values() if set(m.initial) == set(names))
+    values = {n: float(evaluate(text)) for n, text in model.parameters.items()}
+    values |= {"int(not_refractory)": 1.0, "not_refractory": 1.0}
+    real = matrix.subs({s: values[str(s)] for s in matrix.free_symbols})
+    return bool(np.any(np.abs(np.linalg.eigvals(np.array(real, dtype=float)).imag) > 0))
+
+
 @EVERY_VARIANT
 def test_every_variant_fires_under_the_drive(model: NeuronModel) -> None:
-    assert spike_counts(silent_and_driven(model), 200 * ms)[1] > 0
+    assert spike_counts(silent_and_driven(model), 2000 * evaluate(model.step))[1] > 0
 
 
 @EVERY
@@ -78,8 +97,9 @@ def test_a_variant_sets_parameters_that_exist(model: NeuronModel) -> None:
 @EVERY
 def test_every_parameter_is_used(model: NeuronModel) -> None:
     text = " ".join(
-        [model.equations, model.threshold, model.reset, model.refractory, *model.initial.values()]
-    )
+        [model.equations, model.threshold, model.reset, model.refractory, model.hold, model.before,
+         *model.initial.values()]
+    )  # fmt: skip
     assert set(model.parameters) <= set(re.findall(r"\w+", text))
 
 
@@ -103,21 +123,29 @@ def test_a_group_is_a_plain_brian2_group(model: NeuronModel) -> None:
 
 
 @EVERY
+@pytest.mark.filterwarnings("ignore:.*equations are unstable")
 def test_every_parameter_can_differ_from_neuron_to_neuron(model: NeuronModel) -> None:
-    for name, text in model.parameters.items():
-        values = evaluate(text) * [1.0, 1.01, 1.02]
-        cells = model.group(3, **{name: values})
-        assert np.array_equal(np.asarray(getattr(cells, name)), np.asarray(values))
+    values = {
+        name: evaluate(text) * np.array([1.0, 1.01, 1.02])
+        for name, text in model.parameters.items()
+    }
+    cells = model.group(3, **values)
+    for name, value in values.items():
+        assert np.array_equal(np.asarray(getattr(cells, name)), np.asarray(value))
         assert cells.variables[name].constant
         assert not cells.variables[name].scalar
 
 
 @EVERY
 def test_states_and_current_can_be_set(model: NeuronModel) -> None:
+    usual, values = model.group(2), {}
     for name in (*model.initial, "I"):
-        default = getattr(model.group(2), name)[:]
-        value = default + 0.5 * (default if np.any(default) else evaluate(model.drive))
-        assert np.array_equal(getattr(model.group(2, **{name: value}), name)[:], value)
+        default = getattr(usual, name)[:]
+        one = brian2.Quantity(np.ones(2), dim=brian2.get_dimensions(default))
+        values[name] = default + 0.5 * (default if np.any(default) else one)
+    cells = model.group(2, **values)
+    for name, value in values.items():
+        assert np.array_equal(getattr(cells, name)[:], value), name
 
 
 @EVERY
@@ -132,7 +160,7 @@ def test_a_value_in_another_unit_is_refused(model: NeuronModel) -> None:
 def test_a_value_without_meaning_is_refused(model: NeuronModel) -> None:
     for name in model.positive:
         for factor in (0.0, -1.0):
-            value = evaluate(model.parameters[name]) * [1.0, factor]
+            value = evaluate(model.parameters[name]) * np.array([1.0, factor])
             with pytest.raises(DomainError, match=f"{name} has to be > 0"):
                 model.group(2, **{name: value})
     for name, text in model.parameters.items():

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+import brian2
 import numpy as np
 import pytest
 import torch
-from brian2 import Network, ms, mV
+from brian2 import Network, cm, ms, mV, uA
 from test_networks import require_equal
 
 import mirrorneuron as mn
@@ -14,6 +15,11 @@ from mirrorneuron.bridge.validate import compare
 
 neurons, synapses = mn.bio.neurons, mn.bio.synapses
 Receptors = tuple[str, ...]
+STEPS, LOCKED = 800, 250
+VALUES = {  # so that everything in the equations has an effect: a floor above the reset, noise
+    "eglif": {"V_min": -74 * mV, "tau_V": 1 * mV},
+    "inferior_olive": {"sigma": 0.7 * uA / cm**2},
+}
 
 
 def cases() -> Iterator[tuple[str, str, Receptors]]:
@@ -32,8 +38,9 @@ def recurrent(neuron: str, method: str, held: Receptors) -> Network:
     """Twelve driven cells, each different, that excite each other after different delays."""
     rng = np.random.default_rng(8)
     model, receptors = neurons[neuron], {name: synapses[name] for name in held}
-    drive = evaluate(model.drive) * np.linspace(0.8, 1.6, 12)
-    cells = model.group(12, name="cells", receptors=receptors, method=method, I=drive)
+    brian2.defaultclock.dt = evaluate(model.step)
+    values = {**VALUES.get(neuron, {}), "I": evaluate(model.drive) * np.linspace(0.8, 1.6, 12)}
+    cells = model.group(12, name="cells", receptors=receptors, method=method, **values)
     network = Network(cells)
     for name, receptor in receptors.items():
         i, j = np.nonzero(~np.eye(12, dtype=bool) & (rng.random((12, 12)) < 0.3))
@@ -49,7 +56,8 @@ def test_a_model_mirrors_with_every_integrator_and_receptor(
 ) -> None:
     network = recurrent(neuron, method, held)
     model = mn.mirror(network, dtype=torch.float64)
-    evidence = compare(network, model, 80 * ms, {}, locked=25 * ms)
+    step = evaluate(neurons[neuron].step)
+    evidence = compare(network, model, STEPS * step, {}, start_seed=3, locked=LOCKED * step)
     assert len(evidence.brian2["cells"].step) > 12
     require_equal(evidence)
 
@@ -62,6 +70,9 @@ def test_every_combination_is_among_the_cases() -> None:
         for name, synapse in synapses.items()
         for method in neurons[neuron].methods_with({"e": synapse})
     }
+
+
+UNDRIVEN = {"cells.tau_inh"}  # of an input that the network here does not give
 
 
 @pytest.mark.parametrize("neuron", neurons)
@@ -77,14 +88,14 @@ def test_every_parameter_of_a_live_network_gets_a_gradient(neuron: str) -> None:
     ]
     width = 0.5 if neuron == "theta" else 5 * mV
     mirror = mn.mirror(network, train=keys, surrogate=mn.SuperSpike(width), dtype=torch.float64)
-    recording = mirror.run(80 * ms)
+    recording = mirror.run(STEPS * evaluate(model.step), seed=3)
     assert recording.spikes["cells"].sum() > 12
     recording.spikes["cells"].mean().backward()
     for key in keys:
         gradient = mirror.parameter(key).grad
         assert gradient is not None, key
         assert torch.isfinite(gradient).all(), key
-        assert (gradient != 0).any(), key
+        assert (gradient != 0).any() or key in UNDRIVEN, key
 
 
 @pytest.mark.parametrize("neuron", neurons)
@@ -94,7 +105,7 @@ def test_every_initial_value_of_a_live_network_gets_a_gradient(neuron: str) -> N
     network = recurrent(neuron, model.methods[-1], ("exponential_current",))
     width = 0.5 if neuron == "theta" else 5 * mV
     mirror = mn.mirror(network, train=keys, surrogate=mn.SuperSpike(width), dtype=torch.float64)
-    mirror.run(20 * ms).spikes["cells"].mean().backward()
+    mirror.run(200 * evaluate(model.step), seed=3).spikes["cells"].mean().backward()
     for key in keys:
         gradient = mirror.parameter(key).grad
         assert gradient is not None, key

@@ -1,0 +1,18 @@
+"""Circuits: published networks as tables, wiring drawn in numpy, and plain Brian2 objects."""
+
+from ._contracts import Pathway, Population, Wiring
+from .activity import Activity
+from .cerebellum import Circuit, cerebellum
+from .protocols import climbing_fibre_pause, mossy_fibre_step, resting_state
+
+__all__ = [
+    "Activity",
+    "Circuit",
+    "Pathway",
+    "Population",
+    "Wiring",
+    "cerebellum",
+    "climbing_fibre_pause",
+    "mossy_fibre_step",
+    "resting_state",
+]

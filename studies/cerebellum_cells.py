@@ -1,0 +1,619 @@
+r"""Single cells of the cerebellum against the figures of their sources.
+
+Five questions, answered in Brian2's C++ code: do the E-GLIF cells fire at the published rates by
+themselves, and with which sign of the leak; does their rate grow with current as published; does
+the Purkinje cell pause after a complex spike; does the olive oscillate below its threshold, without
+spikes unless there is noise; and do gap junctions make olivary cells keep step?
+
+Protocols: rest for `rest`; then, for the cells of which a curve is published, steps of current of
+`step`, as long apart, the rate of a step being the inverse of its first interval, and the slope
+that of the line through all steps but the first. Olives run for `olive`, with independent noise.
+
+Source: Geminiani et al. 2019, doi:10.3389/fncom.2019.00035; De Schepper et al. 2022,
+doi:10.1038/s42003-022-04213-y, whose published code tests the rates and slopes that are the targets
+here; De Gruijl et al. 2012, doi:10.1371/journal.pcbi.1002814.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import brian2
+import matplotlib.pyplot as plt
+import numpy as np
+from brian2 import (
+    Network,
+    NeuronGroup,
+    Quantity,
+    SpikeGeneratorGroup,
+    Synapses,
+    TimedArray,
+    amp,
+    cm,
+    ms,
+    msiemens,
+    mV,
+    nA,
+    second,
+    uA,
+)
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from mirrorneuron.analysis import (
+    Oscillation,
+    Picture,
+    SpikeTrains,
+    Table,
+    coupling_coefficient,
+    first_interval_rate,
+    oscillation,
+    phase_coherence,
+    slope,
+    write_page,
+)
+from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
+from mirrorneuron.bio import cells, neurons
+from mirrorneuron.bio._quantity import evaluate
+from mirrorneuron.bio.neurons.inferior_olive import gap_junctions
+from mirrorneuron.bio.recording import Simulation, Spikes
+from mirrorneuron.bio.simulate import simulate
+from mirrorneuron.studies._contracts import Metric, Result, Study
+
+EGLIF = cells["geminiani"].every()
+PER_PA = 1e-12
+DENSITY, CONDUCTANCE = uA / cm**2, msiemens / cm**2
+SAMPLE = 1e-3
+COUPLINGS = (0.0, 0.005, 0.01, 0.02, 0.05)  # mS/cm²
+LEVELS = (0.5, 0.75, 1.1, 1.2)  # g_CaL of cells without noise, mS/cm²
+FIBRE = 0.5  # time between two complex spikes [s]
+PURKINJE = {"z_plus": 63.0, "z_minus": 86.0}  # rates without complex spikes, of the source [Hz]
+
+
+@dataclass(frozen=True)
+class CerebellumCells(Study):
+    """Settings: how long and with how many cells.
+
+    Arguments:
+        rest: Time without current, in which rates are taken [s].
+        step: Length of a step of current, and of the time between two [s].
+        copies: E-GLIF cells of each kind, which differ in their random numbers.
+        many: The same for cells that get steps of current, of which one interval each counts.
+        olives: Olivary cells in each group.
+        olive: How long olivary and AdEx cells run [s].
+        purkinje: AdEx Purkinje cells of each zone, half of them with complex spikes.
+    """
+
+    rest: float = 10.0
+    step: float = 1.0
+    copies: int = 20
+    many: int = 200
+    olives: int = 40
+    olive: float = 6.0
+    purkinje: int = 40
+
+    @property
+    def title(self) -> str:
+        """One line for lists."""
+        return "Single cells of the cerebellum against published rates and curves"
+
+    def quick(self) -> "CerebellumCells":
+        """Shorter and with fewer cells; rates are rounder then."""
+        return CerebellumCells(
+            rest=4.0, copies=4, many=20, olives=12, olive=3.0, purkinje=10, seed=self.seed
+        )
+
+    def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
+        """Two simulations, of E-GLIF cells and of the others, and what they say.
+
+        Arguments:
+            out: Folder of the results, which exists.
+            progress: Whether to show progress.
+            resume: No part of it takes long enough to be resumed: it begins anew.
+        """
+        report = "text" if progress else None
+        point = PointCells(self)
+        loop = Loop(self)
+        point_run = simulate(
+            point.build, point.duration * second, "cpp", seed=self.seed, report=report
+        )
+        loop_run = simulate(
+            loop.build,
+            self.olive * second,
+            "cpp",
+            ["olive.v", "pairs.v"],
+            interval=SAMPLE * second,
+            seed=self.seed,
+            report=report,
+        )
+        return report_on(out, Found(self, point, loop, point_run, loop_run))
+
+
+# ---- the networks
+
+
+@dataclass(frozen=True)
+class PointCells:
+    """E-GLIF cells of every kind and state with both signs of the leak, in one group."""
+
+    study: CerebellumCells
+
+    @cached_property
+    def rows(self) -> list[tuple[str, int]]:
+        """Kind and sign of each bundle of copies."""
+        return [(name, sign) for name in EGLIF for sign in (1, -1)]
+
+    def copies(self, name: str, sign: int) -> int:
+        """Cells of a bundle."""
+        claim = EGLIF[name].claims.get("")
+        stepped = sign > 0 and claim is not None and claim.slope is not None
+        return self.study.many if stepped else self.study.copies
+
+    @cached_property
+    def bundles(self) -> dict[tuple[str, int], slice]:
+        """Where the cells of each kind and sign are in the group."""
+        ends = np.cumsum([0, *(self.copies(*row) for row in self.rows)])
+        return {row: slice(*ends[k : k + 2]) for k, row in enumerate(self.rows)}
+
+    @cached_property
+    def steps(self) -> int:
+        """Most steps of current that a kind gets."""
+        return max(len(claim.currents) for c in EGLIF.values() for claim in c.claims.values())
+
+    @property
+    def duration(self) -> float:
+        """Of the simulation [s]."""
+        return self.study.rest + 2 * self.steps * self.study.step
+
+    def start(self, k: int) -> float:
+        """When step k begins [s]."""
+        return self.study.rest + 2 * k * self.study.step
+
+    def build(self) -> Network:
+        """One group, and its steps of current."""
+        table = [row for row in self.rows for _ in range(self.copies(*row))]
+        kinds = [EGLIF[name] for name, _ in table]
+        own = [*neurons["eglif"].parameters, "v"]
+        values: dict[str, Any] = {
+            name: _quantities([cell.parameters[name] for cell in kinds])
+            for name in own
+            if name != "leak_sign"
+        }
+        sign = [float(sign) for _, sign in table]
+        group = neurons["eglif"].group(len(kinds), name="eglif", leak_sign=sign, **values)
+        cycles = round(self.study.rest / self.study.step)
+        given = np.zeros((cycles + 2 * self.steps, len(kinds)))
+        for j, cell in enumerate(kinds):
+            claim = cell.claims.get("")
+            for k, text in enumerate(claim.currents if claim else ()):
+                given[cycles + 2 * k, j] = float(evaluate(text))
+        group.namespace["steps"] = TimedArray(given * amp, dt=self.study.step * second)
+        group.run_regularly("I = steps(t, i)", dt=10 * ms, when="start")
+        return Network(group)
+
+
+def _quantities(texts: Sequence[str]) -> Any:
+    values = [evaluate(text) for text in texts]
+    return Quantity([float(v) for v in values], dim=brian2.get_dimensions(values[0]))
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Olivary cells with and without gap junctions, pairs of them, and AdEx Purkinje cells."""
+
+    study: CerebellumCells
+
+    def build(self) -> Network:
+        """All of them, without connections between the kinds."""
+        brian2.defaultclock.dt = evaluate(cells["olivocerebellar_loop"]["olive"].dt)
+        olive = self._olive()
+        return Network(olive, self._junctions(olive), self._pairs(), self._purkinje())
+
+    def _olive(self) -> NeuronGroup:
+        n = self.study.olives * len(COUPLINGS)
+        noisy = np.arange(n + len(LEVELS)) < n
+        rng = np.random.default_rng(self.study.seed)
+        start = np.where(noisy, rng.normal(-60, 3, len(noisy)), -60.0) * mV
+        return neurons["inferior_olive"].group(
+            len(noisy),
+            name="olive",
+            g_CaL=np.concatenate([np.full(n, 1.4), LEVELS]) * CONDUCTANCE,
+            mu=np.where(noisy, -0.3, 0.0) * DENSITY,
+            sigma=np.where(noisy, 0.7, 0.0) * DENSITY,
+            v=start,
+            v_d=start,
+            v_a=start,
+        )
+
+    def _junctions(self, olive: NeuronGroup) -> Synapses:
+        """Ten neighbours each, on a ring."""
+        n = self.study.olives
+        ring = np.arange(n)
+        near = [(ring, (ring + k) % n) for k in range(1, 6)]
+        i, j = (np.concatenate(side) for side in zip(*near, strict=True))
+        coupled = [(k, g) for k, g in enumerate(COUPLINGS) if g > 0]
+        return gap_junctions(
+            olive,
+            np.concatenate([i + n * k for k, _ in coupled]),
+            np.concatenate([j + n * k for k, _ in coupled]),
+            np.repeat([g for _, g in coupled], len(i)) * CONDUCTANCE,
+            name="junctions",
+        )
+
+    def _pairs(self) -> list[NeuronGroup | Synapses]:
+        """Quiet pairs: neither, the first or the second of each gets a current."""
+        given = [g for g in COUPLINGS if g > 0]
+        model = neurons["inferior_olive"].variant("quiet")
+        area = evaluate(model.parameters["area"])
+        push = np.tile([0, 0, 1, 0, 0, 1], len(given)) * -0.5 * DENSITY * area
+        pairs = model.group(len(push), name="pairs", I=push)
+        first = np.arange(0, len(push), 2)
+        g_c = np.repeat(given, 3) * CONDUCTANCE
+        return [pairs, gap_junctions(pairs, first, first + 1, g_c, name="pair_junctions")]
+
+    def _purkinje(self) -> list[NeuronGroup | Synapses | SpikeGeneratorGroup]:
+        """Two zones, driven by five currents that wander, half of the cells with complex spikes."""
+        n = self.study.purkinje
+        rng = np.random.default_rng(self.study.seed)
+        times = np.arange(FIBRE, self.study.olive - 0.1, FIBRE)
+        fibre = SpikeGeneratorGroup(1, np.zeros(len(times), int), times * second, name="fibre")
+        bundles = NeuronGroup(
+            5,
+            "dI/dt = (1.3*nA - I)/(50*ms) + 0.25*nA*xi*(50*ms)**-0.5 : amp",
+            method="euler",
+            name="bundles",
+            namespace={"nA": nA, "ms": ms},
+        )
+        bundles.I = 1.3 * nA
+        made: list[NeuronGroup | Synapses | SpikeGeneratorGroup] = [fibre, bundles]
+        for zone in PURKINJE:
+            cell = cells["olivocerebellar_loop"]["purkinje"].state(zone)
+            group = cell.group(n, name=zone)
+            drive = Synapses(
+                bundles,
+                group,
+                """w : 1 (constant)
+                own : amp (shared, constant)
+                I_post = w*(I_pre + own)/5 : amp (summed)""",
+                name=f"{zone}_drive",
+            )
+            drive.connect()
+            share = rng.uniform(0.2, 1.2, (5, n))
+            drive.w = (5 * share / share.sum(axis=0)).ravel()
+            drive.own = evaluate(cell.parameters["I"])
+            struck = cell.connect(
+                fibre,
+                group,
+                "climbing_fibre",
+                i=np.zeros(n // 2, int),
+                j=np.arange(n // 2),
+                delay=2 * ms,
+                name=f"{zone}_fibre",
+            )
+            made += [group, drive, struck]
+        return made
+
+
+# ---- what they say
+
+
+@dataclass(frozen=True)
+class Found:
+    """Both simulations, read."""
+
+    study: CerebellumCells
+    point: PointCells
+    loop: Loop
+    point_run: Simulation
+    loop_run: Simulation
+
+    @cached_property
+    def trains(self) -> SpikeTrains:
+        """Of all E-GLIF cells."""
+        return trains(self.point_run.spikes["eglif"], self.point_run.duration)
+
+    @cached_property
+    def rates(self) -> dict[tuple[str, int], float]:
+        """Mean rate at rest by kind and sign [Hz]."""
+        rates = self.trains.between(0, self.study.rest).counts / self.study.rest
+        return {row: float(rates[cells].mean()) for row, cells in self.point.bundles.items()}
+
+    @cached_property
+    def curves(self) -> dict[str, tuple[Float[np.ndarray, " step"], Float[np.ndarray, " step"]]]:
+        """Currents [A] and mean rate of the first interval [Hz] by kind, with the sign +1."""
+        found: dict[str, tuple[Float[np.ndarray, " step"], Float[np.ndarray, " step"]]] = {}
+        for (name, sign), mine in self.point.bundles.items():
+            claim = EGLIF[name].claims.get("")
+            if sign < 0 or claim is None or claim.slope is None:
+                continue
+            currents = np.array([float(evaluate(text)) for text in claim.currents])
+            rates = [self._rate(self.point.start(k), mine) for k in range(len(currents))]
+            found[name] = currents, np.array(rates)
+        return found
+
+    def _rate(self, start: float, mine: slice) -> float:
+        rates = first_interval_rate(self.trains, start, start + self.study.step)[mine]
+        return float(1 / np.mean(1 / rates)) if np.all(rates > 0) else 0.0
+
+    @cached_property
+    def olive_v(self) -> Float[np.ndarray, "time neuron"]:
+        """Somatic potential after half a second, spikes clipped at -40 mV [V]."""
+        return np.minimum(self.loop_run["olive.v"][round(0.5 / SAMPLE) :], -40e-3)
+
+    def coupled(self, k: int) -> slice:
+        """Olivary cells with the k-th conductance."""
+        return slice(k * self.study.olives, (k + 1) * self.study.olives)
+
+    @cached_property
+    def coherence(self) -> list[float]:
+        """Phase coherence with each conductance."""
+        return [phase_coherence(self.olive_v[:, self.coupled(k)], SAMPLE) for k in self.every]
+
+    @cached_property
+    def pace(self) -> list[float]:
+        """Median frequency with each conductance [Hz]."""
+        found = (oscillation(self.olive_v[:, self.coupled(k)], SAMPLE) for k in self.every)
+        return [float(np.median(o.frequency)) for o in found]
+
+    @cached_property
+    def olive_rates(self) -> list[float]:
+        """Spikes with each conductance [Hz]."""
+        counts = self.loop_run.spikes["olive"].counts / self.study.olive
+        return [float(counts[self.coupled(k)].mean()) for k in self.every]
+
+    @property
+    def every(self) -> range:
+        """Numbers of the conductances."""
+        return range(len(COUPLINGS))
+
+    @cached_property
+    def silent(self) -> Oscillation:
+        """Of cells without noise, by `LEVELS`."""
+        return oscillation(self.olive_v[:, -len(LEVELS) :], SAMPLE)
+
+    @property
+    def silent_spikes(self) -> int:
+        """Spikes of cells without noise."""
+        return int(self.loop_run.spikes["olive"].counts[-len(LEVELS) :].sum())
+
+    @cached_property
+    def coefficients(self) -> Float[np.ndarray, "conductance direction"]:
+        """Coupling coefficients of the pairs, there and back."""
+        last = self.loop_run["pairs.v"][-1].reshape(-1, 3, 2)
+        return np.array([
+            [coupling_coefficient(still, first, 0)[1], coupling_coefficient(still, second, 1)[0]]
+            for still, first, second in last
+        ])  # fmt: skip
+
+    def purkinje(self, zone: str) -> SpikeTrains:
+        """Of the AdEx cells of a zone; the first half has complex spikes."""
+        return trains(self.loop_run.spikes[zone], self.study.olive)
+
+    def free(self, zone: str) -> SpikeTrains:
+        """Of those without."""
+        all_ = self.purkinje(zone)
+        return SpikeTrains(all_.trains[self.study.purkinje // 2 :], all_.duration)
+
+    def irregularity(self, zone: str) -> float:
+        """Mean coefficient of variation without complex spikes."""
+        return float(
+            np.mean([np.std(d) / np.mean(d) for d in map(np.diff, self.free(zone).trains)])
+        )
+
+    @property
+    def struck(self) -> Float[np.ndarray, " event"]:
+        """Times at which complex spikes arrive [s]."""
+        return np.arange(FIBRE, self.study.olive - 0.1, FIBRE) + 2e-3
+
+    def pause(self, zone: str) -> float:
+        """Mean interval around a complex spike, over the mean interval without."""
+        around: list[float] = []
+        for train in self.purkinje(zone).trains[: self.study.purkinje // 2]:
+            after = np.searchsorted(train, self.struck)
+            inside = (after > 0) & (after < len(train))
+            around += list(train[after[inside]] - train[after[inside] - 1])
+        usual = self.free(zone).intervals.mean()
+        return float(np.mean(around) / usual)
+
+
+def trains(spikes: Spikes, duration: float) -> SpikeTrains:
+    """Spikes of a simulation as trains."""
+    return SpikeTrains.from_events(spikes.t, spikes.index, spikes.size, duration)
+
+
+def report_on(out: Path, found: Found) -> Result:
+    """Metrics, table, figures and page."""
+    metrics = figures_of(found)
+    table = Table(
+        "Found beside target", ("", "found", "target", "unit", ""),
+        tuple(
+            (
+                name, f"{m.value:.3g}", "-" if m.target is None else f"{m.target:.3g}", m.unit,
+                "" if m.ok is None else "hit" if m.ok else "missed",
+            )
+            for name, m in metrics.items()
+        ),
+    )  # fmt: skip
+    drawings = {
+        "autorhythm": draw_autorhythm(found),
+        "curves": draw_curves(found),
+        "olive": draw_olive(found),
+        "pause": draw_pause(found),
+    }
+    paths = tuple(save(figure, out / f"{name}.png") for name, figure in drawings.items())
+    parts = [table, *(Picture(path, path.stem) for path in paths), str(__doc__)]
+    page = write_page(out / "report.html", "Single cells of the cerebellum", parts)
+    print(f"\n{table}")
+    return Result(metrics, paths, page)
+
+
+def figures_of(found: Found) -> dict[str, Metric]:
+    """Every figure with its target, where one is claimed."""
+    metrics: dict[str, Metric] = {}
+    for name, cell in EGLIF.items():
+        claim, key = cell.claims.get(""), name.replace(" ", "_")
+        target = claim.rate if claim else None
+        for sign, word in ((1, "plus"), (-1, "minus")):
+            value = found.rates[name, sign]
+            hit = None
+            if sign > 0 and target is not None:
+                hit = abs(value - target) <= max(0.03 * target, 0.05)
+            metrics[f"rate_{key}_{word}"] = Metric(value, "Hz", target if sign > 0 else None, hit)
+    for name, (currents, rates) in found.curves.items():
+        claim = EGLIF[name].claims[""]
+        value, target = slope(currents[1:], rates[1:]) * PER_PA, (claim.slope or 0.0) * PER_PA
+        hit = abs(value - target) <= claim.tolerance * target
+        metrics[f"slope_{name.replace(' ', '_')}"] = Metric(value, "Hz/pA", target, hit)
+    for level, f, a in zip(LEVELS, found.silent.frequency, found.silent.amplitude, strict=True):
+        if level > 0.5:
+            metrics[f"olive_frequency_{level}"] = Metric(float(f), "Hz", 7.0, bool(4 <= f <= 10))
+        millivolts = float(a) * 1e3
+        hit = 5 <= millivolts <= 25 if level > 0.5 else millivolts < 1
+        metrics[f"olive_amplitude_{level}"] = Metric(millivolts, "mV", None, bool(hit))
+    spikes = float(found.silent_spikes)
+    metrics["olive_spikes_without_noise"] = Metric(spikes, "1", 0.0, spikes == 0)
+    for k, g in enumerate(COUPLINGS):
+        hit = 0.5 <= found.olive_rates[k] <= 2 if g > 0 else None
+        metrics[f"olive_rate_{g}"] = Metric(found.olive_rates[k], "Hz", 1.0 if g > 0 else None, hit)
+        metrics[f"olive_coherence_{g}"] = Metric(found.coherence[k], "1")
+    rise = found.coherence[-1] - found.coherence[0]
+    metrics["olive_coherence_rise"] = Metric(rise, "1", 0.4, rise >= 0.4)
+    shift = abs(found.pace[0] / found.pace[-1] - 1)
+    metrics["olive_frequency_shift"] = Metric(shift, "1", 0.15, shift < 0.15)
+    for (there, back), g in zip(found.coefficients, COUPLINGS[1:], strict=True):
+        metrics[f"coupling_{g}"] = Metric(float(there), "1")
+        ratio = float(there / back)
+        metrics[f"coupling_symmetry_{g}"] = Metric(ratio, "1", 1.0, abs(ratio - 1) < 0.2)
+    for zone, target in PURKINJE.items():
+        rate = float(found.free(zone).counts.mean() / found.study.olive)
+        hit = abs(rate - target) < 0.15 * target
+        metrics[f"purkinje_rate_{zone}"] = Metric(rate, "Hz", target, hit)
+        metrics[f"purkinje_cv_{zone}"] = Metric(found.irregularity(zone), "1")
+        pause = found.pause(zone)
+        metrics[f"purkinje_pause_{zone}"] = Metric(pause, "1", 2.0, pause >= 2)
+    return {n: replace(m, ok=None if m.ok is None else bool(m.ok)) for n, m in metrics.items()}
+
+
+# ---- figures
+
+
+def draw_autorhythm(found: Found) -> Figure:
+    """A second of every kind that claims a rate, and the rates with both signs."""
+    names = [n for n, c in EGLIF.items() if "" in c.claims]
+    figure, (raster, rate) = plt.subplots(
+        1, 2, figsize=(9.6, 4.8), sharey=True, width_ratios=[2, 1], layout="constrained"
+    )
+    shown = min(found.study.copies, 8)
+    part = found.trains.between(found.study.rest - 1, found.study.rest)
+    for row, name in enumerate(names):
+        first = found.point.bundles[name, 1].start
+        for k in range(shown):
+            y = row + 0.35 - 0.7 * (k + 0.5) / shown
+            times = part.trains[first + k]
+            raster.vlines(times, y - 0.3 / shown, y + 0.3 / shown, color=REFERENCE, linewidth=0.9)
+        claim = EGLIF[name].claims[""].rate or 0.0
+        rate.plot([claim] * 2, [row - 0.35, row + 0.35], color="0.6", linewidth=4, zorder=1,
+                  label="published" if row == 0 else None)  # fmt: skip
+        for sign, color, label in ((1, EXCITATORY, "sign +1"), (-1, INHIBITORY, "sign −1")):
+            rate.plot(found.rates[name, sign], row, "o", color=color, markersize=5,
+                      label=label if row == 0 else None)  # fmt: skip
+    raster.set_yticks(range(len(names)), [n.replace("_", " ") for n in names])
+    raster.set(xlabel="time (s)", xlim=(0, 1), ylim=(len(names) - 0.4, -0.6))
+    rate.set(xlabel="rate (Hz)", xlim=(-3, None))
+    rate.legend(loc="upper right")
+    return figure
+
+
+def draw_curves(found: Found) -> Figure:
+    """Rate of the first interval over current, with the published slope."""
+    figure, axes = plt.subplots(2, 4, figsize=(10, 4.8), layout="constrained")
+    flat = list(axes.ravel())
+    for ax, (name, (currents, rates)) in zip(flat, found.curves.items(), strict=False):
+        published = EGLIF[name].claims[""].slope or 0.0
+        middle, level = currents[1:].mean(), rates[1:].mean()
+        ax.plot(currents * 1e12, level + published * (currents - middle), color="0.6",
+                linewidth=3, label="published slope")  # fmt: skip
+        ax.plot(currents * 1e12, rates, "o-", color=EXCITATORY, label="found")
+        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set(ylim=(0, rates.max() * 1.12), xlim=(0, currents.max() * 1.08e12))
+    for ax in flat[len(found.curves) :]:
+        ax.axis("off")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("rate (Hz)")
+    figure.supxlabel("current (pA)", fontsize=9)
+    handles, labels = flat[0].get_legend_handles_labels()
+    flat[-1].legend(handles, labels, loc="center")
+    return figure
+
+
+def draw_olive(found: Found) -> Figure:
+    """Traces without and with gap junctions, coherence, and coupling of pairs."""
+    figure = plt.figure(figsize=(9.6, 5.4), layout="constrained")
+    grid = figure.add_gridspec(3, 2, width_ratios=[1.6, 1])
+    v = found.loop_run["olive.v"] * 1e3
+    stop = len(v)
+    start = max(0, stop - round(1.5 / SAMPLE))
+    t = np.arange(stop - start) * SAMPLE
+    rows: Mapping[str, tuple[Float[np.ndarray, "time neuron"], str]] = {
+        "no noise": (v[start:, -len(LEVELS) :], GOOD),
+        "noise, uncoupled": (v[start:, found.coupled(0)][:, :5], BAD),
+        "noise, coupled": (v[start:, found.coupled(len(COUPLINGS) - 1)][:, :5], EXCITATORY),
+    }
+    for row, (title, (traces, color)) in enumerate(rows.items()):
+        ax = figure.add_subplot(grid[row, 0])
+        ax.plot(t, traces, color=color, linewidth=0.9, alpha=0.8)
+        ax.set_title(title, fontsize=9, loc="left")
+        ax.set(ylabel="soma (mV)", xlim=(0, t[-1]))
+        if row == 2:
+            ax.set_xlabel("time (s)")
+        else:
+            ax.tick_params(labelbottom=False)
+    order = figure.add_subplot(grid[:2, 1])
+    order.plot(COUPLINGS, found.coherence, "o-", color=EXCITATORY)
+    order.axhline(0.9 / np.sqrt(found.study.olives), color="0.6", linestyle="--", linewidth=1)
+    order.annotate("no order", (COUPLINGS[-1], 0.9 / np.sqrt(found.study.olives)),
+                   textcoords="offset points", xytext=(0, 4), ha="right", color="0.4",
+                   fontsize=8)  # fmt: skip
+    order.set(ylim=(0, 1), ylabel="phase coherence", xlabel="conductance of a junction (mS/cm²)")
+    pairs = figure.add_subplot(grid[2, 1])
+    pairs.plot(COUPLINGS[1:], found.coefficients[:, 0], "o-", color=REFERENCE, label="there")
+    pairs.plot(COUPLINGS[1:], found.coefficients[:, 1], "x", color=BAD, label="back")
+    pairs.set(ylim=(0, None), ylabel="coupling of a pair", xlabel="conductance (mS/cm²)")
+    pairs.legend()
+    return figure
+
+
+def draw_pause(found: Found) -> Figure:
+    """Spikes and rate around complex spikes."""
+    figure, axes = plt.subplots(
+        2, 2, figsize=(8.4, 4.6), sharex=True, height_ratios=[1.4, 1], layout="constrained"
+    )
+    edges = np.arange(-0.1, 0.2001, 0.005)
+    for (raster, rate), zone in zip(axes.T, PURKINJE, strict=True):
+        half = found.study.purkinje // 2
+        aligned = [
+            t[(t > at + edges[0]) & (t < at + edges[-1])] - at
+            for t in found.purkinje(zone).trains[:half]
+            for at in found.struck
+        ]
+        for row, times in enumerate(aligned[:60]):
+            raster.vlines(times * 1e3, row - 0.4, row + 0.4, color=REFERENCE, linewidth=0.9)
+        counts = np.histogram(np.concatenate(aligned), edges)[0]
+        rate.stairs(counts / (len(aligned) * np.diff(edges)), edges * 1e3, color=EXCITATORY)
+        for ax in (raster, rate):
+            ax.axvline(0, color=BAD, linewidth=1)
+        raster.set_title(f"AdEx Purkinje cells, {zone.replace('_', ' ')}", fontsize=9)
+        raster.set(ylim=(-0.5, min(len(aligned), 60) - 0.5))
+        rate.set(xlabel="time from complex spike (ms)", ylim=(0, None), xlim=edges[[0, -1]] * 1e3)
+    axes[0, 0].set_ylabel("complex spike no.")
+    axes[1, 0].set_ylabel("simple spikes (Hz)")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure and close it."""
+    figure.savefig(path, dpi=160)
+    plt.close(figure)
+    return path
