@@ -173,7 +173,8 @@ class PlasticityRule:
                 " A neutral rate needs one of them to grow with the rate alone. Choose parameters"
                 " of opposite signs, or another rule."
             )
-        return Quantity(rate * Hz)
+        neutral: Any = rate * Hz
+        return neutral
 
     # ---- the cell
 

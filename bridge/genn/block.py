@@ -15,8 +15,8 @@ from .language import RANDOM, C, number
 TYPES = {"float": "scalar", "integer": "int", "boolean": "int"}
 WORDS = (
     "t dt id id_pre id_post id_syn num_neurons num_pre num_post Isyn st sT et inSyn spiking"
-    " pending ongoing now heard delay_steps auto break case char const continue default do double else"
-    " enum extern float for goto if int long register return short signed sizeof static struct"
+    " pending ongoing now heard delay_steps auto break case char const continue default do double"
+    " else enum extern float for goto if int long register return short signed sizeof static struct"
     " switch typedef union unsigned void volatile while scalar timepoint bool true false inf nan"
     " round rint trunc fmin fmax min max fabs pow fmod asin acos atan step rng a n p i j k s"
     " M_PI M_E y0 y1 yn j0 j1 jn gamma"

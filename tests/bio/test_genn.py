@@ -449,6 +449,7 @@ mn.simulate(genn_networks.layers, 60*ms, "stepper", directory=sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_two_simulations_at_once_build_apart(tmp_path: Path) -> None:
     arguments = [str(Path(__file__).parent), str(tmp_path / "other")]
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", TOGETHER, *arguments]) as other:

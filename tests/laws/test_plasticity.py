@@ -102,6 +102,7 @@ def trains() -> tuple[Trains, Trains]:
 @lru_cache
 def swept(name: str) -> Swept:
     rule, (pre, other) = plasticity[name], trains()
+    p = rule.values()
     brian2.start_scope()
     brian2.defaultclock.dt = STEP * ms
     objects = driven(rule, pre, other, STEP)
@@ -111,7 +112,7 @@ def swept(name: str) -> Swept:
     free = rule.connect(source, cells, RECEPTOR, "e", w=start, **made, **FREE)
     expected = np.array(
         [
-            rule.change(np.array(a) * STEP * 1e-3 + 2e-3, np.array(b) * STEP * 1e-3, rule.values())
+            rule.change(np.array(a) * STEP * 1e-3 + 2e-3, np.array(b) * STEP * 1e-3, p)
             for a, b in zip(pre, compared(rule, other), strict=True)
         ]
     )

@@ -3,6 +3,7 @@
 The stepper runs everywhere; PyGeNN where it can be imported, else those tests are skipped.
 """
 
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,6 +37,18 @@ LIBRARIES = [
         ],
     ),
 ]
+QUICK = (  # one of each kind; the others are slow tests
+    "timed_array_in_synapses", "refractory_in_equations", "compound_threshold", "spike_response",
+    "stdp_clock_driven", "voltage_based", "reward_modulated", "short_term", "kinetic_synapses",
+    "subgroups", "multisynaptic", "named_pathways", "rule_pf_pc_sinexp", "eglif",
+)  # fmt: skip
+
+
+def kinds(names: Iterable[str]) -> list[Any]:
+    """Names, those of slow tests marked."""
+    return [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
 OUTSIDE = {
     "two_clocks": "dt = 0.5 ms beside 0.1 ms",
     "half_step": "dt = 0.1 ms beside 0.05 ms",
@@ -47,7 +60,6 @@ OUTSIDE = {
     "crossing_events": "the event 'fall'",
     "shared_parameters": "slow -= slow*dt/tau_s",
     "sliding_threshold": "it reads cells.rate, to which 'mark_pre' adds before",
-    "calcium_based": "one of two on_pre of plastic synapses, without a delay",
     "homeostasis": "plastic_run_regularly: when='end'",
     "normalised_weights": "it delivers into cells.total, cells.v",
     "hebbian_rates": "it reads output.y, which changes later in a step",
@@ -63,7 +75,6 @@ OUTSIDE = {
     "single_precision_variables": "cells.I in single precision",
     "gap_junctions": "the sum reads cells.v: code before the sum changes it",
     "synaptic_equations": "source is cells.v of another object, which changes",
-    "named_pathways": "one of two on_pre of plastic synapses, without a delay",
     "general_statements": "x_pre -= 0.01 * released",
     "nmda": "it delivers into cells.s_A, cells.s_N",
     "two_stage_synapses": "rise = (1/8.0)**(1/7.0)",
@@ -79,14 +90,14 @@ def test_networks_outside_are_known() -> None:
     assert set(OUTSIDE) < set(networks)
 
 
-@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("name", kinds(OUTSIDE))
 def test_what_lies_outside_is_listed(name: str) -> None:
     found = mn.genn_findings(networks[name].build())
     assert any(OUTSIDE[name] in finding.line for finding in found), [f.line for f in found]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("name", [name for name in networks if name not in OUTSIDE])
+@pytest.mark.parametrize("name", kinds(name for name in networks if name not in OUTSIDE))
 def test_the_strings_mean_what_brian2_means(name: str, library: str, tmp_path: Path) -> None:
     entry = networks[name]
     duration = min(entry.duration, LONGEST)
@@ -96,7 +107,7 @@ def test_the_strings_mean_what_brian2_means(name: str, library: str, tmp_path: P
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@pytest.mark.parametrize("neuron", mn.bio.neurons)
+@pytest.mark.parametrize("neuron", kinds(mn.bio.neurons))
 def test_every_neuron_with_every_receptor_means_the_same(
     neuron: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
