@@ -287,6 +287,7 @@ def mean_rates(result: mn.Simulation) -> dict[tuple[str, int], float]:
     return found
 
 
+@pytest.mark.slow
 def test_autorhythms_are_those_claimed(measured: mn.Simulation) -> None:
     found = mean_rates(measured)
     for name, claim in CLAIMED.items():
@@ -294,6 +295,7 @@ def test_autorhythms_are_those_claimed(measured: mn.Simulation) -> None:
         assert found[name, 1] == pytest.approx(claim.rate, rel=0.03, abs=0.05), name
 
 
+@pytest.mark.slow
 def test_the_sign_of_the_leak_decides_whether_the_constants_give_their_rates(
     measured: mn.Simulation,
 ) -> None:
@@ -303,6 +305,7 @@ def test_the_sign_of_the_leak_decides_whether_the_constants_give_their_rates(
         assert found[f"geminiani {name}", -1] == pytest.approx(minus, rel=0.03, abs=0.1), name
 
 
+@pytest.mark.slow
 def test_rates_grow_with_current_as_claimed(measured: mn.Simulation) -> None:
     """Rate of a step: inverse of the mean of the copies' first intervals."""
     found: dict[str, list[tuple[float, float]]] = {}
@@ -317,6 +320,7 @@ def test_rates_grow_with_current_as_claimed(measured: mn.Simulation) -> None:
         assert slope(currents, rates) == pytest.approx(claim.slope, rel=claim.tolerance), name
 
 
+@pytest.mark.slow
 def test_olives_oscillate_by_themselves_and_spike_only_with_noise(measured: mn.Simulation) -> None:
     v = measured["olive.v"][400:]
     still, small, middle, large = v[:, QUIET].T
@@ -330,6 +334,7 @@ def test_olives_oscillate_by_themselves_and_spike_only_with_noise(measured: mn.S
     assert counts[UNCOUPLED].mean() > 2
 
 
+@pytest.mark.slow
 def test_gap_junctions_make_olives_keep_step_without_changing_their_pace(
     measured: mn.Simulation,
 ) -> None:
