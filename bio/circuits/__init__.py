@@ -3,16 +3,22 @@
 from ._contracts import Pathway, Population, Wiring
 from .activity import Activity
 from .cerebellum import Circuit, cerebellum
+from .eyeblink import Conditioning, Phase, eyeblink_conditioning
+from .learning import Plastic
 from .protocols import climbing_fibre_pause, mossy_fibre_step, resting_state
 
 __all__ = [
     "Activity",
     "Circuit",
+    "Conditioning",
     "Pathway",
+    "Phase",
+    "Plastic",
     "Population",
     "Wiring",
     "cerebellum",
     "climbing_fibre_pause",
+    "eyeblink_conditioning",
     "mossy_fibre_step",
     "resting_state",
 ]

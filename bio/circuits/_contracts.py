@@ -23,6 +23,7 @@ class Population:
         states: Published state of the cell by condition, where it differs from the cell as it is.
         reference: Number in the reference volume.
         least: Fewest cells that a circuit of any size has.
+        zonal: Whether its cells belong to one microzone each, which has one of them at least.
         rows: Distance of the rows in which the cells stand [m]; 0 for cells placed at random.
         source: Paper of the density.
     """
@@ -34,6 +35,7 @@ class Population:
     states: Mapping[str, str] = field(default_factory=dict)
     reference: int
     least: int = 1
+    zonal: bool = False
     rows: float = 0.0
     source: str
 
@@ -73,6 +75,9 @@ class Pathway:
             nothing is published.
         short_term: Variant of `synapses["tsodyks_markram"]` of the pathway's short-term plasticity;
             empty where there is none.
+        teacher: Pathway to the same cells by which spikes arrive that can teach this one's
+            synapses; empty where there is none.
+        zonal: Whether it stays within a microzone, where a circuit has several.
         paper: What the numbers come from.
     """
 
@@ -86,6 +91,8 @@ class Pathway:
     convergence: float = 0.0
     pairs: tuple[float, float] = (0.0, 0.0)
     short_term: str = ""
+    teacher: str = ""
+    zonal: bool = False
     paper: str
 
     def weight_in(self, condition: str) -> float:

@@ -19,6 +19,10 @@ published number of sources. A parallel fibre has a height in the molecular laye
 and reaches 300 µm to both sides, which is all of the column; in an animal it is millimetres. A
 glomerulus is no cell: it repeats its mossy fibre, and its delays of 1 ms are added to those that
 follow. There are no unipolar brush cells and no gap junctions.
+
+A circuit can have several microzones, as the two of Geminiani et al. 2024: a Purkinje cell, its
+climbing fibre and the nuclear cells that it inhibits are of one, and granular layer and
+interneurons are common to all. Zones divide the Purkinje cells across the parallel fibres.
 """
 
 from collections.abc import Mapping
@@ -76,7 +80,7 @@ POPULATIONS: Mapping[str, Population] = {
         source=_CASALI),
     "purkinje": Population(
         density=1.166e-3 / UM**2, per="area", layer="purkinje", cell="purkinje",
-        states={"awake": "awake"}, reference=69, rows=130 * UM,
+        states={"awake": "awake"}, reference=69, zonal=True, rows=130 * UM,
         source="Keller et al. 2018, doi:10.3389/fnana.2018.00083"),
     "basket": Population(
         density=5e-5 / UM**3, per="volume", layer="basket", cell="basket", reference=150,
@@ -86,12 +90,12 @@ POPULATIONS: Mapping[str, Population] = {
         source=_CASALI),
     "dcn_p": Population(
         density=9.92e-6 / UM**3, per="volume", layer="nuclei", cell="nuclear",
-        states={"awake": "awake"}, reference=119, source=_ERO),
+        states={"awake": "awake"}, reference=119, zonal=True, source=_ERO),
     "dcn_i": Population(
         density=5.58e-6 / UM**3, per="volume", layer="nuclei", cell="nuclear_inhibitory",
-        reference=67, source=_ERO),
+        reference=67, zonal=True, source=_ERO),
     "olive": Population(
-        density=0.2, per="purkinje", layer="olive", cell="olive", reference=14,
+        density=0.2, per="purkinje", layer="olive", cell="olive", reference=14, zonal=True,
         source="Blatt & Eisenman 1985"),
 }  # fmt: skip
 
@@ -107,6 +111,7 @@ def _pathway(
     source: str, target: str, input: str, rule: Rule, *, w: Number, delay: Number,
     awake: Number | None = None, pairs: tuple[Number, Number] = (0, 0),
     contacts: tuple[Number, Number] = (1, 0), per_pair: Number = 1, short_term: str = "",
+    teacher: str = "", zonal: bool = False,
 ) -> Pathway:  # fmt: skip
     """Weights [nS] of one contact, delay [ms], sources of a target, contacts of a pair."""
     weight = {"": w * NS} | ({} if awake is None else {"awake": awake * NS})
@@ -114,7 +119,7 @@ def _pathway(
         source=source, target=target, input=input, rule=rule,
         contacts=(float(contacts[0]), float(contacts[1])), weight=weight, delay=delay * MS,
         convergence=float(pairs[0] * per_pair), pairs=(float(pairs[0]), float(pairs[1])),
-        short_term=short_term, paper=_PAPER,
+        short_term=short_term, teacher=teacher, zonal=zonal, paper=_PAPER,
     )  # fmt: skip
 
 
@@ -147,21 +152,25 @@ PATHWAYS: Mapping[str, Pathway] = {
     "ascending_purkinje": _pathway(
         "granule", "purkinje", "ascending_axon", Box(0.05, _within(18.5), _within(59)),
         w=0.20, awake=0.41, delay=2, pairs=(93.9, 25.2),
-        short_term="granule_purkinje"),
+        short_term="granule_purkinje",
+        teacher="climbing_purkinje"),
     "parallel_purkinje": _pathway(
         "granule", "purkinje", "parallel_fibre", Box(0.1, _FIBRE, _within(59), fibre=True),
         w=0.05, awake=0.14, delay=5, pairs=(1532, 292),
-        short_term="granule_purkinje"),
+        short_term="granule_purkinje",
+        teacher="climbing_purkinje"),
     "parallel_basket": _pathway(
         "granule", "basket", "parallel_fibre",
         Box(0.08, _FIBRE, _within(46), _within(100), fibre=True), w=0.04, awake=0.06, delay=5,
         pairs=(828, 146),
-        short_term="granule_interneuron"),
+        short_term="granule_interneuron",
+        teacher="climbing_basket"),
     "parallel_stellate": _pathway(
         "granule", "stellate", "parallel_fibre",
         Box(0.08, _FIBRE, _within(46), _within(45), fibre=True), w=0.05, awake=0.08, delay=5,
         pairs=(515, 159),
-        short_term="granule_interneuron"),
+        short_term="granule_interneuron",
+        teacher="climbing_stellate"),
     "basket_basket": _pathway(
         "basket", "basket", "basket", Box(0.5, _within(50), _within(100)), w=0.006, delay=4,
         pairs=(18.1, 7.8), contacts=(100, 4), per_pair=99.5,
@@ -179,16 +188,17 @@ PATHWAYS: Mapping[str, Pathway] = {
         pairs=(4.3, 2.4), contacts=(4, 0.3), per_pair=3.5,
         short_term="interneuron_purkinje"),
     "mossy_dcn_p": _pathway(
-        "mossy", "dcn_p", "mossy_fibre", AnyPair(0.40, 118), w=0.25, delay=4, pairs=(47.2, 5.3)),
+        "mossy", "dcn_p", "mossy_fibre", AnyPair(0.40, 118), w=0.25, delay=4, pairs=(47.2, 5.3),
+        teacher="purkinje_dcn_p"),
     "purkinje_dcn_p": _pathway(
         "purkinje", "dcn_p", "purkinje", AnyPair(0.375, 69), w=0.8, awake=0.35, delay=4,
-        pairs=(25.9, 4.0)),
+        pairs=(25.9, 4.0), zonal=True),
     "purkinje_dcn_i": _pathway(
         "purkinje", "dcn_i", "purkinje", AnyPair(0.18, 69), w=0.06, awake=0.02, delay=4,
-        pairs=(12.4, 3.2)),
+        pairs=(12.4, 3.2), zonal=True),
     "climbing_purkinje": _pathway(
         "olive", "purkinje", "climbing_fibre", OneSource(), w=0.6, awake=1.6, delay=4,
-        pairs=(1, 0), contacts=(500, 5), per_pair=500),
+        pairs=(1, 0), contacts=(500, 5), per_pair=500, zonal=True),
     "climbing_basket": _pathway(
         "olive", "basket", "climbing_fibre", Spillover("climbing_purkinje", "basket_purkinje"),
         w=5, delay=40),
@@ -197,12 +207,13 @@ PATHWAYS: Mapping[str, Pathway] = {
         w=6.5, awake=5, delay=40),
     "climbing_dcn_p": _pathway(
         "olive", "dcn_p", "climbing_fibre", AnyPair(0.5, 14), w=0.5, awake=0.4, delay=4,
-        pairs=(7, 1.9)),
+        pairs=(7, 1.9), zonal=True),
     "climbing_dcn_i": _pathway(
-        "olive", "dcn_i", "climbing_fibre", AnyPair(0.5, 14), w=0.25, delay=5, pairs=(7, 1.9)),
+        "olive", "dcn_i", "climbing_fibre", AnyPair(0.5, 14), w=0.25, delay=5, pairs=(7, 1.9),
+        zonal=True),
     "dcn_i_olive": _pathway(
         "dcn_i", "olive", "nuclear_inhibitory", AnyPair(0.5, 67), w=0.45, delay=25,
-        pairs=(33.5, 4.1)),
+        pairs=(33.5, 4.1), zonal=True),
 }
 # fmt: on
 

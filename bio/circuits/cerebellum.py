@@ -15,17 +15,20 @@ from brian2 import (
     second,
     siemens,
 )
+from brian2.core.spikesource import SpikeSource
 from numpy.typing import NDArray
 
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Cell, cells
 from mirrorneuron.bio.cells.olivocerebellar_loop import climbing_fibre_eglif
+from mirrorneuron.bio.plasticity import PlasticityRule
 from mirrorneuron.bio.synapses import synapses
-from mirrorneuron.errors import DomainError, UnknownName
+from mirrorneuron.errors import DomainError, ShapeError, UnknownName
 from mirrorneuron.units import Dimensions, si
 
 from ._contracts import Wiring
 from .anatomy import CONDITIONS, FOOTPRINT, PATHWAYS, POPULATIONS
+from .learning import Lessons, Plastic, lessons
 from .stimuli import Trains
 from .wiring import require_memory, wire
 
@@ -57,6 +60,8 @@ class Circuit:
             `neurons["eglif"]`.
         positions: Of the cells of each group, and of the glomeruli, "neuron 3" [m].
         wiring: Synapses of each pathway.
+        zones: Number of microzones.
+        zone: Microzone of each Purkinje, nuclear and olivary cell, by group, " neuron".
     """
 
     size: tuple[float, float]
@@ -66,6 +71,8 @@ class Circuit:
     leak_sign: int
     positions: Mapping[str, Array] = field(repr=False)
     wiring: Mapping[str, Wiring] = field(repr=False)
+    zones: int = 1
+    zone: Mapping[str, Array] = field(repr=False, default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -93,10 +100,11 @@ class Circuit:
         self,
         *,
         mossy: Any = BACKGROUND,
-        olive: Trains | None = None,
+        olive: Any = None,
         threshold: str = "",
         short_term: bool = False,
         complex_spike: Any = None,
+        plastic: Mapping[str, Plastic | PlasticityRule] | None = None,
         instead: Mapping[str, Connect | None] | None = None,
     ) -> Network:
         """Make the circuit's Brian2 objects, and set the time step of Brian2's default clock.
@@ -105,8 +113,10 @@ class Circuit:
 
         Arguments:
             mossy: What the mossy fibres do: a rate, at which each draws its spikes by itself during
-                the run [Hz], or given trains, the same on every backend.
-            olive: Trains that excite cells of the olive, by the group `teaching`.
+                the run [Hz]; given trains, the same on every backend; or a group of your own of
+                that many cells, with the name "mossy".
+            olive: What excites the olive: trains, by the group `teaching`, or a group of your own
+                of as many cells as the olive has, each of which excites its own.
             threshold: Condition of a spike of all cells, as in `NeuronModel.with_threshold`;
                 by default the published one, which draws random numbers during the run.
             short_term: Whether the synapses of the cortex depress and facilitate, as
@@ -117,9 +127,13 @@ class Circuit:
             complex_spike: What a climbing fibre's spike adds to the adaptation current of a
                 Purkinje cell, by the Synapses `complex_spike`, so that it pauses: 0.22*nA in the
                 AdEx cell of `cells["olivocerebellar_loop"]`. By default nothing, as published [A].
-            instead: What makes the Synapses of a pathway in the place of ours, a plasticity rule
-                for instance: a function of the two groups, the target's cell and the wiring, that
-                returns one object or several. None leaves the pathway out.
+            plastic: Rule by which the weights of a pathway change, of `plasticity`, or a `Plastic`
+                with parameters that differ. Where a rule has a teacher, spikes of the pathway that
+                `circuits.anatomy` names for it teach: climbing fibres for the parallel fibres,
+                Purkinje cells for the mossy fibres of nuclear cells.
+            instead: What makes the Synapses of a pathway in the place of ours: a function of the
+                two groups, the target's cell and the wiring, that returns one object or several.
+                None leaves the pathway out.
 
         Returns:
             The network.
@@ -127,20 +141,37 @@ class Circuit:
         Raises:
             UnknownName: There is no such pathway or condition of a spike.
             UnitError: The rate is none.
-            DomainError: The rate is negative, or a train names a fibre that is not there.
+            DomainError: The rate is negative, a train names a fibre that is not there, a group of
+                yours has another name, a pathway is both plastic and replaced, or a rule has no
+                teacher.
+            ShapeError: A group of yours has another number of cells.
         """
-        replaced = dict(instead or {})
-        for name in replaced:
-            if name not in PATHWAYS:
-                raise UnknownName.among(f"network(instead={{{name!r}: ...}})", name, PATHWAYS)
+        replaced, learning = dict(instead or {}), dict(plastic or {})
+        for asked, names in (("instead", replaced), ("plastic", learning)):
+            for name in names:
+                if name not in PATHWAYS:
+                    raise UnknownName.among(f"network({asked}={{{name!r}: ...}})", name, PATHWAYS)
+        if both := sorted({*replaced} & {*learning}):
+            raise DomainError(
+                f"network(plastic=..., instead=...): {', '.join(both)} is in both, and only one can"
+                " make its Synapses. Leave it out of one of them."
+            )
+        plan = lessons(learning, self.wiring)
         defaultclock.dt = self.dt * second
         groups: dict[str, Any] = {"mossy": self._mossy(mossy)}
-        kinds = {n: self.cell(n, threshold) for n in POPULATIONS if n != "mossy"}
+        kinds = {
+            n: plan.taught(self.cell(n, threshold), n) for n in POPULATIONS if n != "mossy"
+        }  # fmt: skip
         for name, cell in kinds.items():
-            groups[name] = cell.group(self.counts[name], name=name, leak_sign=self.leak_sign)
+            held = {k: v for lesson in plan.of(name) for k, v in lesson.held.items()}
+            groups[name] = cell.group(
+                self.counts[name], name=name, leak_sign=self.leak_sign, **held
+            )  # fmt: skip
         made = [*groups.values()]
+        for lesson in (lesson for name in kinds for lesson in plan.of(name)):
+            made += lesson.teach(groups)
         for name, wires in self.wiring.items():
-            make = replaced.get(name, _connecting(name, short_term))
+            make = replaced.get(name, _connecting(name, short_term, plan))
             if make is not None and len(wires):
                 path = wires.pathway
                 these = make(groups[path.source], groups[path.target], kinds[path.target], wires)
@@ -153,6 +184,8 @@ class Circuit:
 
     def _mossy(self, given: Any) -> Any:
         number = self.counts["mossy"]
+        if isinstance(given, SpikeSource):
+            return self._own("mossy", given, "mossy")
         if isinstance(given, Trains):
             _require_fibres("network(mossy=...)", given, number)
             return SpikeGeneratorGroup(number, given.i, given.t * second, name="mossy")
@@ -175,9 +208,32 @@ class Circuit:
             delay=wires.pathway.delay * second, name="complex_spike",
         )  # fmt: skip
 
-    def _teaching(self, trains: Trains, olive: Any, cell: Cell) -> list[Any]:
-        _require_fibres("network(olive=...)", trains, len(olive))
-        source = SpikeGeneratorGroup(len(olive), trains.i, trains.t * second, name="teaching")
+    def _own(self, what: str, given: Any, name: str = "") -> Any:
+        """A group of the user's, of the right size and name."""
+        asked, number = f"network({what}=...)", self.counts[what]
+        if len(given) != number:
+            raise ShapeError(
+                f"{asked}: the group {given.name!r} has {len(given)} cells, and the circuit"
+                f" {number} {what} cells. Write a group of circuit.counts[{what!r}]."
+            )
+        if name and given.name != name:
+            raise DomainError(
+                f"{asked}: the group is called {given.name!r}. Groups have the names of"
+                f" circuit.counts, by which synapses and results name them. Write name={name!r}."
+            )
+        return given
+
+    def _teaching(self, given: Any, olive: Any, cell: Cell) -> list[Any]:
+        if isinstance(given, SpikeSource):
+            source = self._own("olive", given)
+        elif isinstance(given, Trains):
+            _require_fibres("network(olive=...)", given, len(olive))
+            source = SpikeGeneratorGroup(len(olive), given.i, given.t * second, name="teaching")
+        else:
+            raise DomainError(
+                f"network(olive={given!r}): this is neither trains nor a group that spikes. Write"
+                " olive=Trains(i, t), or a NeuronGroup of circuit.counts['olive'] cells."
+            )
         all_of_them = np.arange(len(olive))
         weight = TEACHING[self.condition] * siemens
         return [source, cell.connect(source, olive, "stimulus", i=all_of_them, j=all_of_them,
@@ -192,7 +248,8 @@ class Circuit:
         )
         lines = [
             f"Cerebellum, {self.condition}, {sides} µm ({share:.3g} of the reference), seed"
-            f" {self.seed}, leak sign {self.leak_sign:+d}, dt {self.dt * 1e3:g} ms",
+            f" {self.seed}, leak sign {self.leak_sign:+d}, dt {self.dt * 1e3:g} ms"
+            + (f", {self.zones} zones" if self.zones > 1 else ""),
             "",
             f"{'cells':<12}{'number':>9}{'density x size':>16}",
             *(
@@ -218,17 +275,19 @@ def _line(name: str, wires: Wiring) -> str:
     return f"{name:<20}{len(wires):>10,}{actual:>18}{published:>16}{wires.factor:>10.3f}"
 
 
-def _connecting(name: str, short_term: bool) -> Connect:
+def _connecting(name: str, short_term: bool, plan: Lessons) -> Connect:
     def connect(source: Any, target: Any, cell: Cell, wires: Wiring) -> Synapses:
-        path, weight = wires.pathway, wires.weight * siemens
-        settings = {"i": wires.i, "j": wires.j, "delay": path.delay * second, "name": name}
-        if not (short_term and path.short_term):
-            return cell.connect(source, target, path.input, w=weight, **settings)
-        model = synapses["tsodyks_markram"].variant(path.short_term)
-        constants = {key: evaluate(text) for key, text in model.constants.items()}
-        return model.connect(
-            source, target, cell.inputs[path.input], w=weight / constants["U"],
-            **settings, **constants,
+        path, to = wires.pathway, cell.inputs[wires.pathway.input]
+        receptor, scale, constants = cell.receptors[to], 1.0, {}
+        if short_term and path.short_term:
+            receptor = synapses["tsodyks_markram"].variant(path.short_term)
+            constants = {key: evaluate(text) for key, text in receptor.constants.items()}
+            scale = 1 / float(constants["U"])
+        if name in plan.plastic:
+            return plan.connect(source, target, receptor, to, name=name, wires=wires, scale=scale)
+        return receptor.connect(
+            source, target, to, i=wires.i, j=wires.j, w=wires.weight * scale * siemens,
+            delay=path.delay * second, name=name, **constants,
         )  # fmt: skip
 
     return connect
@@ -250,6 +309,7 @@ def cerebellum(
     condition: str = "awake",
     dt: Any = 0.1e-3 * second,
     leak_sign: int = 1,
+    zones: int = 1,
 ) -> Circuit:
     """Lay out an olivo-cerebellar circuit.
 
@@ -266,6 +326,10 @@ def cerebellum(
         dt: Time step [s].
         leak_sign: +1 as published, or -1: see `neurons["eglif"]`. The published constants give the
             published rates with +1 alone.
+        zones: Number of microzones. Purkinje, nuclear and olivary cells are divided into as many
+            parts of equal size across the parallel fibres, one cell each at least, and connect
+            within their part: Purkinje cells with nuclear cells, the olive with both, the nuclei
+            with the olive.
 
     Returns:
         The circuit; `print` shows its numbers beside those of the reference.
@@ -273,7 +337,7 @@ def cerebellum(
     Raises:
         UnknownName: There is no such condition.
         UnitError: The volume is no pair of lengths, or dt no time.
-        DomainError: A size, dt, the seed or the sign is out of range.
+        DomainError: A size, dt, the seed, the sign or the number of zones is out of range.
         BuildError: It does not fit into memory, which is estimated before anything is drawn.
 
     Example:
@@ -290,7 +354,7 @@ def cerebellum(
             f"{asked}: leak_sign={leak_sign!r}. It is the sign of a term. Write 1, as published, or"
             " -1."
         )
-    whole = _whole(asked, seed)
+    whole, parts = _whole(asked, "seed", seed, 0), _whole(asked, "zones", zones, 1)
     step = float(si(dt, SECOND, f"{asked}: dt"))
     if not 0 < step <= 1e-3:
         raise DomainError(
@@ -299,7 +363,7 @@ def cerebellum(
         )
     size = _size(asked, scale, volume)
     require_memory(asked, size)
-    sites, wiring = wire(size, whole, condition)
+    sites, wiring = wire(size, whole, condition, parts)
     return Circuit(
         size=size,
         seed=whole,
@@ -308,13 +372,17 @@ def cerebellum(
         leak_sign=leak_sign,
         positions=sites.positions,
         wiring=wiring,
+        zones=parts,
+        zone=sites.zone,
     )
 
 
-def _whole(asked: str, seed: Any) -> int:
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise DomainError(f"{asked}: seed={seed!r} is no whole number from 0. Write seed=0.")
-    return int(seed)
+def _whole(asked: str, what: str, given: Any, least: int) -> int:
+    if not isinstance(given, int | np.integer) or given < least:
+        raise DomainError(
+            f"{asked}: {what}={given!r} is no whole number from {least}. Write {what}={least}."
+        )
+    return int(given)
 
 
 def _size(asked: str, scale: float | int, volume: Any) -> tuple[float, float]:

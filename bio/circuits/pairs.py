@@ -5,7 +5,7 @@ asks a simulator for a random number.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,16 @@ class Sites:
         heights: Height of each granule cell's parallel fibre, " neuron" [m].
         fibre: Mossy fibre of each glomerulus.
         drawn: Pairs of the pathways drawn so far.
+        zone: Microzone of each cell of the groups that are divided into such.
+        zones: Number of microzones.
     """
 
     positions: Mapping[str, Array]
     heights: Array
     fibre: Array
     drawn: dict[str, Pairs]
+    zone: Mapping[str, Array] = field(default_factory=dict)
+    zones: int = 1
 
     def parallel_fibres(self) -> Array:
         """Position of each granule cell, with its fibre's height."""
@@ -266,7 +270,8 @@ class AnyPair:
 
     Arguments:
         p: Probability of a pair in the reference volume. In a larger one it falls, so that a
-            target keeps its sources.
+            target keeps its sources. Where zones divide them, a target has as many sources as
+            before in its own, or all that there are.
         sources: Number of sources in the reference volume.
     """
 
@@ -277,19 +282,29 @@ class AnyPair:
         """The pairs."""
         n = len(sites.positions[pathway.source])
         targets = len(sites.positions[pathway.target])
-        flat = picks(n * targets, self.p * min(1.0, self.sources / n), rng)
-        return finished(flat % n, flat // n, sites, pathway, rng)
+        divided = pathway.zonal and sites.zones > 1
+        p = self.p * min(1.0, self.sources / n)
+        if divided:
+            p = min(1.0, self.p * self.sources * sites.zones / n)
+        flat = picks(n * targets, p, rng)
+        i, j = flat % n, flat // n
+        if divided:
+            same = sites.zone[pathway.source][i] == sites.zone[pathway.target][j]
+            i, j = i[same], j[same]
+        return finished(i, j, sites, pathway, rng)
 
 
 @dataclass(frozen=True)
 class OneSource:
-    """One source for each target; the sources have as equal a number of targets as can be."""
+    """One source of its zone for each target; sources have as equal numbers of them as can be."""
 
     def draw(self, sites: Sites, pathway: Pathway, rng: np.random.Generator) -> Pairs:
         """The pairs."""
-        j = np.arange(len(sites.positions[pathway.target]))
-        i = rng.permutation(j) % len(sites.positions[pathway.source])
-        return finished(i, j, sites, pathway, rng)
+        of, to = sites.zone[pathway.source], sites.zone[pathway.target]
+        parts = [(np.flatnonzero(of == z), np.flatnonzero(to == z)) for z in range(sites.zones)]
+        i = [source[rng.permutation(len(target)) % len(source)] for source, target in parts]
+        j = [target for _, target in parts]
+        return finished(np.concatenate(i), np.concatenate(j), sites, pathway, rng)
 
 
 @dataclass(frozen=True)

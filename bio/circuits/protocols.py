@@ -22,7 +22,6 @@ from .cerebellum import BACKGROUND, HERTZ, METRE, SECOND, Circuit, si
 from .stimuli import Trains, poisson, together
 from .wiring import generator
 
-NUMBER = 5
 AGAIN = 2e-3  # interval of the spikes of a burst, 500 Hz [s]
 
 
@@ -195,6 +194,7 @@ def climbing_fibre_pause(
     circuit: Circuit,
     *,
     bursts: int = 4,
+    number: int = 5,
     start: Any = 1.0 * second,
     every: Any = 0.5 * second,
     complex_spike: Any = None,
@@ -207,7 +207,8 @@ def climbing_fibre_pause(
 
     Arguments:
         circuit: Of `cerebellum`.
-        bursts: How many, of 5 spikes at 500 Hz.
+        bursts: How many.
+        number: Spikes of each, at 500 Hz, that excite the olive; its cells answer by fewer.
         start: When the first begins [s].
         every: From one burst to the next [s].
         complex_spike: As in `Circuit.network` [A].
@@ -224,12 +225,13 @@ def climbing_fibre_pause(
         DomainError: A time, a rate or the number is out of range.
         UnitError: One of them has another unit.
     """
-    if bursts < 1:
-        raise DomainError(f"climbing_fibre_pause(bursts={bursts!r}): write a number from 1.")
+    for what, given in (("bursts", bursts), ("number", number)):
+        if given < 1:
+            raise DomainError(f"climbing_fibre_pause({what}={given!r}): write a number from 1.")
     begin, gap = _time("start", start), _time("every", every, least=0.15)
     onsets = begin + gap * np.arange(bursts)
     end = float(onsets[-1]) + gap
-    times = (onsets[:, None] + AGAIN * np.arange(NUMBER)).ravel()
+    times = (onsets[:, None] + AGAIN * np.arange(number)).ravel()
     olive = circuit.counts["olive"]
     teaching = Trains(np.tile(np.arange(olive), len(times)), np.repeat(times, olive))
     trains = _background(circuit, _rate(rate), end, seed)
@@ -281,7 +283,8 @@ def _background(circuit: Circuit, rate: float, end: float, seed: int) -> Trains:
 def _run(
     circuit: Circuit, end: float, seed: int, backend: str, options: Mapping[str, Any], **given: Any
 ) -> Simulation:
-    return simulate(lambda: circuit.network(**given), end * second, backend, seed=seed, **options)
+    how = {"namespace": {}, **options}  # equations of a circuit take no name from outside
+    return simulate(lambda: circuit.network(**given), end * second, backend, seed=seed, **how)
 
 
 def _phases(

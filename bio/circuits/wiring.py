@@ -29,12 +29,13 @@ NEURON_BYTES = 300
 ROWS = 4_000
 
 
-def counts(size: tuple[float, float]) -> dict[str, int]:
+def counts(size: tuple[float, float], zones: int = 1) -> dict[str, int]:
     """Number of cells of each population over a footprint, and of glomeruli."""
     area = size[0] * size[1]
     found = {"glomerulus": max(round(GLOMERULI * _thickness("granular") * area), 4)}
     for name, population in POPULATIONS.items():
-        found[name] = max(round(_expected(population, area, found)), population.least)
+        least = max(population.least, zones if population.zonal else 1)
+        found[name] = max(round(_expected(population, area, found)), least)
     return found
 
 
@@ -82,9 +83,9 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, crc32(name.encode())])
 
 
-def place(size: tuple[float, float], seed: int) -> Sites:
-    """Positions of all cells, fibres and glomeruli."""
-    found, positions = counts(size), {}
+def place(size: tuple[float, float], seed: int, zones: int = 1) -> Sites:
+    """Positions of all cells, fibres and glomeruli, and the microzones of cells."""
+    found, positions = counts(size, zones), {}
     for name, number in found.items():
         layer = LAYERS[POPULATIONS[name].layer if name in POPULATIONS else "granular"]
         rng, rows = generator(seed, name), POPULATIONS[name].rows if name in POPULATIONS else 0.0
@@ -95,7 +96,15 @@ def place(size: tuple[float, float], seed: int) -> Sites:
         positions[name][:, 2] += layer[0]
     heights = generator(seed, "height").uniform(*MOLECULAR, found["granule"])
     fibre = _fibres(positions["glomerulus"], positions["mossy"], generator(seed, "fibre"))
-    return Sites(positions, heights, fibre, {})
+    zone = {n: _zone(positions[n], zones) for n in POPULATIONS if POPULATIONS[n].zonal}
+    return Sites(positions, heights, fibre, {}, zone, zones)
+
+
+def _zone(at: Array, zones: int) -> Array:
+    """Zone of each cell: parts across the parallel fibres, of sizes that differ by one at most."""
+    zone = np.empty(len(at), np.int64)
+    zone[np.argsort(at[:, 1], kind="stable")] = np.arange(len(at)) * zones // len(at)
+    return zone
 
 
 def _rows(number: int, size: tuple[float, float], apart: float, rng: Any) -> Array:
@@ -132,9 +141,11 @@ def _fibre(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
     return np.where(there > 0, order[np.arange(len(order)), rank], nearest)
 
 
-def wire(size: tuple[float, float], seed: int, condition: str) -> tuple[Sites, dict[str, Wiring]]:
+def wire(
+    size: tuple[float, float], seed: int, condition: str, zones: int = 1
+) -> tuple[Sites, dict[str, Wiring]]:
     """Positions, and the synapses of every pathway."""
-    sites, found = place(size, seed), {}
+    sites, found = place(size, seed, zones), {}
     for name, pathway in PATHWAYS.items():
         pairs = pathway.rule.draw(sites, pathway, generator(seed, name))
         sites.drawn[name] = pairs

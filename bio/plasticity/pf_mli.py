@@ -10,7 +10,8 @@ in the repositories dbbs-lab/cereb-nest (stdp_connection_alpha) and, for the con
 AliceGem/mesoscale_simulations_cebc; `pd_bg_cereb_loop` of benedettagambosi/PD_BG_Cereb_loop.
 Differs from it: both ends of the window are excluded; potentiation comes at its end and not at the
 climbing-fibre spike. The start is that of a basket cell, of a stellate cell 0.177972 nS. A cell
-remembers its last five climbing-fibre spikes.
+remembers the last twelve times at which climbing fibres fired, since several reach it; of more
+within the window, `lost_{c}` of the cell counts those that were forgotten.
 """
 
 import numpy as np
@@ -47,7 +48,9 @@ pf_mli = PlasticityRule(
     on_pre="w = clip(w + A_minus, w_min, w_max)",
     late="w = clip(w + A_plus*z_{c}_post, w_min, w_max)",
     teaching=fibre(
-        "{lag}/tau_{{c}}*exp(1 - {lag}/tau_{{c}})", {"window": "200*ms", "tau": "50*ms"}
+        "{lag}/tau_{{c}}*exp(1 - {lag}/tau_{{c}})",
+        {"window": "200*ms", "tau": "50*ms"},
+        memory=12,
     ),
     parameters={"A_plus": "2e-4", "A_minus": "-2e-5", "w_min": "0", "w_max": "10"},
     weighted=("A_plus", "A_minus", "w_min", "w_max"),

@@ -16,7 +16,7 @@ import numpy as np
 
 from mirrorneuron.bio.plasticity._closed_form import Array, lags, within
 from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Values
-from mirrorneuron.bio.plasticity._fibre import fibre
+from mirrorneuron.bio.plasticity._fibre import last
 
 
 def change(pre: Array, other: Array, p: Values) -> float:
@@ -34,7 +34,7 @@ def drift(pre: float, other: float, p: Values) -> float:
 pf_pc_box = PlasticityRule(
     on_pre="",
     late="w = clip(w + A_minus*z_{c}_post + A_plus*(1 - z_{c}_post), w_min, w_max)",
-    teaching=fibre("1", {"window": "100*ms"}, memory=1),
+    teaching=last({"window": "100*ms"}),
     parameters={"A_plus": "0.00030556", "A_minus": "-0.00275", "w_min": "0", "w_max": "1"},
     weighted=("A_plus", "A_minus", "w_min", "w_max"),
     weight="0.5",

@@ -13,7 +13,8 @@ AliceGem/mesoscale_simulations_cebc (`mesoscale`, its defaults by zone, and `mes
 dbbs-lab/extra-cereb-nest (`extra_cereb_nest`).
 Differs from it: lags are counted to the climbing-fibre spike, there to 1 ms before; both ends are
 excluded; depression comes at the end of the window and not at the climbing-fibre spike; $\pi$ for
-3.1415. A cell remembers its last five climbing-fibre spikes.
+3.1415. A cell remembers the last five times at which its climbing fibre fired; of more within the
+window, `lost_{c}` of the cell counts those that were forgotten.
 """
 
 import numpy as np

@@ -1,15 +1,18 @@
 """Circuits: counts and pathways of the reference, wiring from a seed, networks that run alike."""
 
 import re
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pytest
-from brian2 import Hz, Network, ms, mV, nA, nS, pA, second, um
+from brian2 import Hz, Network, NeuronGroup, PoissonGroup, ms, nA, nS, pA, second, um
 
 import mirrorneuron as mn
+from mirrorneuron.bio import plasticity
 from mirrorneuron.bio.circuits import (
     Circuit,
+    Plastic,
     cerebellum,
     climbing_fibre_pause,
     mossy_fibre_step,
@@ -21,7 +24,7 @@ from mirrorneuron.bio.circuits.anatomy import LAYERS, PATHWAYS, POPULATIONS
 from mirrorneuron.bio.circuits.pairs import collapse, near, picks
 from mirrorneuron.bio.circuits.stimuli import Trains, poisson, together
 from mirrorneuron.bio.recording import Spikes
-from mirrorneuron.errors import BuildError, DomainError, UnitError, UnknownName
+from mirrorneuron.errors import BuildError, DomainError, ShapeError, UnitError, UnknownName
 
 PATH = pytest.mark.parametrize("name", PATHWAYS)
 COUNTED = {"mossy": 118, "granule": 30420, "golgi": 69, "purkinje": 69, "basket": 150,
@@ -150,6 +153,59 @@ def test_the_condition_changes_weights_and_no_connection(patch: Circuit) -> None
     assert patch.cell("purkinje").parameters["I_e"] == "700*pA"
 
 
+def test_a_zonal_pathway_stays_within_its_zone() -> None:
+    one, three = (cerebellum(scale=0.2, seed=4, zones=zones) for zones in (1, 3))
+    zonal = {name for name, population in POPULATIONS.items() if population.zonal}
+    assert zonal == {"purkinje", "dcn_p", "dcn_i", "olive"} == set(three.zone)
+    for name, zone in three.zone.items():
+        sizes, y = np.bincount(zone, minlength=3), three.positions[name][:, 1]
+        assert sizes.sum() == three.counts[name] and np.ptp(sizes) <= 1
+        assert np.all(np.diff(zone[np.argsort(y)]) >= 0)
+        assert not one.zone[name].any()
+    for name, wires in three.wiring.items():
+        path = wires.pathway
+        if path.zonal:
+            assert np.array_equal(
+                three.zone[path.source][wires.i], three.zone[path.target][wires.j]
+            )
+            in_zone = wires.sizes[0] / 3
+            expected = min(path.pairs[0], in_zone)
+            assert wires.in_degree.mean() == pytest.approx(expected, rel=0.2)
+        elif path.source not in zonal:
+            assert np.array_equal(wires.j, one.wiring[name].j)
+    assert "3 zones" in str(three) and "zones" not in str(one)
+
+
+def test_the_wiring_of_one_zone_is_what_it_was_without_any(reference: Circuit) -> None:
+    digest = sha256()
+    for name in ("purkinje_dcn_p", "climbing_purkinje", "dcn_i_olive", "parallel_purkinje"):
+        wires = reference.wiring[name]
+        digest.update(wires.i.astype("<i4").tobytes() + wires.j.astype("<i4").tobytes())
+    assert digest.hexdigest()[:16] == "0d5f10a9f807af16"
+
+
+def test_every_zone_has_an_olivary_cell_however_small_the_circuit_is() -> None:
+    tiny = cerebellum(scale=0.01, seed=1, zones=2)
+    assert all(set(zone) == {0, 1} for zone in tiny.zone.values())
+    assert tiny.counts["olive"] == 2
+
+
+def test_a_group_of_the_users_can_stand_for_the_mossy_fibres_and_excite_the_olive(
+    patch: Circuit,
+) -> None:
+    def build() -> Network:
+        fibres = NeuronGroup(patch.counts["mossy"], "x : 1", threshold="i == 1", name="mossy")
+        errors = PoissonGroup(patch.counts["olive"], 4000 * Hz, name="errors")
+        net = patch.network(mossy=fibres, olive=errors)
+        net.add(errors)
+        return net
+
+    done = mn.simulate(build, 20 * ms, target="numpy", report=None)
+    assert list(done.spikes["mossy"].counts) == [0, 80] + [0] * (patch.counts["mossy"] - 2)
+    assert done.spikes["olive"].counts.sum() > 0
+    assert "teaching_olive.w" in done.final
+
+
 def test_the_summary_shows_numbers_beside_those_of_the_reference(patch: Circuit) -> None:
     text = str(patch)
     for name in (*POPULATIONS, *PATHWAYS):
@@ -167,23 +223,6 @@ def test_a_network_holds_the_wiring_and_lies_inside_of_what_genn_can_run(patch: 
             assert net[name].delay[:] / second == pytest.approx(wires.delay)
     assert net["purkinje"].leak_sign == 1
     assert mn.genn_findings(net) == ()
-
-
-def test_the_mirror_of_a_patch_is_exact() -> None:
-    circuit = cerebellum(scale=0.004, seed=5, dt=0.2 * ms)
-    fibres = np.arange(circuit.counts["mossy"])
-    trains = poisson(fibres, 300.0, (0.0, 0.02), circuit.dt, np.random.default_rng(1))
-    olive = Trains(np.zeros(1, int), np.array([5e-3]))
-    net: Any = circuit.network(
-        mossy=trains, olive=olive, threshold="deterministic", short_term=True
-    )
-    rng = np.random.default_rng(2)
-    for name in ("granule", "golgi", "purkinje", "basket", "stellate", "dcn_p"):
-        net[name].v = rng.uniform(-60, -35, len(net[name])) * mV
-    result = mn.validate(net, mn.mirror(net), 20 * ms)
-    assert result.ok, str(result)
-    fired = {run.object for run in result.free_run if run.n_reference}
-    assert fired >= {"mossy", "granule", "purkinje", "dcn_p", "olive"}
 
 
 @PATH
@@ -257,6 +296,7 @@ def test_what_cannot_be_laid_out_is_refused_by_name(patch: Circuit) -> None:
         ({"leak_sign": 0}, DomainError, "leak_sign=0. It is the sign of a term"),
         ({"seed": -1}, DomainError, "seed=-1 is no whole number from 0"),
         ({"dt": 2 * ms}, DomainError, "The shortest delays are 2 ms"),
+        ({"zones": 0}, DomainError, "zones=0 is no whole number from 1. Write zones=1"),
         ({"scale": 1e7}, BuildError, r"need .* GB\s+of memory, and .* Write a smaller circuit"),
     ):  # fmt: skip
         with pytest.raises(error, match=match):
@@ -272,6 +312,17 @@ def test_what_cannot_be_laid_out_is_refused_by_name(patch: Circuit) -> None:
     far = Trains(np.array([99]), np.array([0.0]))
     with pytest.raises(DomainError, match=r"network\(olive=...\): a train is for number 99"):
         patch.network(olive=far)
+    few, called = (NeuronGroup(n, "x : 1", name=name) for n, name in ((3, "mossy"), (4, "fibres")))
+    with pytest.raises(ShapeError, match=r"'mossy' has 3 cells, and the circuit\s+4 mossy cells"):
+        patch.network(mossy=few)
+    with pytest.raises(DomainError, match=r"is called 'fibres'. .* Write name='mossy'"):
+        patch.network(mossy=called)
+    with pytest.raises(ShapeError, match=r"Write a group of circuit.counts\['olive'\]"):
+        patch.network(olive=few)
+    with pytest.raises(
+        DomainError, match=r"network\(olive=5\): this is neither trains nor a group"
+    ):
+        patch.network(olive=5)
 
 
 def test_a_protocol_that_cannot_be_run_is_refused_by_name(patch: Circuit) -> None:
@@ -291,3 +342,44 @@ def test_a_protocol_that_cannot_be_run_is_refused_by_name(patch: Circuit) -> Non
 
 def test_a_network_is_made_anew_each_time(patch: Circuit, depressing: Network) -> None:
     assert not set(patch.network().objects) & set(depressing.objects)
+
+
+def test_a_learning_pathway_keeps_its_weights_and_teachers_are_shared(patch: Circuit) -> None:
+    rule, other = plasticity["pf_pc_sinexp"], plasticity["pf_pc_box"]
+    given = {
+        "parallel_purkinje": rule,
+        "ascending_purkinje": Plastic(rule=other, values={"w_max": 90 * nS, "unit": 2 * nS}),
+        "parallel_stellate": plasticity["pf_mli"],
+        "mossy_dcn_p": Plastic(rule=plasticity["mf_dcn"], values={"tau": 3 * ms}),
+    }
+    net: Any = patch.network(plastic=given)
+    for name in given:
+        wires = patch.wiring[name]
+        assert np.array_equal(net[name].w / nS, wires.weight / 1e-9)
+    factor = patch.wiring["parallel_purkinje"].factor
+    assert net["parallel_purkinje"].A_plus / nS == pytest.approx(0.001 * factor)
+    assert net["ascending_purkinje"].w_max / nS == pytest.approx(
+        90 * patch.wiring["ascending_purkinje"].factor
+    )
+    assert {"purkinje_olive", "purkinje_olive2"} <= {made.name for made in net.objects}
+    assert ("dcn_p_purkinje" in net) == bool(len(patch.wiring["purkinje_dcn_p"]))
+    assert net["dcn_p"].tau_purkinje / ms == pytest.approx(3)
+    both = patch.network(plastic=dict.fromkeys(("parallel_purkinje", "ascending_purkinje"), rule))
+    assert "purkinje_olive2" not in both and "purkinje_olive" in both
+
+
+def test_what_cannot_learn_is_refused_by_name(patch: Circuit) -> None:
+    rule = plasticity["pf_pc_sinexp"]
+    for given, error, match in (
+        ({"plastic": {"pf": rule}}, UnknownName, r"network\(plastic=\{'pf': ...\}\) is not known"),
+        ({"plastic": {"parallel_purkinje": rule}, "instead": {"parallel_purkinje": None}},
+         DomainError, "parallel_purkinje is in both, and only one can make its Synapses"),
+        ({"plastic": {"golgi_granule": rule}}, DomainError,
+         "spikes of a teacher that reach 'granule', and the teacher is 'none'. Write Plastic"),
+        ({"plastic": {"parallel_basket": Plastic(rule=rule, teacher="climbing_purkinje")}},
+         DomainError, "the teacher is 'climbing_purkinje'. Write Plastic"),
+        ({"plastic": {"parallel_purkinje": Plastic(rule=rule, values={"A": 1 * nS})}},
+         UnknownName, "'A' is not known"),
+    ):  # fmt: skip
+        with pytest.raises(error, match=match):
+            patch.network(**given)

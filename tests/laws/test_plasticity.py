@@ -348,6 +348,22 @@ def test_a_burst_of_five_climbing_fibre_spikes_is_remembered_whole() -> None:
     assert expected == pytest.approx(0.001 - 5 * 0.0098, rel=0.03)
 
 
+@pytest.mark.parametrize("name", ["pf_pc_sinexp", "pf_mli"])
+def test_fibres_that_fire_together_count_each_and_what_is_forgotten_is_counted(name: str) -> None:
+    rule = plasticity[name]
+    brian2.defaultclock.dt = 1 * ms
+    bursts = [[100, 104, 110], [104, 120], list(range(100, 128, 2))]
+    source, told, cells = generator([[10]] * 3, 1.0), generator(bursts, 1.0), target(rule, 2)
+    fibres = rule.teach(told, cells, i=[0, 1, 2], j=[0, 0, 1])  # the first two reach one cell
+    made = rule.connect(source, cells, RECEPTOR, "e", i=[0, 1], j=[0, 1], w=0 * nS, **FREE)
+    Network(source, told, cells, fibres, made).run(320 * ms)
+    once = np.array(bursts[0] + bursts[1]) * 1e-3
+    expected = rule.change(np.array([0.01]), once, rule.values())
+    assert made.w[0] / nS == pytest.approx(expected, rel=1e-9)
+    kept = sum(re.match(r"k\d+_cf$", variable) is not None for variable in cells.variables)
+    assert list(cells.lost_cf) == [0, len(bursts[2]) - kept]
+
+
 # ---- what is refused
 
 

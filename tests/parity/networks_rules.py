@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from brian2 import Hz, Network, PoissonGroup, ms, nS, pA, second
+from brian2 import Network, ms, nS, pA, second
 from registry import entry, scattered
 
 from mirrorneuron.bio import PlasticityRule, junctions, neurons, plasticity, synapses
@@ -19,7 +19,7 @@ def learning(name: str, rule: PlasticityRule) -> Callable[[], Network]:
         model = rule.taught(neurons["lif"])
         short = {"window_cf": 20 * ms} if "window_cf" in model.parameters else {}
         cells = model.group(4, name="cells", receptors={"pf": RECEPTOR}, I=240 * pA, **short)
-        noise = PoissonGroup(30, 40 * Hz, name="noise")
+        noise = scattered(rng, 30, 5, 120, "noise")
         edges = {"i": np.repeat(np.arange(30), 4), "j": np.tile(np.arange(4), 30)}
         w = rng.uniform(0.2, 1.2, 120) * nS
         plastic = rule.connect(
