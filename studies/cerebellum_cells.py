@@ -118,7 +118,7 @@ class CerebellumCells(Study):
         point = PointCells(self)
         loop = Loop(self)
         point_run = simulate(
-            point.build, point.duration * second, "cpp", seed=self.seed, report=report
+            point.build, point.duration * second, "cpp", seed=self.seed, namespace={}, report=report
         )
         loop_run = simulate(
             loop.build,
@@ -127,6 +127,7 @@ class CerebellumCells(Study):
             ["olive.v", "pairs.v"],
             interval=SAMPLE * second,
             seed=self.seed,
+            namespace={},
             report=report,
         )
         return report_on(out, Found(self, point, loop, point_run, loop_run))

@@ -1,0 +1,148 @@
+"""The published protocol of E-GLIF cells, in Brian2: a rest, then steps of current.
+
+Rest for `rest`, in which the rate is taken; then steps of `step`, as long apart. The rate of a step
+is the inverse of the mean first interval, the slope that of the line through all steps but the
+first.
+
+Source: Geminiani et al. 2019, doi:10.3389/fncom.2019.00035; De Schepper et al. 2022,
+doi:10.1038/s42003-022-04213-y, whose published code tests the rates and slopes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2 import Network, Quantity, TimedArray, amp, ms, second
+from jaxtyping import Float
+
+from mirrorneuron.analysis import SpikeTrains, first_interval_rate, slope
+from mirrorneuron.bio import neurons
+from mirrorneuron.bio._quantity import evaluate
+from mirrorneuron.bio.cells import Cell, Claim
+from mirrorneuron.bio.simulate import simulate
+
+from .cerebellum_cells import trains
+
+Curve = Float[np.ndarray, " step"]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a kind of cell did.
+
+    Arguments:
+        rate: Mean rate at rest [Hz].
+        currents: Of the steps [A].
+        curve: Rate of the first interval in each step [Hz].
+        slope: Of the curve [Hz/A]; None where the source says nothing of it.
+        trains: Spikes of the last second of the rest.
+    """
+
+    rate: float
+    currents: Curve
+    curve: Curve
+    slope: float | None
+    trains: SpikeTrains
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Kinds of E-GLIF cells that go through it together.
+
+    Arguments:
+        kinds: By name.
+        claims: By name: what is measured, and the steps of current.
+        rest: Time without current [s].
+        step: Length of a step of current, and of the time between two [s].
+        sizes: Cells of each kind, which differ in their random numbers.
+    """
+
+    kinds: Mapping[str, Cell]
+    claims: Mapping[str, Claim]
+    rest: float
+    step: float
+    sizes: Mapping[str, int]
+
+    @cached_property
+    def bundles(self) -> dict[str, slice]:
+        """Where the cells of each kind are in the group."""
+        ends = np.cumsum([0, *(self.sizes[name] for name in self.kinds)])
+        return {name: slice(*ends[k : k + 2]) for k, name in enumerate(self.kinds)}
+
+    @property
+    def duration(self) -> float:
+        """Of the simulation [s]."""
+        steps = max(len(claim.currents) for claim in self.claims.values())
+        return self.rest + 2 * steps * self.step
+
+    def start(self, k: int) -> float:
+        """When step k begins [s]."""
+        return self.rest + 2 * k * self.step
+
+    def currents(self, name: str) -> Curve:
+        """Steps of a kind [A]."""
+        return np.array([float(evaluate(text)) for text in self.claims[name].currents])
+
+    def build(self) -> Network:
+        """One group, and its steps of current."""
+        table = [name for name, cells in self.bundles.items() for _ in range(*cells.indices(10**9))]
+        values = {
+            own: _quantities([self.kinds[name].parameters[own] for name in table])
+            for own in (*neurons["eglif"].parameters, "v")
+        }
+        group = neurons["eglif"].group(len(table), name="eglif", **values)
+        cycles = round(self.rest / self.step)
+        given = np.zeros((round(self.duration / self.step), len(table)))
+        for name, cells in self.bundles.items():
+            for k, current in enumerate(self.currents(name)):
+                given[cycles + 2 * k, cells] = current
+        group.namespace["steps"] = TimedArray(given * amp, dt=self.step * second)
+        group.run_regularly("I = steps(t, i)", dt=10 * ms, when="start")
+        return Network(group)
+
+    def measure(self, seed: int, directory: Path, progress: bool) -> dict[str, Measured]:
+        """Run it as a compiled program.
+
+        Arguments:
+            seed: Of the random numbers.
+            directory: Of the program, which is used again.
+            progress: Whether to show progress.
+        """
+        run = simulate(
+            self.build, self.duration * second, "cpp", seed=seed, directory=directory,
+            report="text" if progress else None,
+        )  # fmt: skip
+        every = trains(run.spikes["eglif"], run.duration)
+        rest = every.between(0.0, self.rest)
+        late = every.between(self.rest - min(1.0, self.rest), self.rest)
+        steps = max(len(claim.currents) for claim in self.claims.values())
+        first = [
+            first_interval_rate(every, self.start(k), self.start(k) + self.step)
+            for k in range(steps)
+        ]
+        found: dict[str, Measured] = {}
+        for name, cells in self.bundles.items():
+            currents = self.currents(name)
+            curve = np.array([_inverse_mean(first[k][cells]) for k in range(len(currents))])
+            found[name] = Measured(
+                float(rest.counts[cells].mean() / self.rest),
+                currents,
+                curve,
+                slope(currents[1:], curve[1:]) if self.claims[name].slope else None,
+                SpikeTrains(late.trains[cells], late.duration),
+            )
+        return found
+
+
+def _inverse_mean(rates: Float[np.ndarray, " neuron"]) -> float:
+    """Rate of the mean interval [Hz], 0 where a cell has none."""
+    return float(1 / np.mean(1 / rates)) if np.all(rates > 0) else 0.0
+
+
+def _quantities(texts: Sequence[str]) -> Any:
+    values = [evaluate(text) for text in texts]
+    return Quantity([float(v) for v in values], dim=brian2.get_dimensions(values[0]))
