@@ -55,6 +55,11 @@ class Lesson:
         """Parameters of the target that differ, under their names there."""
         return {f"{name}_{self.label}": value for name, value in self.values.items()}
 
+    def joins(self, source: str, target: str) -> bool:
+        """Whether it is taught by one group to another."""
+        path = self.wires.pathway
+        return (path.source, path.target) == (source, target)
+
     def teach(self, groups: Mapping[str, Any]) -> list[Any]:
         """The synapses by which the teacher's spikes reach the target, if there are any."""
         path, wires = self.wires.pathway, self.wires
@@ -132,9 +137,10 @@ def lessons(given: Mapping[str, Plastic | PlasticityRule], wiring: Mapping[str, 
                 f" Plastic(rule=..., teacher=...) with one of {', '.join(can)}."
             )
         values = {n: how.values[n] for n in teaching.parameters if n in how.values}
-        others = [one for one in found.values() if one.wires is wiring[teacher]]
-        alike = [one for one in others if (one.rule.teaching, one.values) == (teaching, values)]
-        number = len({one.label for one in others}) + 1
-        label = wiring[teacher].pathway.source + (str(number) if number > 1 else "")
+        source = wiring[teacher].pathway.source
+        others = {one.label: one for one in found.values() if one.joins(source, target)}
+        same = (wiring[teacher], teaching, values)
+        alike = [o for o in others.values() if (o.wires, o.rule.teaching, o.values) == same]
+        label = source + (str(len(others) + 1) if others else "")
         found[name] = alike[0] if alike else Lesson(how.rule, values, wiring[teacher], label)
     return Lessons(plastic, found)

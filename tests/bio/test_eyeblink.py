@@ -252,6 +252,7 @@ def test_the_lid_is_the_mean_of_the_past(zones: Circuit) -> None:
     assert closure(steady, 1.0, np.array([True, False])) == pytest.approx(100, rel=0.06)
 
 
+@pytest.mark.slow
 def test_conditioning_strikes_one_zone_and_weights_stay_within_their_bounds(zones: Circuit) -> None:
     phases = (Phase(name="one", trials=1, interval=20 * ms),)
     how: dict[str, Any] = {"length": 0.24 * second, "onset": 0.15 * second, "backend": "runtime",
