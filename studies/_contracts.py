@@ -5,6 +5,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,11 @@ class Result:
         return all(metric.ok is not False for metric in self.metrics.values())
 
     def write(self, out: Path) -> Path:
-        """Write `metrics.json`, whole or not at all."""
-        content = json.dumps({k: asdict(m) for k, m in self.metrics.items()}, indent=2)
+        """Write `metrics.json`, whole or not at all; what is no number becomes null."""
+        metrics = {k: asdict(m) for k, m in self.metrics.items()}
+        for held in metrics.values():
+            held["value"] = held["value"] if isfinite(held["value"]) else None
+        content = json.dumps(metrics, indent=2, allow_nan=False)
         path, new = out / "metrics.json", out / "metrics.json.tmp"
         with new.open("w") as file:
             file.write(content + "\n")

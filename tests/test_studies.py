@@ -17,6 +17,22 @@ NEEDED = {
         "rate_golgi_plus", "rate_golgi_minus", "slope_granule", "olive_frequency_1.2",
         "olive_coherence_rise", "coupling_symmetry_0.02", "purkinje_pause_z_plus",
     ),
+    "eglif_refit": (
+        "rate_purkinje", "slope_purkinje_awake", "rate_olive_published", "rate_spread_purkinje",
+        "kinds_met_refitted", "spikes_identical",
+    ),
+    "cerebellum_arm": (
+        "rms_late_no_plasticity", "ratio_plasticity", "ratio_worst_plasticity", "ratio_output_cut",
+        "trials_to_half", "aftereffect_plasticity", "olive",
+    ),
+    "cerebellum": (
+        "rate_golgi_plus", "count_granule", "basal_awake_purkinje", "order_in_vitro",
+        "pause_5_spikes_adapting", "kernel_error_pf_pc_sinexp", "neutral_pf_mli",
+    ),
+    "eyeblink": (
+        "cr_first_10", "cr_trained", "cr_unpaired", "cr_fixed", "cr_extinguished", "peak",
+        "peak_longer", "purkinje_dip",
+    ),
     "arm_stabilisation": (
         "rms_untrained", "rms_bptt", "rms_fptt_100_ms", "rms_best_pd", "rms_lqr",
         "memory_slope_bptt", "spikes_identical", "angle_deviation",
@@ -31,7 +47,7 @@ LEARNT = {"arm_stabilisation": ("rms_untrained", "rms_bptt", "rms_fptt_100_ms")}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)  # some compile several networks, beside another test
 @pytest.mark.parametrize("name", studies)
 def test_a_study_runs_in_its_quick_setting(name: str, tmp_path: Path) -> None:
     result = studies[name]().quick().run(tmp_path, progress=False)

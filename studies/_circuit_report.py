@@ -1,0 +1,304 @@
+"""Metrics, figures and page of the study of the cerebellum."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mirrorneuron.analysis import Picture, Table, write_page
+from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
+from mirrorneuron.bio import plasticity
+from mirrorneuron.bio.circuits.anatomy import BASAL, PATHWAYS, POPULATIONS
+from mirrorneuron.bio.recording import Spikes
+from mirrorneuron.studies._contracts import Metric, Result
+
+if TYPE_CHECKING:
+    from mirrorneuron.studies.cerebellum import Found
+
+INHIBITS = {"golgi", "purkinje", "basket", "stellate", "dcn_i"}
+ORDER = {
+    "awake": ("purkinje", "dcn_p", "basket", "stellate", "golgi", "granule"),
+    "in vitro": ("purkinje", "basket", "stellate", "golgi", "granule"),
+}
+SHOWN = 60  # cells of a group in a raster
+WINDOW = 0.5  # of a raster [s]
+
+
+def report_on(out: Path, found: "Found") -> Result:
+    """Metrics, table, figures and page."""
+    metrics = figures_of(found)
+    table = Table(
+        "Found beside target", ("", "found", "target", "unit", ""),
+        tuple(
+            (
+                name, f"{m.value:.4g}", "-" if m.target is None else f"{m.target:.4g}", m.unit,
+                "" if m.ok is None else "hit" if m.ok else "missed",
+            )
+            for name, m in metrics.items()
+        ),
+    )  # fmt: skip
+    drawings = {
+        "rasters": draw_rasters(found),
+        "rates": draw_rates(found),
+        "wiring": draw_wiring(found),
+        "step": draw_step(found),
+        "pause": draw_pause(found),
+        "kernels": draw_kernels(found),
+        "drift": draw_drift(found),
+    }
+    paths: list[Path] = []
+    for name, figure in drawings.items():
+        paths.append(out / f"{name}.png")
+        figure.savefig(paths[-1], dpi=160)
+        plt.close(figure)
+    every = (*found.cells.figures, *paths)
+    parts = [table, *(Picture(path, path.stem) for path in every), str(found.study.__doc__)]
+    page = write_page(out / "report.html", "A cerebellum against published numbers", parts)
+    print(f"\n{table}")
+    return Result(metrics, every, page)
+
+
+# ---- metrics
+
+
+def figures_of(found: "Found") -> dict[str, Metric]:
+    """Every figure with its target, where one is published or derived."""
+    return {
+        **found.cells.metrics,
+        **wiring_of(found),
+        **rates_of(found),
+        **answers_of(found),
+        **rules_of(found),
+    }
+
+
+def wiring_of(found: "Found") -> dict[str, Metric]:
+    """Numbers of cells, and of the sources of a target."""
+    circuit, share = found.awake, found.study.scale
+    metrics: dict[str, Metric] = {}
+    for name, number in circuit.counts.items():
+        target = POPULATIONS[name].reference * share
+        hit = abs(number - target) <= max(0.02 * target, 1.0)
+        metrics[f"count_{name}"] = Metric(float(number), "1", target, hit)
+    for name, wires in circuit.wiring.items():
+        mean, sd = PATHWAYS[name].pairs
+        degree = wires.convergence if name == "mossy_golgi" else wires.in_degree
+        value = float(degree.mean())
+        claimed = mean > 0 and share >= 1  # a fibre ends with a smaller circuit
+        hit = abs(value - mean) <= max(2 * sd, 1e-9) if claimed else None
+        metrics[f"sources_{name}"] = Metric(value, "1", mean if claimed else None, hit)
+    return metrics
+
+
+def rates_of(found: "Found") -> dict[str, Metric]:
+    """Rates at rest, of the cells that fired, and their order."""
+    metrics: dict[str, Metric] = {}
+    for condition, published in BASAL.items():
+        key, rates = condition.replace(" ", "_"), found.rates(condition)
+        mean = {name: float(np.mean([a.rate for a in every])) for name, every in rates.items()}
+        for name, value in mean.items():
+            target = published.get(name, (0.0, 0.0))[0]
+            hit = abs(value - target) <= 0.3 * target
+            metrics[f"basal_{key}_{name}"] = Metric(value, "Hz", target, hit)
+        for name, every in rates.items():
+            silent = float(np.mean([a.silent for a in every]))
+            metrics[f"silent_{key}_{name}"] = Metric(silent, "1")
+            cv = float(np.mean([a.cv for a in every]))
+            if np.isfinite(cv):
+                metrics[f"cv_{key}_{name}"] = Metric(cv, "1")
+        order = ORDER[condition]
+        pairs = sum(mean[a] > mean[b] for a, b in pairwise(order))
+        most = len(order) - 1
+        metrics[f"order_{key}"] = Metric(float(pairs), "1", float(most), pairs == most)
+    return metrics
+
+
+def answers_of(found: "Found") -> dict[str, Metric]:
+    """To a step of the mossy fibres, and to climbing fibres."""
+    metrics: dict[str, Metric] = {}
+    phases = found.step.activity
+    for name in POPULATIONS:
+        before, step, after = (phases[p][name].everyone for p in ("before", "step", "after"))
+        metrics[f"step_{name}"] = Metric(step, "Hz")
+        if before > 0:
+            metrics[f"return_{name}"] = Metric(after / before, "1")
+    for (number, added), pause in found.pauses.items():
+        value = pause.pause / pause.interval
+        hit = value >= 2 if added else None
+        name = f"pause_{number}_spike{'s' if number > 1 else ''}{'_adapting' if added else ''}"
+        metrics[name] = Metric(value, "1", 2.0 if added else None, hit)
+    return metrics
+
+
+def rules_of(found: "Found") -> dict[str, Metric]:
+    """Errors of kernels, and neutral rates."""
+    metrics: dict[str, Metric] = {}
+    for name, (changed, derived) in found.kernels.items():
+        error = float(np.abs(changed - derived).max() / np.abs(derived).max())
+        metrics[f"kernel_error_{name}"] = Metric(error, "1", 0.01, error <= 0.01)
+    for name, drift in found.drifts.items():
+        hit = abs(drift.crossing - drift.neutral) <= 0.1 * drift.neutral
+        metrics[f"neutral_{name}"] = Metric(drift.crossing, "Hz", drift.neutral, hit)
+    return metrics
+
+
+# ---- figures
+
+
+def draw_rasters(found: "Found") -> Figure:
+    """The first circuit, by layer, in both conditions."""
+    names = [name for name in POPULATIONS if name != "olive"]
+    figure, axes = plt.subplots(
+        len(names), 2, figsize=(10, 8.6), sharex=True, layout="constrained"
+    )  # fmt: skip
+    for column, condition in enumerate(BASAL):
+        run = found.rest(condition, 0)
+        for ax, name in zip(axes[:, column], names, strict=True):
+            stop = run.duration
+            raster(ax, run.spikes[name], (max(0.0, stop - WINDOW), stop), name)
+            if column == 0:
+                ax.set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center")
+        axes[0, column].set_title(condition, fontsize=10)
+        axes[-1, column].set_xlabel("time (ms)")
+    return figure
+
+
+def raster(ax: Axes, spikes: Spikes, window: tuple[float, float], name: str) -> None:
+    """Spikes of some cells of a group, evenly chosen."""
+    chosen = np.unique(np.linspace(0, spikes.size - 1, SHOWN).astype(int))
+    row = np.full(spikes.size, -1)
+    row[chosen] = np.arange(len(chosen))
+    inside = (spikes.t >= window[0]) & (spikes.t < window[1]) & (row[spikes.index] >= 0)
+    color = INHIBITORY if name in INHIBITS else EXCITATORY
+    times = (spikes.t[inside] - window[0]) * 1e3
+    ax.plot(times, row[spikes.index[inside]], "|", color=color, markersize=2.2, markeredgewidth=0.7)
+    ax.set(ylim=(-1, len(chosen)), xlim=(0, (window[1] - window[0]) * 1e3), yticks=[])
+
+
+def draw_rates(found: "Found") -> Figure:
+    """Rates at rest, of every circuit, beside the published ones."""
+    names = [name for name in POPULATIONS if name != "olive"]
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
+    for ax, (condition, published) in zip(axes, BASAL.items(), strict=True):
+        rates = found.rates(condition)
+        for x, name in enumerate(names):
+            mean, sd = published[name]
+            ax.errorbar(x - 0.15, mean, sd, fmt="s", color="0.55", capsize=3, markersize=5,
+                        label="published" if x == 0 else None)  # fmt: skip
+            for k, found_ in enumerate(rates[name]):
+                color = INHIBITORY if name in INHIBITS else EXCITATORY
+                ax.errorbar(x + 0.1 + 0.12 * k, found_.rate, found_.sd, fmt="o", color=color,
+                            markersize=3.5, linewidth=0.8)  # fmt: skip
+        ax.set_xticks(range(len(names)), [n.replace("_", " ") for n in names], rotation=40)
+        ax.set_title(f"{condition}, mean and SD over cells that fired", fontsize=9)
+    axes[0].set_ylabel("rate (Hz)")
+    axes[0].legend()
+    return figure
+
+
+def draw_wiring(found: "Found") -> Figure:
+    """Sources of a target beside those of the reconstruction."""
+    figure, ax = plt.subplots(figsize=(6.4, 5.2), layout="constrained")
+    for name, wires in found.awake.wiring.items():
+        mean, sd = PATHWAYS[name].pairs
+        if not mean or not len(wires):
+            continue
+        degree = wires.convergence if name == "mossy_golgi" else wires.in_degree
+        color = INHIBITORY if PATHWAYS[name].source in INHIBITS else EXCITATORY
+        ax.errorbar(mean, degree.mean(), degree.std(), sd, "o", color=color, markersize=4,
+                    linewidth=0.8)  # fmt: skip
+        ax.annotate(name.replace("_", "–"), (mean, degree.mean()), textcoords="offset points",
+                    xytext=(5, -8), fontsize=6.5, color="0.3")  # fmt: skip
+    ax.plot([0.8, 3000], [0.8, 3000], color="0.6", linewidth=1, zorder=0)
+    ax.set(xscale="log", yscale="log", xlim=(0.8, 3000), ylim=(0.8, 3000),
+           xlabel="sources of a target, published", ylabel="here")  # fmt: skip
+    return figure
+
+
+def draw_step(found: "Found") -> Figure:
+    """Rate of every group around the step."""
+    figure, axes = plt.subplots(3, 3, figsize=(9.6, 6), sharex=True, layout="constrained")
+    start, stop = found.step.windows["step"]
+    edges = np.arange(start - 0.3, stop + 0.3, 0.005)
+    for ax, name in zip(axes.ravel(), POPULATIONS, strict=True):
+        spikes = found.step.simulation.spikes[name]
+        rate = np.histogram(spikes.t, edges)[0] / (np.diff(edges) * spikes.size)
+        ax.axvspan(0, (stop - start) * 1e3, color="0.9")
+        ax.stairs(rate, (edges - start) * 1e3, color=INHIBITORY if name in INHIBITS else EXCITATORY)
+        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set(ylim=(0, None), xlim=((edges[0] - start) * 1e3, (edges[-1] - start) * 1e3))
+    figure.supylabel("rate of all cells (Hz)", fontsize=9)
+    figure.supxlabel("time from the step of the mossy fibres (ms)", fontsize=9)
+    return figure
+
+
+def draw_pause(found: "Found") -> Figure:
+    """Purkinje cells around the arrival of climbing-fibre spikes."""
+    figure, axes = plt.subplots(
+        2, 4, figsize=(10.4, 4.4), sharex=True, height_ratios=[1.4, 1], layout="constrained"
+    )
+    edges = np.arange(-0.1, 0.1501, 0.004)
+    for (top, bottom), ((number, added), pause) in zip(
+        axes.T, found.pauses.items(), strict=True
+    ):  # fmt: skip
+        spikes = pause.simulation.spikes["purkinje"]
+        aligned = [
+            t[(t > at + edges[0]) & (t < at + edges[-1])] - at
+            for t in (spikes.t[spikes.index == cell] for cell in range(spikes.size))
+            for at in pause.arrivals
+        ]
+        for row, times in enumerate(aligned[:80]):
+            top.vlines(times * 1e3, row - 0.4, row + 0.4, color=REFERENCE, linewidth=0.8)
+        rate = np.histogram(np.concatenate(aligned), edges)[0] / (len(aligned) * np.diff(edges))
+        bottom.stairs(rate, edges * 1e3, color=EXCITATORY)
+        for ax in (top, bottom):
+            ax.axvline(0, color=BAD, linewidth=1)
+        title = f"{number} spike{'s' if number > 1 else ''} to the olive"
+        top.set_title(
+            title + (",\n+0.22 nA adaptation" if added else ",\nas published"), fontsize=9
+        )
+        bottom.set(xlabel="time from last spike (ms)", ylim=(0, None), xlim=edges[[0, -1]] * 1e3)
+    axes[0, 0].set_ylabel("cell and event")
+    axes[1, 0].set_ylabel("rate (Hz)")
+    return figure
+
+
+def draw_kernels(found: "Found") -> Figure:
+    """Change of a weight by the lag of one pair."""
+    from mirrorneuron.studies.cerebellum import LAGS
+
+    number = len(found.kernels)
+    figure, axes = plt.subplots(1, number, figsize=(2.5 * number, 2.8), layout="constrained")
+    for ax, (name, (changed, derived)) in zip(axes, found.kernels.items(), strict=True):
+        scale = np.abs(derived).max()
+        ax.axhline(0, color="0.8", linewidth=0.8)
+        ax.plot(LAGS, derived / scale, color="0.6", linewidth=3, label="closed form")
+        ax.plot(LAGS, changed / scale, ".", color=EXCITATORY, markersize=3, label="simulated")
+        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set(xlabel="teacher after fibre (ms)", ylim=(-1.1, 1.1))
+    axes[0].set_ylabel("change / largest change")
+    axes[0].legend(fontsize=7)
+    return figure
+
+
+def draw_drift(found: "Found") -> Figure:
+    """Drift of weights by the rate of the teacher."""
+    number = len(found.drifts)
+    figure, axes = plt.subplots(1, number, figsize=(3.2 * number, 3), layout="constrained")
+    for ax, (name, drift) in zip(axes, found.drifts.items(), strict=True):
+        unit = plasticity[name].unit
+        ax.axhline(0, color="0.8", linewidth=0.8)
+        ax.axvline(drift.neutral, color=GOOD, linewidth=1)
+        at, text = (drift.neutral, drift.derived.max()), f"neutral\n{drift.neutral:.3g} Hz"
+        ax.annotate(text, at, (4, -14), textcoords="offset points", fontsize=7.5, color=GOOD)
+        ax.plot(drift.rates, drift.derived, color="0.6", linewidth=3, label="derived")
+        ax.errorbar(drift.rates, drift.found, 2 * drift.error, fmt="o", color=EXCITATORY,
+                    markersize=4, label="simulated")  # fmt: skip
+        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set(xlabel="climbing fibre (Hz)", ylabel=f"drift ({unit}/s)")
+    axes[0].legend(fontsize=7)
+    return figure
