@@ -76,7 +76,7 @@ class Cerebellum(Study):
     """
 
     scale: float = 1.0
-    circuits: int = 3
+    circuits: int = 2
     rest: float = 5.0
     settle: float = 0.5
     drift: float = 100.0

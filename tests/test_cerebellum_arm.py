@@ -49,7 +49,7 @@ def test_the_mirror_of_the_loop_is_exact() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_compiled_code_has_the_same_spikes_and_weights() -> None:
     def build() -> Network:
         return cast(Network, excited(SMALL))

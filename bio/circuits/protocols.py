@@ -283,7 +283,10 @@ def _background(circuit: Circuit, rate: float, end: float, seed: int) -> Trains:
 def _run(
     circuit: Circuit, end: float, seed: int, backend: str, options: Mapping[str, Any], **given: Any
 ) -> Simulation:
-    how = {"namespace": {}, **options}  # equations of a circuit take no name from outside
+    how: dict[str, Any] = {
+        "namespace": {},
+        **options,
+    }  # equations of a circuit take no name from outside
     return simulate(lambda: circuit.network(**given), end * second, backend, seed=seed, **how)
 
 
