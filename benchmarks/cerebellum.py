@@ -70,8 +70,8 @@ def measure(granule: int, seconds: float, backend: str, connected: bool) -> dict
 def peak_of(program: Path, place: str) -> float:
     """Peak of the memory of a compiled program, which is run once more [byte].
 
-    The kernel's own count of it, read while the program runs: what a process reports of its children
-    begins with its own size.
+    The kernel's own count of it, read while the program runs: what a process reports of its
+    children begins with its own size.
     """
     results = Path(place) / "again"
     results.mkdir()

@@ -6,6 +6,7 @@ the user has begun is not touched, and objects of earlier runs keep their values
 code; compiler and program are started here, so that they can be watched and stopped.
 """
 
+import gc
 import os
 import shlex
 import shutil
@@ -54,6 +55,7 @@ def _run(job: Job) -> Outcome:
         scope.enter_context(preferring(devices__cpp_standalone__openmp_threads=threads))
         scope.enter_context(seeded(job.seed))
         job.progress.say("writing C++ code")
+        gc.collect()  # objects of earlier runs hold names: with others, all is compiled anew
         network = built(job)
         _require_no_python(job, network)
         with watching(network, job) as plan:
