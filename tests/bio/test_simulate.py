@@ -231,6 +231,22 @@ def test_two_compiled_runs_at_once_disturb_neither_each_other_nor_this_process(
     np.testing.assert_array_equal(loaded["cells.v"], two["cells.v"])
 
 
+@pytest.mark.slow
+def test_what_a_directory_holds_is_not_compiled_again(tmp_path: Path) -> None:
+    def compiled() -> dict[str, int]:
+        made = (tmp_path / "cpp" / "code_objects").glob("*.o")
+        return {path.name: path.stat().st_mtime_ns for path in made}
+
+    found: list[dict[str, int]] = []
+    for duration in (5, 8):
+        result = mn.simulate(chain, duration * ms, "cpp", directory=tmp_path, report=None)
+        assert result.duration == pytest.approx(duration * 1e-3)
+        found.append(compiled())
+    assert found[0].keys() == found[1].keys()
+    anew = {name for name, at in found[1].items() if at != found[0][name]}
+    assert all(name.startswith("simulate_spikes") for name in anew)  # it holds given spikes
+
+
 def test_preferences_clock_and_monitors_are_as_before() -> None:
     network = chain()
     names = {obj.name for obj in network.objects}
