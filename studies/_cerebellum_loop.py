@@ -123,7 +123,7 @@ class Loop:
     period: float = 1.0
     field: float = 1.2
     start: int = 5
-    stop: int = 55
+    stop: int = 85
     tone: float = 0.06
     friction: float = 0.3
     elasticity: float = 3.0
