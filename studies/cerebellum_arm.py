@@ -26,9 +26,9 @@ hardly told the phase of a movement; an olive that errors drove to several times
 rate, so that all weights went down together; nuclear cells that follow slow changes of their
 Purkinje cells by a quarter, and early, so that the filter of their rate has to be slow; and chance
 in the climbing fibres, which moves the mean rates of zones from trial to trial, so that only what
-differs from the usual rate commands. The field lasts 80 trials: with 50, which were tried first, the
-mean error of networks 1 to 5 was just halved, and still fell. What is left of the error is for the most part noise: of few
-nuclear cells, multiplied by the gain.
+differs from the usual rate commands. The field lasts 80 trials: with 50, which were tried first,
+the mean error of networks 1 to 5 was just halved, and still fell. What is left of the error is for
+the most part noise: of few nuclear cells, multiplied by the gain.
 """
 
 import shutil
