@@ -1,4 +1,4 @@
-"""The README's first example does what it says."""
+"""The README's examples do what they say."""
 
 import re
 from pathlib import Path
@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
+import mirrorneuron
+
 README = Path(__file__).parents[1] / "README.md"
+
+
+def examples() -> list[str]:
+    """Code of every example."""
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
 @pytest.mark.filterwarnings("ignore::mirrorneuron.bridge.learning.fit.TrainingWarning")
 def test_the_example_trains_writes_back_and_validates() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    code, _ = examples()
     names: dict[str, Any] = {"__name__": "readme"}
     code = code.replace("mn.fit(model", "before = feed.w_[:].copy()\ndone = mn.fit(model")
     ending = "print(mn.validate(net, model, 1 * second))"
@@ -21,3 +28,11 @@ def test_the_example_trains_writes_back_and_validates() -> None:
     assert min(names["done"].losses[-5:]) < 0.5 * names["done"].losses[0]
     assert (names["feed"].w_[:] != names["before"]).any()
     assert names["verdict"].ok, str(names["verdict"])
+
+
+def test_the_example_of_the_cerebellum_makes_a_network_that_learns() -> None:
+    _, code = examples()
+    names: dict[str, Any] = {"mn": mirrorneuron}
+    exec(code.replace("scale=0.2", "scale=0.02"), names)
+    network, factor = names["network"], names["circuit"].wiring["parallel_purkinje"].factor
+    assert network["parallel_purkinje"].A_plus_[:] == pytest.approx(0.001e-9 * factor)
