@@ -259,7 +259,9 @@ def test_all_gradients_of_a_network_are_finite_and_some_path_reaches_each_object
         if slot.kind == "threshold" and slot.margin is not None
     }
     model = mn.mirror(network, train=keys, surrogate=widths, dtype=torch.float64)
-    recording = model.run(40 * ms, record=list(entry.moves), seed=1)
+    slowest = max((pathway.max_delay for pathway in program.pathways.values()), default=0)
+    long = slowest * program.dt > 25e-3  # the first spikes are to arrive
+    recording = model.run((60 if long else 40) * ms, record=list(entry.moves), seed=1)
     spikes = [recording.spikes[group].reshape(-1) for group in entry.rates]
     traces = [recording[key].reshape(-1) / size for key, size in entry.moves.items()]
     activity = torch.cat([*spikes, *traces])

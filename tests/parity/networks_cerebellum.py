@@ -30,10 +30,17 @@ def patch(**settings: Any) -> Network:
     net: Any = circuit.network(mossy=mossy, olive=olive, threshold="deterministic", **settings)
     for name in ("granule", "golgi", "purkinje", "basket", "stellate", "dcn_p", "dcn_i"):
         net[name].v = rng.uniform(-60, -35, len(net[name])) * mV
+    net["dcn_i"].v = -36 * mV  # fires at once: its spikes reach the olive after 25 ms
     return net
 
 
-@entry(60 * ms, 100, mossy=(150, 350), granule=(1, 100), purkinje=(20, 500), olive=(10, 400))
+MOVES = {f"{name}.v": 1e-4 for name in ("golgi", "basket", "stellate", "dcn_p", "dcn_i", "olive")}
+
+
+@entry(
+    60 * ms, 100, mossy=(150, 350), granule=(1, 100), purkinje=(20, 500), olive=(10, 400),
+    moves=MOVES,
+)  # fmt: skip
 def cerebellum_patch() -> Network:
     """With short-term plasticity."""
     return patch(short_term=True)
@@ -41,7 +48,7 @@ def cerebellum_patch() -> Network:
 
 @entry(
     60 * ms, 100, mossy=(150, 350), granule=(1, 100), purkinje=(20, 500), olive=(10, 400),
-    moves={"parallel_purkinje.w": 1e-12},
+    moves=MOVES | {"parallel_purkinje.w": 1e-12},
 )  # fmt: skip
 def cerebellum_learning() -> Network:
     """With a rule of plasticity wherever one is known, and complex spikes."""
