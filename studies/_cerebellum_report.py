@@ -19,6 +19,7 @@ from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, REFERENCE
 
 from ._cerebellum_loop import LEARNING, Loop
 from ._contracts import Metric, Result
+from .cerebellum_cells import save
 
 LEARNT, STILL, CUT = "plasticity", "no plasticity", "output cut"
 NAMES = (LEARNT, STILL, CUT)
@@ -424,10 +425,3 @@ def pairs(run: Run) -> Float[np.ndarray, "zone pre"]:
         means.append(np.where(number > 0, total / np.maximum(number, 1), np.nan))
     both = np.array(means)
     return both[:, np.isfinite(both).all(0)]
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure and close it."""
-    figure.savefig(path, dpi=160)
-    plt.close(figure)
-    return path

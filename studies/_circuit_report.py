@@ -9,12 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mirrorneuron.analysis import Picture, Table, write_page
+from mirrorneuron.analysis import Picture, write_page
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
 from mirrorneuron.bio import plasticity
 from mirrorneuron.bio.circuits.anatomy import BASAL, PATHWAYS, POPULATIONS
 from mirrorneuron.bio.recording import Spikes
 from mirrorneuron.studies._contracts import Metric, Result
+from mirrorneuron.studies.cerebellum_cells import save, verdicts
 
 if TYPE_CHECKING:
     from mirrorneuron.studies.cerebellum import Found
@@ -31,16 +32,7 @@ WINDOW = 0.5  # of a raster [s]
 def report_on(out: Path, found: "Found") -> Result:
     """Metrics, table, figures and page."""
     metrics = figures_of(found)
-    table = Table(
-        "Found beside target", ("", "found", "target", "unit", ""),
-        tuple(
-            (
-                name, f"{m.value:.4g}", "-" if m.target is None else f"{m.target:.4g}", m.unit,
-                "" if m.ok is None else "hit" if m.ok else "missed",
-            )
-            for name, m in metrics.items()
-        ),
-    )  # fmt: skip
+    table = verdicts(metrics, digits=4)
     drawings = {
         "rasters": draw_rasters(found),
         "rates": draw_rates(found),
@@ -50,11 +42,7 @@ def report_on(out: Path, found: "Found") -> Result:
         "kernels": draw_kernels(found),
         "drift": draw_drift(found),
     }
-    paths: list[Path] = []
-    for name, figure in drawings.items():
-        paths.append(out / f"{name}.png")
-        figure.savefig(paths[-1], dpi=160)
-        plt.close(figure)
+    paths = [save(figure, out / f"{name}.png") for name, figure in drawings.items()]
     every = (*found.cells.figures, *paths)
     parts = [table, *(Picture(path, path.stem) for path in every), str(found.study.__doc__)]
     page = write_page(out / "report.html", "A cerebellum against published numbers", parts)

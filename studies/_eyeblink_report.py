@@ -20,6 +20,7 @@ from mirrorneuron.bio.circuits.eyeblink import (
     conditionable,
 )
 from mirrorneuron.studies._contracts import Metric
+from mirrorneuron.studies.cerebellum_cells import save
 
 from ._eyeblink_session import LATE, STEP, Session
 
@@ -162,10 +163,7 @@ def drawings(out: Path, learning: Sequence[Session], fixed: Sequence[Session]) -
     }
     found = {}
     for name, (figure, caption) in made.items():
-        path = out / f"{name}.png"
-        figure.savefig(path, dpi=160)
-        plt.close(figure)
-        found[path] = caption
+        found[save(figure, out / f"{name}.png")] = caption
     return found
 
 

@@ -432,16 +432,7 @@ def trains(spikes: Spikes, duration: float) -> SpikeTrains:
 def report_on(out: Path, found: Found) -> Result:
     """Metrics, table, figures and page."""
     metrics = figures_of(found)
-    table = Table(
-        "Found beside target", ("", "found", "target", "unit", ""),
-        tuple(
-            (
-                name, f"{m.value:.3g}", "-" if m.target is None else f"{m.target:.3g}", m.unit,
-                "" if m.ok is None else "hit" if m.ok else "missed",
-            )
-            for name, m in metrics.items()
-        ),
-    )  # fmt: skip
+    table = verdicts(metrics)
     drawings = {
         "autorhythm": draw_autorhythm(found),
         "curves": draw_curves(found),
@@ -453,6 +444,18 @@ def report_on(out: Path, found: Found) -> Result:
     page = write_page(out / "report.html", "Single cells of the cerebellum", parts)
     print(f"\n{table}")
     return Result(metrics, paths, page)
+
+
+def verdicts(metrics: Mapping[str, Metric], digits: int = 3) -> Table:
+    """Every metric beside its target."""
+    rows = (
+        (
+            name, f"{m.value:.{digits}g}", "-" if m.target is None else f"{m.target:.{digits}g}",
+            m.unit, "" if m.ok is None else "hit" if m.ok else "missed",
+        )
+        for name, m in metrics.items()
+    )  # fmt: skip
+    return Table("Found beside target", ("", "found", "target", "unit", ""), tuple(rows))
 
 
 def figures_of(found: Found) -> dict[str, Metric]:
