@@ -89,7 +89,7 @@ def rates_of(found: "Found") -> dict[str, Metric]:
         key, rates = condition.replace(" ", "_"), found.rates(condition)
         mean = {name: float(np.mean([a.rate for a in every])) for name, every in rates.items()}
         for name, value in mean.items():
-            target = published.get(name, (0.0, 0.0))[0]
+            target = float(published.get(name, (0.0, 0.0))[0])
             hit = abs(value - target) <= 0.3 * target
             metrics[f"basal_{key}_{name}"] = Metric(value, "Hz", target, hit)
         for name, every in rates.items():
