@@ -15,8 +15,9 @@ doi:10.3389/fninf.2019.00037; Purkinje cells of Keller et al. 2018, doi:10.3389/
 nuclear cells of Erö et al. 2018, doi:10.3389/fninf.2018.00084.
 Differs from it: pairs come from boxes and spheres, not from intersecting voxels of morphologies;
 their p is the published affinity, and their extents are ours, chosen so that a target has the
-published number of sources. A parallel fibre has a height in the molecular layer drawn at random,
-and reaches 300 µm to both sides, which is all of the column; in an animal it is millimetres. A
+published number of sources; the depth over which dendrites meet parallel fibres is that of the
+repository's morphologies. A parallel fibre reaches 300 µm to both sides, which is all of the
+column; in an animal it is millimetres. A
 glomerulus is no cell: it repeats its mossy fibre, and its delays of 1 ms are added to those that
 follow. There are no unipolar brush cells and no gap junctions.
 
@@ -56,8 +57,10 @@ LAYERS: Mapping[str, tuple[float, float]] = {  # from, to [m]; the floor of the 
     "nuclei": (-300 * UM, -100 * UM),
     "olive": (-500 * UM, -400 * UM),
 }
-MOLECULAR = (LAYERS["basket"][0], LAYERS["stellate"][1])
 
+ASCENDING = 142.6 * UM
+"""From a granule cell up to its parallel fibre [m], the same for all, as in the repository's one
+morphology: deep cells have deep fibres."""
 GLOMERULI = 3e-4 / UM**3
 """Glomeruli in the granular layer [1/m³] (Solinas et al. 2010)."""
 TERMINALS = (60 * UM, 20 * UM)
@@ -146,7 +149,7 @@ PATHWAYS: Mapping[str, Pathway] = {
         short_term="granule_golgi"),
     "parallel_golgi": _pathway(
         "granule", "golgi", "parallel_fibre",
-        Box(0.08, _FIBRE, _within(68), (-np.inf, 200 * UM), fibre=True), w=0.05, delay=5,
+        Box(0.08, _FIBRE, _within(65.1), (24 * UM, 190 * UM), rise=ASCENDING), w=0.05, delay=5,
         pairs=(1045, 340),
         short_term="granule_golgi"),
     "ascending_purkinje": _pathway(
@@ -155,19 +158,21 @@ PATHWAYS: Mapping[str, Pathway] = {
         short_term="granule_purkinje",
         teacher="climbing_purkinje"),
     "parallel_purkinje": _pathway(
-        "granule", "purkinje", "parallel_fibre", Box(0.1, _FIBRE, _within(59), fibre=True),
+        "granule", "purkinje", "parallel_fibre", Box(0.1, _FIBRE, _within(59), rise=ASCENDING),
         w=0.05, awake=0.14, delay=5, pairs=(1532, 292),
         short_term="granule_purkinje",
         teacher="climbing_purkinje"),
     "parallel_basket": _pathway(
         "granule", "basket", "parallel_fibre",
-        Box(0.08, _FIBRE, _within(46), _within(100), fibre=True), w=0.04, awake=0.06, delay=5,
+        Box(0.08, _FIBRE, _within(37.6), (-45 * UM, 166 * UM), rise=ASCENDING),
+        w=0.04, awake=0.06, delay=5,
         pairs=(828, 146),
         short_term="granule_interneuron",
         teacher="climbing_basket"),
     "parallel_stellate": _pathway(
         "granule", "stellate", "parallel_fibre",
-        Box(0.08, _FIBRE, _within(46), _within(45), fibre=True), w=0.05, awake=0.08, delay=5,
+        Box(0.08, _FIBRE, _within(31.7), (-68 * UM, 78 * UM), rise=ASCENDING),
+        w=0.05, awake=0.08, delay=5,
         pairs=(515, 159),
         short_term="granule_interneuron",
         teacher="climbing_stellate"),

@@ -27,7 +27,6 @@ class Sites:
 
     Arguments:
         positions: Of the cells, fibres and glomeruli, "neuron 3" [m]; x along the parallel fibres.
-        heights: Height of each granule cell's parallel fibre, " neuron" [m].
         fibre: Mossy fibre of each glomerulus.
         drawn: Pairs of the pathways drawn so far.
         zone: Microzone of each cell of the groups that are divided into such.
@@ -35,17 +34,10 @@ class Sites:
     """
 
     positions: Mapping[str, Array]
-    heights: Array
     fibre: Array
     drawn: dict[str, Pairs]
     zone: Mapping[str, Array] = field(default_factory=dict)
     zones: int = 1
-
-    def parallel_fibres(self) -> Array:
-        """Position of each granule cell, with its fibre's height."""
-        at = self.positions["granule"].copy()
-        at[:, 2] = self.heights
-        return at
 
     def glomerulus_granule(self) -> Pairs:
         """Four glomeruli of each granule cell."""
@@ -124,18 +116,18 @@ class Box:
         x: How far the source may lie from the target, lowest and highest [m].
         y: The same across the parallel fibres.
         z: The same in depth.
-        fibre: Whether the sources are parallel fibres at their height, not granule cells.
+        rise: How far above its cell body the source's axon passes, which is what counts [m].
     """
 
     p: float
     x: Bounds
     y: Bounds
     z: Bounds = EVERYWHERE
-    fibre: bool = False
+    rise: float = 0.0
 
     def draw(self, sites: Sites, pathway: Pathway, rng: np.random.Generator) -> Pairs:
         """The pairs."""
-        at = sites.parallel_fibres() if self.fibre else sites.positions[pathway.source]
+        at = sites.positions[pathway.source] + (0.0, 0.0, self.rise)
         i, j = near(at, sites.positions[pathway.target], self.p, (self.x, self.y, self.z), rng)
         return finished(i, j, sites, pathway, rng)
 

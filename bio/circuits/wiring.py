@@ -15,7 +15,6 @@ from .anatomy import (
     FOOTPRINT,
     GLOMERULI,
     LAYERS,
-    MOLECULAR,
     NEARNESS,
     PATHWAYS,
     POPULATIONS,
@@ -94,10 +93,9 @@ def place(size: tuple[float, float], seed: int, zones: int = 1) -> Sites:
             positions[name][:, :2] = _rows(number, size, rows, rng)
         positions[name] *= (*size, layer[1] - layer[0])
         positions[name][:, 2] += layer[0]
-    heights = generator(seed, "height").uniform(*MOLECULAR, found["granule"])
     fibre = _fibres(positions["glomerulus"], positions["mossy"], generator(seed, "fibre"))
     zone = {n: _zone(positions[n], zones) for n in POPULATIONS if POPULATIONS[n].zonal}
-    return Sites(positions, heights, fibre, {}, zone, zones)
+    return Sites(positions, fibre, {}, zone, zones)
 
 
 def _zone(at: Array, zones: int) -> Array:
