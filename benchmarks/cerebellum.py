@@ -110,8 +110,8 @@ def table(sizes: list[tuple[int, float]], backend: str) -> dict[str, float]:
     """Print the rows of one backend; returns the last one with bytes per cell and synapse."""
     print(f"\n{backend}, 0.1 ms steps")
     columns = (
-        "granule", "biology s", "cells", "synapses", "layout s", "build s", "s per s", "/1000", "here GB",
-        "ran GB", "B / cell", "B / syn",
+        "granule", "biology s", "cells", "synapses", "layout s", "build s", "s per s", "/1000",
+        "here GB", "ran GB", "B / cell", "B / syn",
     )  # fmt: skip
     print("".join(f"{column:>11}" for column in columns), flush=True)
     empty, last = row(EMPTY, BRIEF, backend, connected=False), dict[str, float]()

@@ -15,7 +15,7 @@ from mirrorneuron.bio import plasticity
 from mirrorneuron.bio.circuits.anatomy import BASAL, PATHWAYS, POPULATIONS
 from mirrorneuron.bio.recording import Spikes
 from mirrorneuron.studies._contracts import Metric, Result
-from mirrorneuron.studies.cerebellum_cells import save, verdicts
+from mirrorneuron.studies._report import save, verdicts
 
 if TYPE_CHECKING:
     from mirrorneuron.studies.cerebellum import Found
@@ -114,12 +114,16 @@ def answers_of(found: "Found") -> dict[str, Metric]:
         metrics[f"step_{name}"] = Metric(step, "Hz")
         if before > 0:
             metrics[f"return_{name}"] = Metric(after / before, "1")
-    for (number, added), pause in found.pauses.items():
+    for (number, step), pause in found.pauses.items():
         value = pause.pause / pause.interval
-        hit = value >= 2 if added else None
-        name = f"pause_{number}_spike{'s' if number > 1 else ''}{'_adapting' if added else ''}"
-        metrics[name] = Metric(value, "1", 2.0 if added else None, hit)
+        hit = value >= 2 if step else None
+        name = f"pause_{_spikes(number)}{f' + {step:g} nA' if step else ''}"
+        metrics[name.replace(" ", "_")] = Metric(value, "1", 2.0 if step else None, hit)
     return metrics
+
+
+def _spikes(number: int) -> str:
+    return f"{number} spike{'s' if number > 1 else ''}"
 
 
 def rules_of(found: "Found") -> dict[str, Metric]:
@@ -226,11 +230,13 @@ def draw_step(found: "Found") -> Figure:
 
 def draw_pause(found: "Found") -> Figure:
     """Purkinje cells around the arrival of climbing-fibre spikes."""
+    number = len(found.pauses)
     figure, axes = plt.subplots(
-        2, 4, figsize=(10.4, 4.4), sharex=True, height_ratios=[1.4, 1], layout="constrained"
-    )
+        2, number, figsize=(2.6 * number, 4.4), sharex=True, height_ratios=[1.4, 1], squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
     edges = np.arange(-0.1, 0.1501, 0.004)
-    for (top, bottom), ((number, added), pause) in zip(
+    for (top, bottom), ((number, step), pause) in zip(
         axes.T, found.pauses.items(), strict=True
     ):  # fmt: skip
         spikes = pause.simulation.spikes["purkinje"]
@@ -245,10 +251,8 @@ def draw_pause(found: "Found") -> Figure:
         bottom.stairs(rate, edges * 1e3, color=EXCITATORY)
         for ax in (top, bottom):
             ax.axvline(0, color=BAD, linewidth=1)
-        title = f"{number} spike{'s' if number > 1 else ''} to the olive"
-        top.set_title(
-            title + (",\n+0.22 nA adaptation" if added else ",\nas published"), fontsize=9
-        )
+        added = f"+{step:g} nA adaptation" if step else "as published"
+        top.set_title(f"{_spikes(number)} to the olive,\n{added}", fontsize=9)
         bottom.set(xlabel="time from last spike (ms)", ylim=(0, None), xlim=edges[[0, -1]] * 1e3)
     axes[0, 0].set_ylabel("cell and event")
     axes[1, 0].set_ylabel("rate (Hz)")

@@ -3,13 +3,15 @@ r"""The cerebellum against published numbers: cells, wiring, activity, and what 
 Cells are those of the study `cerebellum_cells`. Then, for circuits from several seeds: numbers of
 cells and of sources of a target; rates at rest in both conditions, with 4 Hz on each mossy fibre; a
 step of the mossy fibres; and the pause of the Purkinje cells after climbing-fibre spikes, one or
-five, with and without an adaptation step of 0.22 nA. At last the rules of plasticity with a
-teacher: the change of a weight at each lag of a single pair beside the closed form, and the rate of
-climbing fibres at which weights under Poisson trains do not drift, beside the derived one.
+five, as published and with a step of their adaptation current at each. At last the rules of
+plasticity with a teacher: the change of a weight at each lag of a single pair beside the closed
+form, and the rate of climbing fibres at which weights under Poisson trains do not drift, beside the
+derived one.
 
 Source: De Schepper et al. 2022, doi:10.1038/s42003-022-04213-y, with the rates in the documentation
 of the repository dbbs-lab/cerebellar-models, version 0.13.0; Geminiani et al. 2024,
-doi:10.1371/journal.pcbi.1011277 (plasticity).
+doi:10.1371/journal.pcbi.1011277 (plasticity). Steps of adaptation: 0.22 and 1 nA, of the repository
+eliasmateo95/CerebellarLoop, there to cells of a quarter of the capacitance.
 Differs from it: circuits start at rest and settle for `settle` before rates are taken.
 """
 
@@ -72,6 +74,8 @@ class Cerebellum(Study):
         settle: Time before [s].
         drift: Time of Poisson trains for the neutral rate [s].
         synapses: Synapses for each of the rates of the climbing fibres.
+        pauses: Spikes of a burst that excites the olive, and what a climbing fibre's spike adds to
+            a Purkinje cell's adaptation [nA]; the cells are to pause where it is not 0.
         cells: Settings of the single cells.
     """
 
@@ -81,6 +85,7 @@ class Cerebellum(Study):
     settle: float = 0.5
     drift: float = 100.0
     synapses: int = 400
+    pauses: tuple[tuple[int, float], ...] = ((1, 0.0), (1, 1.0), (5, 0.0), (5, 0.22))
     cells: CerebellumCells = field(default_factory=CerebellumCells)
 
     @property
@@ -92,7 +97,7 @@ class Cerebellum(Study):
         """A small circuit, for a short time."""
         return Cerebellum(
             scale=0.05, circuits=1, rest=0.4, settle=0.1, drift=10.0, synapses=100,
-            cells=CerebellumCells(seed=self.seed).quick(), seed=self.seed,
+            pauses=((1, 1.0),), cells=CerebellumCells(seed=self.seed).quick(), seed=self.seed,
         )  # fmt: skip
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
@@ -186,14 +191,14 @@ class Found:
         return mossy_fibre_step(self.awake, seed=self.study.seed, **self.how)
 
     @cached_property
-    def pauses(self) -> dict[tuple[int, bool], Pause]:
-        """By number of spikes given to the olive, and whether a spike adds an adaptation step."""
+    def pauses(self) -> dict[tuple[int, float], Pause]:
+        """By number of spikes given to the olive, and the step of adaptation [nA]."""
         return {
-            (number, added): climbing_fibre_pause(
-                self.awake, number=number, complex_spike=0.22 * nA if added else None,
+            (number, step): climbing_fibre_pause(
+                self.awake, number=number, complex_spike=step * nA if step else None,
                 seed=self.study.seed, **self.how,
             )
-            for number in (1, 5) for added in (False, True)
+            for number, step in self.study.pauses
         }  # fmt: skip
 
     # ---- rules

@@ -27,7 +27,7 @@ NEEDED = {
     ),
     "cerebellum": (
         "rate_golgi_plus", "count_granule", "basal_awake_purkinje", "order_in_vitro",
-        "pause_5_spikes_adapting", "kernel_error_pf_pc_sinexp", "neutral_pf_mli",
+        "pause_1_spike_+_1_nA", "kernel_error_pf_pc_sinexp", "neutral_pf_mli",
     ),
     "eyeblink": (
         "cr_first_10", "cr_trained", "cr_unpaired", "cr_fixed", "cr_extinguished", "peak",

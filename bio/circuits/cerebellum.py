@@ -24,21 +24,16 @@ from mirrorneuron.bio.cells.olivocerebellar_loop import climbing_fibre_eglif
 from mirrorneuron.bio.plasticity import PlasticityRule
 from mirrorneuron.bio.synapses import synapses
 from mirrorneuron.errors import DomainError, ShapeError, UnknownName
-from mirrorneuron.units import Dimensions, si
+from mirrorneuron.units import si
 
 from ._contracts import Wiring
 from .anatomy import CONDITIONS, FOOTPRINT, PATHWAYS, POPULATIONS
+from .given import HERTZ, METRE, SECOND
 from .learning import Lessons, Plastic, lessons
 from .stimuli import Trains
 from .wiring import require_memory, wire
 
 Array = NDArray[Any]
-METRE, SECOND, HERTZ, SIEMENS = (
-    Dimensions(m=1.0),
-    Dimensions(s=1.0),
-    Dimensions(s=-1.0),
-    Dimensions(kg=-1.0, m=-2.0, s=3.0, A=2.0),
-)
 BACKGROUND = 4.0 * Hz
 TEACHING = {"awake": 100e-9, "in vitro": 55e-9}  # of a stimulus to the olive [S]
 

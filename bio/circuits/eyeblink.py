@@ -44,12 +44,14 @@ from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import si
 
 from .anatomy import PATHWAYS
-from .cerebellum import BACKGROUND, HERTZ, METRE, SECOND, Circuit
+from .cerebellum import BACKGROUND, Circuit
+from .given import METRE, rate_of, time_of
 from .learning import Plastic
 from .stimuli import Trains, poisson, together
 from .wiring import generator
 
 Array = NDArray[Any]
+ASKED = "eyeblink_conditioning"
 NUMBER, AGAIN = 5, 2e-3  # spikes of the US, and their interval [s]
 US_LENGTH = NUMBER * AGAIN
 SLOT = 50e-3  # in which a fibre of the CS has a burst or none [s]
@@ -249,20 +251,27 @@ def eyeblink_conditioning(
         UnitError: One of them has another unit.
         UnknownName: A US is neither "paired", "unpaired" nor "none".
     """
-    span, begin = _time("length", length), _time("onset", onset)
+    span, begin = time_of(f"{ASKED}: the length", length), time_of(f"{ASKED}: the onset", onset)
     trials = schedule(phases, span, begin, generator(seed, "unpaired"))
     end = trials[-1].start + span
     chosen = fibres(circuit, extent)
     mossy = tone(
-        circuit, trials, chosen, _rate("cs", cs), active, _rate("background", background), end, seed
+        circuit,
+        trials,
+        chosen,
+        rate_of(f"{ASKED}: the rate cs", cs),
+        active,
+        rate_of(f"{ASKED}: the background", background),
+        end,
+        seed,
     )
-    olive = puff(circuit, trials, _rate("spontaneous", spontaneous), end, seed)
+    olive = puff(circuit, trials, rate_of(f"{ASKED}: spontaneous spikes", spontaneous), end, seed)
     rules = conditionable(circuit) if plastic is None else plastic
     simulation = simulate(
         lambda: circuit.network(
             mossy=mossy, olive=olive, complex_spike=complex_spike, plastic=rules
         ),
-        end * second, backend, seed=seed, **options,
+        end * second, backend, seed=seed, **{"namespace": {}, **options},
     )  # fmt: skip
     return conditioning(circuit, simulation, trials, span, chosen)
 
@@ -325,7 +334,7 @@ def schedule(
                 " trial, and every trial a probe is no training. Write trials=80, probes=5, or"
                 " us='none' for the CS alone."
             )
-        interval = _time("interval", phase.interval)
+        interval = time_of(f"{asked}: the interval", phase.interval)
         over = onset + interval + US_LENGTH
         free = (over + AFTER, length - US_LENGTH) if phase.us == "unpaired" else (over, length)
         if onset < BEFORE or free[0] >= free[1]:
@@ -484,16 +493,3 @@ def _trials(lid: Array, trials: Sequence[Trial], steps: int) -> Array:
 
 def _part(row: Array, first: float, last: float) -> Array:
     return row[round(first / BIN) : round(last / BIN)]
-
-
-def _time(what: str, given: Any) -> float:
-    seconds = float(si(given, SECOND, f"eyeblink_conditioning: the {what}"))
-    if not (np.isfinite(seconds) and seconds > 0):
-        raise DomainError(
-            f"eyeblink_conditioning: the {what} is {given}. Write a time, like 0.25*second."
-        )
-    return seconds
-
-
-def _rate(what: str, given: Any) -> float:
-    return float(si(given, HERTZ, f"eyeblink_conditioning: the rate {what}"))

@@ -15,10 +15,12 @@ from brian2 import second
 from mirrorneuron.bio.recording import Simulation
 from mirrorneuron.bio.simulate import simulate
 from mirrorneuron.errors import DomainError
+from mirrorneuron.units import si
 
 from .activity import Activity, activity
 from .anatomy import BASAL, LAYERS, POPULATIONS
-from .cerebellum import BACKGROUND, HERTZ, METRE, SECOND, Circuit, si
+from .cerebellum import BACKGROUND, Circuit
+from .given import METRE, rate_of, time_of
 from .stimuli import Trains, poisson, together
 from .wiring import generator
 
@@ -117,9 +119,11 @@ def resting_state(
         DomainError: A time or rate is out of range.
         UnitError: One of them has another unit.
     """
-    measured, before = _time("duration", duration), _time("settle", settle, least=0.0)
+    asked = "resting_state"
+    measured = time_of(f"{asked}: the duration", duration)
+    before = time_of(f"{asked}: the time to settle", settle, least=0.0)
     end = before + measured
-    trains = _background(circuit, _rate(rate), end, seed)
+    trains = _background(asked, circuit, rate, end, seed)
     simulation = _run(circuit, end, seed, backend, options, mossy=trains)
     window = (before, end)
     found = {name: activity(simulation.spikes[name], window) for name in POPULATIONS}
@@ -161,11 +165,13 @@ def mossy_fibre_step(
         DomainError: A time, rate or radius is out of range, or no fibre lies within the radius.
         UnitError: One of them has another unit.
     """
+    asked = "mossy_fibre_step"
     begin, span, rest = (
-        _time("start", start), _time("length", length), _time("after", after)
-    )  # fmt: skip
+        time_of(f"{asked}: the {what}", given)
+        for what, given in (("start", start), ("length", length), ("time after", after))
+    )
     end = begin + span + rest
-    reach = 90e-6 if radius is None else float(si(radius, METRE, "mossy_fibre_step: the radius"))
+    reach = 90e-6 if radius is None else float(si(radius, METRE, f"{asked}: the radius"))
     bottom, top = LAYERS["granular"]
     middle = np.array([*circuit.size, bottom + top]) / 2
     distance = np.sqrt(((circuit.positions["mossy"] - middle) ** 2).sum(1))
@@ -175,10 +181,9 @@ def mossy_fibre_step(
             f"mossy_fibre_step(radius={radius}): no mossy fibre lies so near to the middle; the"
             f" nearest is {distance.min() * 1e6:.0f} µm away. Write a larger radius."
         )
-    burst = poisson(
-        chosen, _rate(step), (begin, begin + span), circuit.dt, generator(seed, "mossy step")
-    )
-    trains = together(_background(circuit, _rate(rate), end, seed), burst, dt=circuit.dt)
+    risen, rng = rate_of(f"{asked}: the step", step), generator(seed, "mossy step")
+    burst = poisson(chosen, risen, (begin, begin + span), circuit.dt, rng)
+    trains = together(_background(asked, circuit, rate, end, seed), burst, dt=circuit.dt)
     windows = {
         "before": (begin / 2, begin),
         "step": (begin, begin + span),
@@ -228,13 +233,15 @@ def climbing_fibre_pause(
     for what, given in (("bursts", bursts), ("number", number)):
         if given < 1:
             raise DomainError(f"climbing_fibre_pause({what}={given!r}): write a number from 1.")
-    begin, gap = _time("start", start), _time("every", every, least=0.15)
+    asked = "climbing_fibre_pause"
+    begin = time_of(f"{asked}: the start", start)
+    gap = time_of(f"{asked}: the time from burst to burst", every, least=0.15)
     onsets = begin + gap * np.arange(bursts)
     end = float(onsets[-1]) + gap
     times = (onsets[:, None] + AGAIN * np.arange(number)).ravel()
     olive = circuit.counts["olive"]
     teaching = Trains(np.tile(np.arange(olive), len(times)), np.repeat(times, olive))
-    trains = _background(circuit, _rate(rate), end, seed)
+    trains = _background(asked, circuit, rate, end, seed)
     given = {"mossy": trains, "olive": teaching, "complex_spike": complex_spike}
     simulation = _run(circuit, end, seed, backend, options, **given)
     windows = {
@@ -275,9 +282,9 @@ def _pause(simulation: Simulation, arrivals: tuple[float, ...]) -> float:
     return float(np.mean(waits)) if waits else float("nan")
 
 
-def _background(circuit: Circuit, rate: float, end: float, seed: int) -> Trains:
-    fibres = np.arange(circuit.counts["mossy"])
-    return poisson(fibres, rate, (0.0, end), circuit.dt, generator(seed, "mossy background"))
+def _background(asked: str, circuit: Circuit, rate: Any, end: float, seed: int) -> Trains:
+    fibres, each = np.arange(circuit.counts["mossy"]), rate_of(f"{asked}: the rate", rate)
+    return poisson(fibres, each, (0.0, end), circuit.dt, generator(seed, "mossy background"))
 
 
 def _run(
@@ -297,19 +304,3 @@ def _phases(
         phase: {name: activity(simulation.spikes[name], window) for name in POPULATIONS}
         for phase, window in windows.items()
     }
-
-
-def _time(what: str, given: Any, least: float | None = None) -> float:
-    seconds = float(si(given, SECOND, f"the {what} of a protocol"))
-    if not np.isfinite(seconds) or seconds < 0 or (least is None and seconds == 0):
-        raise DomainError(f"The {what} of a protocol is {given}. Write a time, like 1*second.")
-    if least is not None and seconds < least:
-        raise DomainError(
-            f"The {what} of a protocol is {given}, and at least {least} s are needed for what"
-            " follows a stimulus to end."
-        )
-    return seconds
-
-
-def _rate(given: Any) -> float:
-    return float(si(given, HERTZ, "the rate of a protocol"))

@@ -40,6 +40,29 @@ from mirrorneuron.errors import BuildError, DomainError
 MARK = "mirrorneuron at "
 REPORT = f'std::cout << "{MARK}" << completed << std::endl;'
 SHOWN = 15
+PRELUDE = """\
+#include "objects.h"
+#include "brianlib/common_math.h"
+#include "brianlib/stdint_compat.h"
+#include <cmath>
+#include <ctime>
+#include <iostream>
+#include <fstream>
+#include <climits>
+"""
+RULES = """\
+# Included by the makefile in the place of a list of what each source includes.
+SHARED = $(filter-out code_objects/%,$(H_SRCS))
+CODE = $(filter code_objects/%,$(OBJS))
+$(OBJS): $(SHARED)
+$(CODE): %.o: %.h
+$(CODE): prelude.h.gch
+$(CODE): CXXFLAGS += -include prelude.h
+run.o: $(H_SRCS)
+objects.o main.o: OPTIMISATIONS += -O0
+prelude.h.gch: prelude.h $(SHARED) makefile
+\t$(CXX) $(CXXFLAGS) -x c++-header $< -o $@
+"""
 PATIENCE = 5.0
 
 
@@ -154,10 +177,21 @@ def _make() -> list[str]:
 
 
 def _compile(job: Job, project: Path) -> None:
+    """Compile with Brian2's makefile and flags, in a third of the time.
+
+    All of a network's code, some hundred small files, includes the same headers, which are compiled
+    once. The functions that allocate, read and write every array are long, and run once: they are
+    not optimised. Brian2's makefile includes our rules where it would include a list of what each
+    file includes, which it makes by reading all of them one after the other.
+    """
     job.progress.say("compiling")
     log = job.directory / "build.log"
+    for name, content in (("prelude.h", PRELUDE), ("quick.mk", RULES)):
+        path = project / name
+        if not path.exists() or path.read_text() != content:
+            path.write_text(content)
     try:
-        ended = _watch([*_make(), f"-j{cores()}"], project, log, {})
+        ended = _watch([*_make(), f"-j{cores()}", "DEPS=quick.mk"], project, log, {})
     except BaseException:
         _forget_objects(project)
         raise
@@ -168,7 +202,7 @@ def _compile(job: Job, project: Path) -> None:
 
 def _forget_objects(project: Path) -> None:
     """Remove what a stopped compiler may have left half-written, so that make does not trust it."""
-    for path in (*project.rglob("*.o"), project / "main"):
+    for path in (*project.rglob("*.o"), project / "prelude.h.gch", project / "main"):
         path.unlink(missing_ok=True)
 
 

@@ -330,9 +330,9 @@ def test_a_protocol_that_cannot_be_run_is_refused_by_name(patch: Circuit) -> Non
         mossy_fibre_step(patch, radius=0.01 * um)
     with pytest.raises(DomainError, match=r"bursts=0\): write a number from 1"):
         climbing_fibre_pause(patch, bursts=0)
-    with pytest.raises(DomainError, match=r"The every of a protocol is .* at least 0.15 s"):
+    with pytest.raises(DomainError, match=r"burst to burst is .* at least 0.15 s"):
         climbing_fibre_pause(patch, every=0.12 * second)
-    with pytest.raises(DomainError, match="The duration of a protocol is"):
+    with pytest.raises(DomainError, match="resting_state: the duration is"):
         resting_state(patch, -1 * second)
     with pytest.raises(
         DomainError, match=r"with steps of 0.25 ms a fibre fires between 0 and 4000"

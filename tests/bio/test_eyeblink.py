@@ -274,7 +274,7 @@ def test_what_cannot_be_presented_is_refused_by_name(zones: Circuit) -> None:
         ({"phases": (Phase(name="x", trials=1, interval=2 * second),)}, DomainError,
          r"a trial of 1 s with the CS from 0.3 to 2.31 s leaves no room. .* Write length=2.7\*sec"),
         ({"phases": (Phase(name="x", trials=1, interval=0 * ms),)}, DomainError,
-         "the interval is 0. s. Write a time, like 0.25"),
+         "the interval is 0. s. Write a time, like 1"),
         ({"onset": 0.1 * second}, DomainError, "The baseline needs 0.15 s before the CS"),
         ({"length": 1}, UnitError, "eyeblink_conditioning: the length is 1"),
         ({"cs": 3 * second}, UnitError, "eyeblink_conditioning: the rate cs"),
