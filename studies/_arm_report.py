@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mirrorneuron import Simulation
-from mirrorneuron.analysis import Picture, SpikeTrains, Table, plot, write_page
+from mirrorneuron.analysis import Picture, Table, plot, write_page
 
 from ._arm_loop import LAYERS, PLANT
 from ._contracts import Metric, Result
+from ._report import save, trains
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 OTHERS = ("#E69F00", "0.75")
@@ -180,7 +181,7 @@ def report(out: Path, found: Findings, about: str) -> Result:
             "windows": draw_windows,
             "disturbances": draw_disturbances,
         } | ({"memory": draw_memory} if found.peaks else {})
-        figures = tuple(save(draw(found), out / f"{n}.png") for n, draw in drawings.items())
+        figures = tuple(save(draw(found), out / f"{n}.png", None) for n, draw in drawings.items())
     movie = animate(found, out / "arm.gif")
     tables = (
         method_table(found), world_table(found), worst_table(found), slope_table(found),
@@ -398,9 +399,7 @@ def draw_trial(found: Findings) -> Figure:
         test = learnt.tests[HOME]
         run = test.brian[found.hard]
         for ax, layer in zip(column, LAYERS, strict=False):
-            spikes = run.spikes[layer]
-            trains = SpikeTrains.from_events(spikes.t, spikes.index, spikes.size, run.duration)
-            plot.plot_raster(trains, ax=ax, markersize=1.6)
+            plot.plot_raster(trains(run.spikes[layer], run.duration), ax=ax, markersize=1.6)
             ax.set(xlabel="", ylabel="")
         column[0].set_title(f"{learnt.name}, network {learnt.seed}, Brian2")
         t = times(len(run.t), found.dt)
@@ -580,10 +579,3 @@ class Arm:
             line.set_data((side * 0.14, side * 0.2, end[0]), (-0.5, 0.0, end[1]))
             line.set_color(plt.get_cmap("Reds")(0.25 + 0.75 * min(1.0, float(pull) / 0.1)))
         self.text.set_text(f"{np.degrees(angle):.0f} deg")
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure and close it."""
-    plot.save_figure(figure, path)
-    plt.close(figure)
-    return path

@@ -19,7 +19,7 @@ from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, REFERENCE
 
 from ._cerebellum_loop import LEARNING, Loop
 from ._contracts import Metric, Result
-from .cerebellum_cells import save
+from ._report import save
 
 LEARNT, STILL, CUT = "plasticity", "no plasticity", "output cut"
 NAMES = (LEARNT, STILL, CUT)

@@ -19,10 +19,10 @@ from mirrorneuron.bio.circuits.eyeblink import (
     POTENTIATED,
     conditionable,
 )
-from mirrorneuron.studies._contracts import Metric
-from mirrorneuron.studies.cerebellum_cells import save
 
+from ._contracts import Metric
 from ._eyeblink_session import LATE, STEP, Session
+from ._report import save
 
 FIRST, LAST, END, BLOCK = 10, 20, 10, 5  # trials
 COLOURS = {"before": "0.5", "trained": EXCITATORY, "extinguished": GOOD, "longer": INHIBITORY}

@@ -14,11 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mirrorneuron import Simulation
-from mirrorneuron.analysis import Picture, SpikeTrains, Table, plot, write_page
+from mirrorneuron.analysis import Picture, Table, plot, write_page
 
-from ._arm_report import COLORS, HOME, key, save, times
+from ._arm_report import COLORS, HOME, key, times
 from ._contracts import Metric, Result
 from ._posture_loop import BONES, LAYERS, PLANT, Posture
+from ._report import save, trains
 
 JUDGED = 0.2
 REACHING = "BPTT, reaching"
@@ -162,7 +163,7 @@ def report(out: Path, found: Findings, about: str) -> Result:
             "learning": draw_learning,
             "disturbances": draw_disturbances,
         }
-        figures = tuple(save(draw(found), out / f"{n}.png") for n, draw in drawings.items())
+        figures = tuple(save(draw(found), out / f"{n}.png", None) for n, draw in drawings.items())
     movie = animate(found, out / "arm.gif")
     tables = (method_table(found), network_table(found), world_table(found))
     page = write_page(
@@ -340,9 +341,7 @@ def draw_trial(found: Findings) -> Figure:
         test = learnt.tests[HOME]
         run = test.brian[found.far]
         for ax, layer in zip(column, LAYERS, strict=False):
-            spikes = run.spikes[layer]
-            trains = SpikeTrains.from_events(spikes.t, spikes.index, spikes.size, run.duration)
-            plot.plot_raster(trains, ax=ax, markersize=1.4)
+            plot.plot_raster(trains(run.spikes[layer], run.duration), ax=ax, markersize=1.4)
             ax.set(xlabel="", ylabel="")
         column[0].set_title(f"{learnt.name}, network {learnt.seed}, Brian2")
         t = times(len(run.t), found.dt)

@@ -14,12 +14,10 @@ doi:10.1038/s42003-022-04213-y, whose published code tests the rates and slopes 
 here; De Gruijl et al. 2012, doi:10.1371/journal.pcbi.1002814.
 """
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import brian2
 import matplotlib.pyplot as plt
@@ -27,11 +25,8 @@ import numpy as np
 from brian2 import (
     Network,
     NeuronGroup,
-    Quantity,
     SpikeGeneratorGroup,
     Synapses,
-    TimedArray,
-    amp,
     cm,
     ms,
     msiemens,
@@ -47,24 +42,24 @@ from mirrorneuron.analysis import (
     Oscillation,
     Picture,
     SpikeTrains,
-    Table,
     coupling_coefficient,
-    first_interval_rate,
     oscillation,
     phase_coherence,
-    slope,
     write_page,
 )
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
-from mirrorneuron.bio import cells, neurons
+from mirrorneuron.bio import Cell, cells, neurons
 from mirrorneuron.bio._quantity import evaluate
+from mirrorneuron.bio.cells import Claim
 from mirrorneuron.bio.neurons.inferior_olive import gap_junctions
-from mirrorneuron.bio.recording import Simulation, Spikes
+from mirrorneuron.bio.recording import Simulation
 from mirrorneuron.bio.simulate import simulate
 from mirrorneuron.studies._contracts import Metric, Result, Study
+from mirrorneuron.studies._eglif_protocol import PER_PA, Measured, Protocol
+from mirrorneuron.studies._report import save, trains, verdicts
 
 EGLIF = cells["geminiani"].every()
-PER_PA = 1e-12
+SIGNS = {"plus": "1", "minus": "-1"}  # of the leak
 DENSITY, CONDUCTANCE = uA / cm**2, msiemens / cm**2
 SAMPLE = 1e-3
 COUPLINGS = (0.0, 0.005, 0.01, 0.02, 0.05)  # mS/cm²
@@ -114,95 +109,41 @@ class CerebellumCells(Study):
             progress: Whether to show progress.
             resume: No part of it takes long enough to be resumed: it begins anew.
         """
-        report = "text" if progress else None
-        point = PointCells(self)
-        loop = Loop(self)
-        point_run = simulate(
-            point.build, point.duration * second, "cpp", seed=self.seed, namespace={}, report=report
-        )
+        measured = self.protocol.measure(self.seed, progress)
         loop_run = simulate(
-            loop.build,
+            Loop(self).build,
             self.olive * second,
             "cpp",
             ["olive.v", "pairs.v"],
             interval=SAMPLE * second,
             seed=self.seed,
             namespace={},
-            report=report,
+            report="text" if progress else None,
         )
-        return report_on(out, Found(self, point, loop, point_run, loop_run))
+        return report_on(out, Found(self, measured, loop_run))
+
+    @property
+    def protocol(self) -> Protocol:
+        """E-GLIF cells of every kind and state, with both signs of the leak."""
+        kinds: dict[str, Cell] = {}
+        claims: dict[str, Claim] = {}
+        sizes: dict[str, int] = {}
+        for name, cell in EGLIF.items():
+            claim = cell.claims.get("", Claim())
+            for word, sign in SIGNS.items():
+                row = row_of(name, word)
+                kinds[row] = replace(cell, values={**cell.values, "leak_sign": sign})
+                claims[row] = claim
+                sizes[row] = self.many if word == "plus" and claim.slope else self.copies
+        return Protocol(kinds, claims, self.rest, self.step, sizes)
+
+
+def row_of(name: str, sign: str) -> str:
+    """Name of a kind with a sign of the leak."""
+    return f"{name} {sign}"
 
 
 # ---- the networks
-
-
-@dataclass(frozen=True)
-class PointCells:
-    """E-GLIF cells of every kind and state with both signs of the leak, in one group."""
-
-    study: CerebellumCells
-
-    @cached_property
-    def rows(self) -> list[tuple[str, int]]:
-        """Kind and sign of each bundle of copies."""
-        return [(name, sign) for name in EGLIF for sign in (1, -1)]
-
-    def copies(self, name: str, sign: int) -> int:
-        """Cells of a bundle."""
-        claim = EGLIF[name].claims.get("")
-        stepped = sign > 0 and claim is not None and claim.slope is not None
-        return self.study.many if stepped else self.study.copies
-
-    @cached_property
-    def bundles(self) -> dict[tuple[str, int], slice]:
-        """Where the cells of each kind and sign are in the group."""
-        ends = np.cumsum([0, *(self.copies(*row) for row in self.rows)])
-        return {row: slice(*ends[k : k + 2]) for k, row in enumerate(self.rows)}
-
-    @cached_property
-    def steps(self) -> int:
-        """Most steps of current that a kind gets."""
-        return max(len(claim.currents) for c in EGLIF.values() for claim in c.claims.values())
-
-    @property
-    def duration(self) -> float:
-        """Of the simulation [s]."""
-        return self.study.rest + 2 * self.steps * self.study.step
-
-    def start(self, k: int) -> float:
-        """When step k begins [s]."""
-        return self.study.rest + 2 * k * self.study.step
-
-    def build(self) -> Network:
-        """One group, and its steps of current."""
-        table = [row for row in self.rows for _ in range(self.copies(*row))]
-        kinds = [EGLIF[name] for name, _ in table]
-        own = [*neurons["eglif"].parameters, "v"]
-        values: dict[str, Any] = {
-            name: _quantities([cell.parameters[name] for cell in kinds])
-            for name in own
-            if name != "leak_sign"
-        }
-        sign = [float(sign) for _, sign in table]
-        with (
-            warnings.catch_warnings()
-        ):  # one published set is unstable; it is measured like the rest
-            warnings.filterwarnings("ignore", ".* is below leak_sign", UserWarning)
-            group = neurons["eglif"].group(len(kinds), name="eglif", leak_sign=sign, **values)
-        cycles = round(self.study.rest / self.study.step)
-        given = np.zeros((cycles + 2 * self.steps, len(kinds)))
-        for j, cell in enumerate(kinds):
-            claim = cell.claims.get("")
-            for k, text in enumerate(claim.currents if claim else ()):
-                given[cycles + 2 * k, j] = float(evaluate(text))
-        group.namespace["steps"] = TimedArray(given * amp, dt=self.study.step * second)
-        group.run_regularly("I = steps(t, i)", dt=10 * ms, when="start")
-        return Network(group)
-
-
-def _quantities(texts: Sequence[str]) -> Any:
-    values = [evaluate(text) for text in texts]
-    return Quantity([float(v) for v in values], dim=brian2.get_dimensions(values[0]))
 
 
 @dataclass(frozen=True)
@@ -307,41 +248,23 @@ class Loop:
 
 @dataclass(frozen=True)
 class Found:
-    """Both simulations, read."""
+    """Both simulations, read.
+
+    Arguments:
+        study: The settings.
+        measured: What the E-GLIF cells of each kind and sign did.
+        loop_run: Of the other cells.
+    """
 
     study: CerebellumCells
-    point: PointCells
-    loop: Loop
-    point_run: Simulation
+    measured: Mapping[str, Measured]
     loop_run: Simulation
 
-    @cached_property
-    def trains(self) -> SpikeTrains:
-        """Of all E-GLIF cells."""
-        return trains(self.point_run.spikes["eglif"], self.point_run.duration)
-
-    @cached_property
-    def rates(self) -> dict[tuple[str, int], float]:
-        """Mean rate at rest by kind and sign [Hz]."""
-        rates = self.trains.between(0.0, self.study.rest).counts / self.study.rest
-        return {row: float(rates[cells].mean()) for row, cells in self.point.bundles.items()}
-
-    @cached_property
-    def curves(self) -> dict[str, tuple[Float[np.ndarray, " step"], Float[np.ndarray, " step"]]]:
-        """Currents [A] and mean rate of the first interval [Hz] by kind, with the sign +1."""
-        found: dict[str, tuple[Float[np.ndarray, " step"], Float[np.ndarray, " step"]]] = {}
-        for (name, sign), mine in self.point.bundles.items():
-            claim = EGLIF[name].claims.get("")
-            if sign < 0 or claim is None or claim.slope is None:
-                continue
-            currents = np.array([float(evaluate(text)) for text in claim.currents])
-            rates = [self._rate(self.point.start(k), mine) for k in range(len(currents))]
-            found[name] = currents, np.array(rates)
-        return found
-
-    def _rate(self, start: float, mine: slice) -> float:
-        rates = first_interval_rate(self.trains, start, start + self.study.step)[mine]
-        return float(1 / np.mean(1 / rates)) if np.all(rates > 0) else 0.0
+    @property
+    def curves(self) -> dict[str, Measured]:
+        """Cells of which a curve is published, with the sign +1."""
+        plus = {name: self.measured[row_of(name, "plus")] for name in EGLIF}
+        return {name: seen for name, seen in plus.items() if seen.slope is not None}
 
     @cached_property
     def olive_v(self) -> Float[np.ndarray, "time neuron"]:
@@ -424,11 +347,6 @@ class Found:
         return float(np.mean(around) / usual)
 
 
-def trains(spikes: Spikes, duration: float) -> SpikeTrains:
-    """Spikes of a simulation as trains."""
-    return SpikeTrains.from_events(spikes.t, spikes.index, spikes.size, duration)
-
-
 def report_on(out: Path, found: Found) -> Result:
     """Metrics, table, figures and page."""
     metrics = figures_of(found)
@@ -446,33 +364,20 @@ def report_on(out: Path, found: Found) -> Result:
     return Result(metrics, paths, page)
 
 
-def verdicts(metrics: Mapping[str, Metric], digits: int = 3) -> Table:
-    """Every metric beside its target."""
-    rows = (
-        (
-            name, f"{m.value:.{digits}g}", "-" if m.target is None else f"{m.target:.{digits}g}",
-            m.unit, "" if m.ok is None else "hit" if m.ok else "missed",
-        )
-        for name, m in metrics.items()
-    )  # fmt: skip
-    return Table("Found beside target", ("", "found", "target", "unit", ""), tuple(rows))
-
-
 def figures_of(found: Found) -> dict[str, Metric]:
     """Every figure with its target, where one is claimed."""
     metrics: dict[str, Metric] = {}
     for name, cell in EGLIF.items():
         claim, key = cell.claims.get(""), name.replace(" ", "_")
         target = claim.rate if claim else None
-        for sign, word in ((1, "plus"), (-1, "minus")):
-            value = found.rates[name, sign]
-            hit = None
-            if sign > 0 and target is not None:
-                hit = abs(value - target) <= max(0.03 * target, 0.05)
-            metrics[f"rate_{key}_{word}"] = Metric(value, "Hz", target if sign > 0 else None, hit)
-    for name, (currents, rates) in found.curves.items():
+        for sign in SIGNS:
+            value = found.measured[row_of(name, sign)].rate
+            aim = target if sign == "plus" else None
+            hit = None if aim is None else abs(value - aim) <= max(0.03 * aim, 0.05)
+            metrics[f"rate_{key}_{sign}"] = Metric(value, "Hz", aim, hit)
+    for name, seen in found.curves.items():
         claim = EGLIF[name].claims[""]
-        value, target = slope(currents[1:], rates[1:]) * PER_PA, (claim.slope or 0.0) * PER_PA
+        value, target = (seen.slope or 0.0) * PER_PA, (claim.slope or 0.0) * PER_PA
         hit = abs(value - target) <= claim.tolerance * target
         metrics[f"slope_{name.replace(' ', '_')}"] = Metric(value, "Hz/pA", target, hit)
     for level, f, a in zip(LEVELS, found.silent.frequency, found.silent.amplitude, strict=True):
@@ -515,19 +420,17 @@ def draw_autorhythm(found: Found) -> Figure:
         1, 2, figsize=(9.6, 4.8), sharey=True, width_ratios=[2, 1], layout="constrained"
     )
     shown = min(found.study.copies, 8)
-    part = found.trains.between(found.study.rest - 1, found.study.rest)
     for row, name in enumerate(names):
-        first = found.point.bundles[name, 1].start
-        for k in range(shown):
+        last = found.measured[row_of(name, "plus")].trains
+        for k, times in enumerate(last.trains[:shown]):
             y = row + 0.35 - 0.7 * (k + 0.5) / shown
-            times = part.trains[first + k]
             raster.vlines(times, y - 0.3 / shown, y + 0.3 / shown, color=REFERENCE, linewidth=0.9)
         claim = EGLIF[name].claims[""].rate or 0.0
         rate.plot([claim] * 2, [row - 0.35, row + 0.35], color="0.6", linewidth=4, zorder=1,
                   label="published" if row == 0 else None)  # fmt: skip
-        for sign, color, label in ((1, EXCITATORY, "sign +1"), (-1, INHIBITORY, "sign −1")):
-            rate.plot(found.rates[name, sign], row, "o", color=color, markersize=5,
-                      label=label if row == 0 else None)  # fmt: skip
+        for sign, color, label in (("plus", EXCITATORY, "+1"), ("minus", INHIBITORY, "−1")):
+            rate.plot(found.measured[row_of(name, sign)].rate, row, "o", color=color, markersize=5,
+                      label=f"sign {label}" if row == 0 else None)  # fmt: skip
     raster.set_yticks(range(len(names)), [n.replace("_", " ") for n in names])
     raster.set(xlabel="time (s)", xlim=(0, 1), ylim=(len(names) - 0.4, -0.6))
     rate.set(xlabel="rate (Hz)", xlim=(-3, None))
@@ -539,7 +442,8 @@ def draw_curves(found: Found) -> Figure:
     """Rate of the first interval over current, with the published slope."""
     figure, axes = plt.subplots(2, 4, figsize=(10, 4.8), layout="constrained")
     flat = list(axes.ravel())
-    for ax, (name, (currents, rates)) in zip(flat, found.curves.items(), strict=False):
+    for ax, (name, seen) in zip(flat, found.curves.items(), strict=False):
+        currents, rates = seen.currents, seen.curve
         published = EGLIF[name].claims[""].slope or 0.0
         middle, level = currents[1:].mean(), rates[1:].mean()
         ax.plot(currents * 1e12, level + published * (currents - middle), color="0.6",
@@ -619,10 +523,3 @@ def draw_pause(found: Found) -> Figure:
     axes[0, 0].set_ylabel("complex spike no.")
     axes[1, 0].set_ylabel("simple spikes (Hz)")
     return figure
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure and close it."""
-    figure.savefig(path, dpi=160)
-    plt.close(figure)
-    return path

@@ -33,11 +33,10 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from brian2 import Network, Quantity, TimedArray, amp, get_dimensions, ms, second
+from brian2 import Network, TimedArray, amp, ms, second
 from jaxtyping import Float
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -54,8 +53,8 @@ from mirrorneuron.bio.cells import Cell, Claim, cells
 
 from ._contracts import Metric, Result, Study
 from ._eglif_fit import OWN, STATE, Fitted, Objective, Settings, refit
-from ._eglif_protocol import Measured, Protocol
-from .cerebellum_cells import PER_PA, save
+from ._eglif_protocol import PER_PA, Measured, Protocol, values_of
+from ._report import save
 
 PUBLISHED = cells["geminiani"].every()
 KINDS = (
@@ -159,7 +158,7 @@ class EglifRefit(Study):
             sizes |= {f"{BEFORE} {name}": self.copies, f"{AFTER} {name}": many}
         protocol = Protocol(kinds, claims, self.rest, self.step, sizes)
         seeds = range(self.seed + UNSEEN, self.seed + UNSEEN + self.seeds)
-        return [protocol.measure(seed, out / "judgement", progress) for seed in seeds]
+        return [protocol.measure(seed, progress, out / "judgement") for seed in seeds]
 
 
 def physiological(cell: Cell, base: Cell | None = None) -> Cell:
@@ -177,19 +176,14 @@ def key_of(name: str) -> str:
 
 def compare(refitted: Mapping[str, Cell], duration: float, seed: int) -> Validation:
     """Brian2 and the mirror with the same given numbers, at rest and under current."""
-    table = [(cell, on) for cell in refitted.values() for on in (False, True)]
-    names = (*neurons["eglif"].parameters, "v")
-    values: dict[str, Any] = {}
-    for name in names:
-        found = [evaluate(cell.parameters[name]) for cell, _ in table]
-        values[name] = Quantity([float(x) for x in found], dim=get_dimensions(found[0]))
+    table = [cell for cell in refitted.values() for _ in (False, True)]
     currents = [
-        float(evaluate(claim.currents[0])) if on and claim.currents else 0.0
-        for (_, on), claim in zip(table, (CLAIMS[n] for n in refitted for _ in range(2)),
-                                  strict=True)
-    ]  # fmt: skip
+        float(evaluate(CLAIMS[name].currents[0])) if on and CLAIMS[name].currents else 0.0
+        for name in refitted
+        for on in (False, True)
+    ]
     model = neurons["eglif"].with_threshold("drawn")
-    group = model.group(len(table), name="eglif", I=np.array(currents) * amp, **values)
+    group = model.group(len(table), name="eglif", I=np.array(currents) * amp, **values_of(table))
     draws = np.random.default_rng(seed).random((round(duration / 0.1e-3), len(table)))
     group.namespace["uniform"] = TimedArray(draws, dt=0.1 * ms)
     network = Network(group)

@@ -36,13 +36,14 @@ from typing import Any
 from brian2 import Hz, second
 from tqdm import tqdm
 
-from mirrorneuron.analysis import Picture, Table, write_page
+from mirrorneuron.analysis import Picture, write_page
 from mirrorneuron.bio.circuits import Circuit, Phase, cerebellum, eyeblink_conditioning
 from mirrorneuron.bio.circuits.eyeblink import conditionable
-from mirrorneuron.studies._contracts import Metric, Result, Study
 
+from ._contracts import Result, Study
 from ._eyeblink_report import drawings, figures_of
 from ._eyeblink_session import PATH, Session, kept
+from ._report import verdicts
 
 CONTROL = 30  # trials of acquisition with fixed weights
 SAMPLE = 5.0  # of the weights [s]
@@ -157,10 +158,7 @@ class Eyeblink(Study):
         metrics = figures_of(learning, fixed)
         table_of_trials(out / "trials.csv", self.seeds, {"learning": learning, "fixed": fixed})
         figures = drawings(out, learning, fixed)
-        table = Table(
-            "Found beside target, over all animals", ("", "found", "target", "unit", ""),
-            tuple(_row(name, metric) for name, metric in metrics.items()),
-        )  # fmt: skip
+        table = verdicts(metrics)
         parts = [
             table,
             *(Picture(path, caption) for path, caption in figures.items()),
@@ -169,12 +167,6 @@ class Eyeblink(Study):
         page = write_page(out / "report.html", self.title, parts)
         print(f"\n{table}")
         return Result(metrics, tuple(figures), page)
-
-
-def _row(name: str, metric: Metric) -> tuple[str, ...]:
-    target = "-" if metric.target is None else f"{metric.target:.3g}"
-    said = "" if metric.ok is None else "hit" if metric.ok else "missed"
-    return (name, f"{metric.value:.3g}", target, metric.unit, said)
 
 
 def table_of_trials(path: Path, seeds: Sequence[int], found: dict[str, Any]) -> None:

@@ -57,7 +57,6 @@ from brian2 import (
     second,
 )
 from jaxtyping import Bool, Float, Int
-from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import differential_evolution
 from torch import Tensor
@@ -93,6 +92,7 @@ from mirrorneuron.bridge.parameter import Free
 from mirrorneuron.errors import MissingDependency
 
 from ._contracts import Metric, Result, Study
+from ._report import save
 
 Times = Float[np.ndarray, " _"]
 Values = Mapping[str, float]
@@ -753,10 +753,3 @@ def draw_intervals(out: Path, heard: Session, trains: Mapping[str, Sequence[Time
         plot.plot_isi_histogram(train, edges, ax=ax, color=color, label=name)
     ax.legend(frameon=False)
     return save(figure, out / "intervals.png")
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure and close it."""
-    figure.savefig(path, dpi=160)
-    plt.close(figure)
-    return path
