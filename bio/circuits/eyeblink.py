@@ -279,10 +279,10 @@ def eyeblink_conditioning(
 def conditionable(
     circuit: Circuit,
     *,
-    depression: float = 0.003,
-    recovery: float = 0.0013,
-    potentiation: float = 0.005,
-    loss: float = 0.003,
+    depression: float = 0.0021,
+    recovery: float = 0.0009,
+    potentiation: float = 0.0035,
+    loss: float = 0.0021,
     most: float = 6.0,
 ) -> dict[str, Plastic]:
     """Plasticity of the granule cells' synapses, in shares of their weight at the start.
