@@ -37,6 +37,7 @@ class Measured:
 
     Arguments:
         rate: Mean rate at rest [Hz].
+        silent: Share of the cells that do not fire at rest [1].
         currents: Of the steps [A].
         curve: Rate of the first interval in each step [Hz].
         slope: Of the curve [Hz/A]; None where the source says nothing of it.
@@ -44,6 +45,7 @@ class Measured:
     """
 
     rate: float
+    silent: float
     currents: Curve
     curve: Curve
     slope: float | None
@@ -134,6 +136,7 @@ class Protocol:
             curve = np.array([_inverse_mean(first[k][cells]) for k in range(len(currents))])
             found[name] = Measured(
                 float(rest.counts[cells].mean() / self.rest),
+                float(np.mean(rest.counts[cells] == 0)),
                 currents,
                 curve,
                 slope(currents[1:], curve[1:]) if self.claims[name].slope else None,

@@ -115,7 +115,7 @@ class CerebellumArm(Study):
         done = simulate(
             loop.network, trials * loop.period * second, self.backend, record=RECORDED,
             spikes=SPIKES, interval=SAMPLE * second, directory=folder / "build", seed=seed,
-            report="auto" if progress else None,
+            namespace={}, report="auto" if progress else None,
         )  # fmt: skip
         told.unlink(missing_ok=True)
         done.save(path)
