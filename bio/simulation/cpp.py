@@ -61,7 +61,7 @@ $(CODE): CXXFLAGS += -include prelude.h
 run.o: $(H_SRCS)
 objects.o main.o: OPTIMISATIONS += -O0
 prelude.h.gch: prelude.h $(SHARED) makefile
-\t$(CXX) $(CXXFLAGS) -x c++-header $< -o $@
+\t$(CXX) $(CXXFLAGS) -x c++-header $< -o $@.new && mv $@.new $@
 """
 PATIENCE = 5.0
 
@@ -202,7 +202,7 @@ def _compile(job: Job, project: Path) -> None:
 
 def _forget_objects(project: Path) -> None:
     """Remove what a stopped compiler may have left half-written, so that make does not trust it."""
-    for path in (*project.rglob("*.o"), project / "prelude.h.gch", project / "main"):
+    for path in (*project.rglob("*.o"), project / "main"):
         path.unlink(missing_ok=True)
 
 
