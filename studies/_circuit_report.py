@@ -206,7 +206,7 @@ def draw_wiring(found: "Found") -> Figure:
         ax.annotate(name.replace("_", "–"), (mean, degree.mean()), textcoords="offset points",
                     xytext=(5, -8), fontsize=6.5, color="0.3")  # fmt: skip
     ax.plot([0.8, 3000], [0.8, 3000], color="0.6", linewidth=1, zorder=0)
-    ax.set(xscale="log", yscale="log", xlim=(0.8, 3000), ylim=(0.8, 3000),
+    ax.set(xscale="log", yscale="log", xlim=(0.8, 9000), ylim=(0.8, 3000),
            xlabel="sources of a target, published", ylabel="here")  # fmt: skip
     return figure
 
@@ -222,7 +222,7 @@ def draw_step(found: "Found") -> Figure:
         ax.axvspan(0, (stop - start) * 1e3, color="0.9")
         ax.stairs(rate, (edges - start) * 1e3, color=INHIBITORY if name in INHIBITS else EXCITATORY)
         ax.set_title(name.replace("_", " "), fontsize=9)
-        ax.set(ylim=(0, None), xlim=((edges[0] - start) * 1e3, (edges[-1] - start) * 1e3))
+        ax.set(ylim=(0, max(1.1 * rate.max(), 1)), xlim=((edges[0] - start) * 1e3, (edges[-1] - start) * 1e3))
     figure.supylabel("rate of all cells (Hz)", fontsize=9)
     figure.supxlabel("time from the step of the mossy fibres (ms)", fontsize=9)
     return figure

@@ -67,7 +67,8 @@ class Result:
             + (
                 ""
                 if m.target is None
-                else f"  target {m.target:.4g}: {'hit' if m.ok else 'MISSED'}"
+                else f"  target {m.target:.4g}"
+                + ("" if m.ok is None else ": hit" if m.ok else ": MISSED")
             )
             for name, m in self.metrics.items()
         ]

@@ -376,7 +376,7 @@ def figures_of(found: Found) -> dict[str, Metric]:
             seen = found.measured[row_of(name, sign)]
             aim = target if sign == "plus" else None
             hit = abs(seen.rate - aim) <= 0.03 * aim if aim else None
-            metrics[f"rate_{key}_{sign}"] = Metric(seen.rate, "Hz", aim, hit)
+            metrics[f"rate_{key}_{sign}"] = Metric(seen.rate, "Hz", aim or None, hit)
             if aim == 0:
                 metrics[f"silent_{key}_{sign}"] = Metric(seen.silent, "1", 1.0, seen.silent >= 0.9)
     for name, seen in found.curves.items():
