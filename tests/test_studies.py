@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mirrorneuron.studies import studies
+from mirrorneuron.studies._contracts import Metric, Result
 from mirrorneuron.studies.arm_stabilisation import ArmStabilisation, together
 
 NEEDED = {
@@ -89,3 +90,13 @@ def test_cocontraction_is_what_the_other_muscle_answers() -> None:
     assert together(both) == 1
     assert together(np.array([[[0.3, 0.1]]])) == pytest.approx(0.5)
     assert together(np.concatenate([alone, both])) == pytest.approx(2 / 3)
+
+
+def test_a_result_says_hit_or_missed_only_where_that_was_judged() -> None:
+    metrics = {
+        "hit": Metric(1.0, "Hz", 1.0, True), "missed": Metric(2.0, "Hz", 1.0, False),
+        "beside": Metric(2.0, "Hz", 1.0), "alone": Metric(2.0, "Hz"),
+    }  # fmt: skip
+    ends = [line.partition("Hz")[2].strip() for line in str(Result(metrics)).splitlines()]
+    assert ends == ["target 1: hit", "target 1: MISSED", "target 1", ""]
+    assert not Result(metrics).ok
