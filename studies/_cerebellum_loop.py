@@ -123,14 +123,14 @@ class Loop:
     period: float = 1.0
     field: float = 1.2
     start: int = 5
-    stop: int = 85
+    stop: int = 125
     tone: float = 0.06
     friction: float = 0.3
     elasticity: float = 3.0
     lead: float = 0.04
     stiffness: float = 15.0
     damping: float = 1.5
-    gain: float = 0.2
+    gain: float = 0.15
     tau: float = 0.1
     slow: float = 3.0
     base: float = 0.5
@@ -138,7 +138,7 @@ class Loop:
     cut: float = 0.75
     spontaneous: float = 1.2
     slope: float = 20.0
-    rate: float = 5e-4
+    rate: float = 6e-4
     drawn: bool = True
 
     @property
