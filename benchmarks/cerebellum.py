@@ -127,10 +127,16 @@ def table(sizes: list[tuple[int, float]], backend: str) -> dict[str, float]:
             f"{whole['layout']:>11.1f}{whole['build']:>11.1f}{whole['run']:>11.2f}"
             f"{whole['run'] / whole['cells'] * 1e3:>11.3f}"
             f"{whole['here'] / 1e9:>11.2f}{whole['ran'] / 1e9:>11.3f}"
-            f"{last['cell']:>11.0f}{last['synapse']:>11.0f}",
+            f"{_bytes(last['cell'], bare['cells'])}{_bytes(last['synapse'], whole['synapses'])}",
             flush=True,
         )
     return last
+
+
+def _bytes(each: float, number: float) -> str:
+    """Bytes of one of so many; nothing where all of them are less than a megabyte, which is lost in
+    what else a program holds."""
+    return f"{each:>11.0f}" if each * number > 1e6 else f"{'-':>11}"
 
 
 def extrapolated(found: dict[str, float]) -> None:
