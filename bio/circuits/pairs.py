@@ -19,6 +19,7 @@ Bounds = tuple[float, float]
 EVERYWHERE: Bounds = (-np.inf, np.inf)
 NEIGHBOURS = 160  # gloms looked at for a granule cell: twice what lies within its reach
 ROWS = 20_000
+STRIP = 600e-6  # width of a strip of targets, twice the column [m]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,27 @@ def near(
     source: Array, target: Array, p: float, bounds: tuple[Bounds, Bounds, Bounds],
     rng: np.random.Generator,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """Pairs of which the source lies within `bounds` of the target, each with probability p."""
+    """Pairs of which the source lies within `bounds` of the target, each with probability p.
+
+    Targets are taken in strips across x, each with the sources in its reach: time and memory grow
+    with the number of pairs.
+    """
+    (low, high), strip = bounds[0], np.floor(target[:, 0] / STRIP).astype(np.int64)
+    found_i, found_j = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for k in np.unique(strip):
+        here = np.flatnonzero(strip == k)
+        reach = (source[:, 0] >= k * STRIP + low) & (source[:, 0] <= (k + 1) * STRIP + high)
+        there = np.flatnonzero(reach)
+        i, j = _near(source[there], target[here], p, bounds, rng)
+        found_i.append(there[i])
+        found_j.append(here[j])
+    return np.concatenate(found_i), np.concatenate(found_j)
+
+
+def _near(
+    source: Array, target: Array, p: float, bounds: tuple[Bounds, Bounds, Bounds],
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:  # fmt: skip
     order = np.argsort(source[:, 1], kind="stable")
     (low, high), y = bounds[1], source[order, 1]
     first = np.searchsorted(y, target[:, 1] + low, side="left")

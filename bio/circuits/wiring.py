@@ -6,6 +6,7 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from mirrorneuron.bio.simulation._memory import available_memory
 from mirrorneuron.errors import BuildError
@@ -25,7 +26,6 @@ from .pairs import Sites
 Array = NDArray[Any]
 SYNAPSE_BYTES = 160  # arrays of the wiring and what drawing them takes
 NEURON_BYTES = 300
-ROWS = 4_000
 
 
 def counts(size: tuple[float, float], zones: int = 1) -> dict[str, int]:
@@ -117,8 +117,7 @@ def _rows(number: int, size: tuple[float, float], apart: float, rng: Any) -> Arr
 
 def _fibres(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
     """The mossy fibre of each glomerulus: one of those near, rather a near one."""
-    parts = range(0, len(glomeruli), ROWS)
-    chosen = np.concatenate([_fibre(glomeruli[k : k + ROWS], fibres, rng) for k in parts])
+    chosen = _fibre(glomeruli, fibres, rng)
     lacking = np.setdiff1d(np.arange(len(fibres)), chosen)
     if len(glomeruli) >= len(fibres) and len(fibres) == POPULATIONS["mossy"].least:
         for fibre in lacking:  # a patch so small that it has the fewest fibres needs each of them
@@ -129,14 +128,19 @@ def _fibres(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
 
 
 def _fibre(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
-    apart = glomeruli[:, None, :2] - fibres[None, :, :2]
-    inside = (np.abs(apart) <= TERMINALS).all(2)
-    distance = np.where(inside, (apart**2).sum(2), np.inf)
-    order, there = distance.argsort(1, kind="stable"), inside.sum(1)
-    share = rng.uniform(0, 1, len(glomeruli)) * (1 - np.exp(-NEARNESS))
+    at, to = glomeruli[:, :2], fibres[:, :2]
+    inside = KDTree(to / TERMINALS).query_ball_point(at / TERMINALS, 1.0, p=np.inf)
+    there = np.fromiter(map(len, inside), np.int64, len(inside))
+    near = np.concatenate([np.asarray(found, np.int64) for found in inside])
+    of = np.repeat(np.arange(len(at)), there)
+    order = np.lexsort((near, ((at[of] - to[near]) ** 2).sum(1), of))
+    share = rng.uniform(0, 1, len(at)) * (1 - np.exp(-NEARNESS))
     rank = np.floor(-np.log1p(-share) / NEARNESS * there).astype(int)
-    nearest = (apart**2).sum(2).argmin(1)
-    return np.where(there > 0, order[np.arange(len(order)), rank], nearest)
+    chosen = KDTree(to).query(at)[1]  # for a glomerulus that no fibre reaches
+    reached = there > 0
+    first = np.cumsum(there) - there
+    chosen[reached] = near[order[(first + rank)[reached]]]
+    return chosen
 
 
 def wire(
