@@ -222,7 +222,10 @@ def draw_step(found: "Found") -> Figure:
         ax.axvspan(0, (stop - start) * 1e3, color="0.9")
         ax.stairs(rate, (edges - start) * 1e3, color=INHIBITORY if name in INHIBITS else EXCITATORY)
         ax.set_title(name.replace("_", " "), fontsize=9)
-        ax.set(ylim=(0, max(1.1 * rate.max(), 1)), xlim=((edges[0] - start) * 1e3, (edges[-1] - start) * 1e3))
+        ax.set(
+            ylim=(0, max(1.1 * rate.max(), 1)),
+            xlim=((edges[0] - start) * 1e3, (edges[-1] - start) * 1e3),
+        )
     figure.supylabel("rate of all cells (Hz)", fontsize=9)
     figure.supxlabel("time from the step of the mossy fibres (ms)", fontsize=9)
     return figure

@@ -267,11 +267,12 @@ def eyeblink_conditioning(
     )
     olive = puff(circuit, trials, rate_of(f"{ASKED}: spontaneous spikes", spontaneous), end, seed)
     rules = conditionable(circuit) if plastic is None else plastic
+    how: dict[str, Any] = {"namespace": {}, **options}
     simulation = simulate(
         lambda: circuit.network(
             mossy=mossy, olive=olive, complex_spike=complex_spike, plastic=rules
         ),
-        end * second, backend, seed=seed, **{"namespace": {}, **options},
+        end * second, backend, seed=seed, **how,
     )  # fmt: skip
     return conditioning(circuit, simulation, trials, span, chosen)
 

@@ -136,7 +136,7 @@ def _fibre(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
     order = np.lexsort((near, ((at[of] - to[near]) ** 2).sum(1), of))
     share = rng.uniform(0, 1, len(at)) * (1 - np.exp(-NEARNESS))
     rank = np.floor(-np.log1p(-share) / NEARNESS * there).astype(int)
-    chosen = KDTree(to).query(at)[1]  # for a glomerulus that no fibre reaches
+    chosen: Array = np.asarray(KDTree(to).query(at)[1])  # where no fibre reaches a glomerulus
     reached = there > 0
     first = np.cumsum(there) - there
     chosen[reached] = near[order[(first + rank)[reached]]]
