@@ -298,7 +298,7 @@ def draw_learning(found: Findings) -> Figure:
     axes[1].axhline(0, color="0.6", linewidth=0.8, zorder=1)
     axes[0].set(ylabel="RMS error (deg)", ylim=(0, None))
     axes[1].set(ylabel="side of the error (deg)", xlabel="trial", xlim=(0, None))
-    axes[0].legend(loc="upper right")
+    axes[0].legend(loc="upper center")
     return figure
 
 
