@@ -17,9 +17,9 @@ Differs from it: pairs come from boxes and spheres, not from intersecting voxels
 their p is the published affinity, and their extents are ours, chosen so that a target has the
 published number of sources; the depth over which dendrites meet parallel fibres is that of the
 repository's morphologies. A parallel fibre reaches 300 µm to both sides, which is all of the
-column; in an animal it is millimetres. A
-glomerulus is no cell: it repeats its mossy fibre, and its delays of 1 ms are added to those that
-follow. There are no unipolar brush cells and no gap junctions.
+column; in an animal it is millimetres. A glomerulus is no cell: it repeats its mossy fibre, and its
+delays of 1 ms are added to those that follow. There are no unipolar brush cells and no gap
+junctions.
 
 A circuit can have several microzones, as the two of Geminiani et al. 2024: a Purkinje cell, its
 climbing fibre and the nuclear cells that it inhibits are of one, and granular layer and

@@ -39,7 +39,6 @@ from scipy.ndimage import gaussian_filter1d
 
 from mirrorneuron.bio.plasticity import PlasticityRule, plasticity
 from mirrorneuron.bio.recording import Simulation, Spikes
-from mirrorneuron.bio.simulate import simulate
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import si
 
@@ -47,6 +46,7 @@ from .anatomy import PATHWAYS
 from .cerebellum import BACKGROUND, Circuit
 from .given import METRE, rate_of, time_of
 from .learning import Plastic
+from .protocols import present
 from .stimuli import Trains, poisson, together
 from .wiring import generator
 
@@ -255,25 +255,17 @@ def eyeblink_conditioning(
     trials = schedule(phases, span, begin, generator(seed, "unpaired"))
     end = trials[-1].start + span
     chosen = fibres(circuit, extent)
-    mossy = tone(
-        circuit,
-        trials,
-        chosen,
+    tones, beside = (
         rate_of(f"{ASKED}: the rate cs", cs),
-        active,
         rate_of(f"{ASKED}: the background", background),
-        end,
-        seed,
     )
+    mossy = tone(circuit, trials, chosen, tones, active, beside, end, seed)
     olive = puff(circuit, trials, rate_of(f"{ASKED}: spontaneous spikes", spontaneous), end, seed)
-    rules = conditionable(circuit) if plastic is None else plastic
-    how: dict[str, Any] = {"namespace": {}, **options}
-    simulation = simulate(
-        lambda: circuit.network(
-            mossy=mossy, olive=olive, complex_spike=complex_spike, plastic=rules
-        ),
-        end * second, backend, seed=seed, **how,
-    )  # fmt: skip
+    given = {
+        "mossy": mossy, "olive": olive, "complex_spike": complex_spike,
+        "plastic": conditionable(circuit) if plastic is None else plastic,
+    }  # fmt: skip
+    simulation = present(circuit, end, seed, backend, options, **given)
     return conditioning(circuit, simulation, trials, span, chosen)
 
 

@@ -124,7 +124,7 @@ def resting_state(
     before = time_of(f"{asked}: the time to settle", settle, least=0.0)
     end = before + measured
     trains = _background(asked, circuit, rate, end, seed)
-    simulation = _run(circuit, end, seed, backend, options, mossy=trains)
+    simulation = present(circuit, end, seed, backend, options, mossy=trains)
     window = (before, end)
     found = {name: activity(simulation.spikes[name], window) for name in POPULATIONS}
     return Rest(condition=circuit.condition, activity=found, simulation=simulation)
@@ -189,7 +189,7 @@ def mossy_fibre_step(
         "step": (begin, begin + span),
         "after": (end - rest / 2, end),
     }
-    simulation = _run(circuit, end, seed, backend, options, mossy=trains)
+    simulation = present(circuit, end, seed, backend, options, mossy=trains)
     return Response(
         windows=windows, activity=_phases(simulation, windows), simulation=simulation
     )  # fmt: skip
@@ -243,7 +243,7 @@ def climbing_fibre_pause(
     teaching = Trains(np.tile(np.arange(olive), len(times)), np.repeat(times, olive))
     trains = _background(asked, circuit, rate, end, seed)
     given = {"mossy": trains, "olive": teaching, "complex_spike": complex_spike}
-    simulation = _run(circuit, end, seed, backend, options, **given)
+    simulation = present(circuit, end, seed, backend, options, **given)
     windows = {
         "before": (begin / 2, begin),
         "0-20 ms": (begin, begin + 0.02),
@@ -287,13 +287,11 @@ def _background(asked: str, circuit: Circuit, rate: Any, end: float, seed: int) 
     return poisson(fibres, each, (0.0, end), circuit.dt, generator(seed, "mossy background"))
 
 
-def _run(
+def present(
     circuit: Circuit, end: float, seed: int, backend: str, options: Mapping[str, Any], **given: Any
 ) -> Simulation:
-    how: dict[str, Any] = {
-        "namespace": {},
-        **options,
-    }  # equations of a circuit take no name from outside
+    """Run a circuit's network, of which the equations take no name from outside."""
+    how: dict[str, Any] = {"namespace": {}, **options}
     return simulate(lambda: circuit.network(**given), end * second, backend, seed=seed, **how)
 
 

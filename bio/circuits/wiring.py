@@ -136,10 +136,11 @@ def _fibre(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
     order = np.lexsort((near, ((at[of] - to[near]) ** 2).sum(1), of))
     share = rng.uniform(0, 1, len(at)) * (1 - np.exp(-NEARNESS))
     rank = np.floor(-np.log1p(-share) / NEARNESS * there).astype(int)
-    chosen: Array = np.asarray(KDTree(to).query(at)[1])  # where no fibre reaches a glomerulus
-    reached = there > 0
+    chosen, reached = np.empty(len(at), np.int64), there > 0
     first = np.cumsum(there) - there
     chosen[reached] = near[order[(first + rank)[reached]]]
+    if not reached.all():
+        chosen[~reached] = KDTree(to).query(at[~reached])[1]
     return chosen
 
 
