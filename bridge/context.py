@@ -16,10 +16,11 @@ from torch import Tensor
 
 from mirrorneuron.errors import DomainError, GradientError
 
-from ._contracts import Surrogate
-from .event import Arrivals, Events, Fanout, Served, escape, gate, spike
+from .backends.eager import Cross, Step
+from .event import Arrivals, Events, Fanout, Served, escape, gate, jump_to, spike
 from .function import Functions, Sites, Value, call_user
 from .program import Array, Program
+from .spike_gradient import SpikeGradient
 
 State = dict[str, Any]
 
@@ -92,8 +93,8 @@ class Context:
     Arguments:
         program: The network.
         f: Functions that statements call.
-        surrogates: Owner of a threshold to its surrogate and width.
-        reset_gradient: Whether resets carry the gradient of the spike.
+        gradients: Event to what stands for its derivative.
+        crossings: Event to how its threshold is crossed.
         indices, fanouts: Index arrays and pathways on the device.
         draws: Random numbers.
         inputs: Key to "time batch neuron", what is set from outside at each step.
@@ -106,8 +107,8 @@ class Context:
 
     program: Program
     f: Functions
-    surrogates: Mapping[str, tuple[Surrogate, float]]
-    reset_gradient: bool
+    gradients: Mapping[str, SpikeGradient]
+    crossings: Mapping[str, Cross]
     indices: Mapping[str, Tensor]
     fanouts: Mapping[str, Fanout]
     draws: Draws
@@ -218,20 +219,21 @@ class Context:
 
     # ---- events
 
-    def spike(self, owner: str, margin: Value, strict: bool) -> Value:
-        """1 where the margin is positive; backward the owner's surrogate."""
+    def spike(self, event: str, margin: Value, strict: bool) -> Value:
+        """1 where the margin is positive; backward the surrogate of the event."""
         if not isinstance(margin, Tensor):
             return margin > 0 if strict else margin >= 0
         if margin.requires_grad and torch.is_grad_enabled():
-            if owner not in self.surrogates:
+            gradient, owner = self.gradients[event], event.partition(".")[0]
+            if gradient.width is None:
                 raise GradientError(
-                    f"run(...): the gradient has to pass through spikes of {owner!r}, whose"
-                    " threshold compares no voltages, so that no width can be assumed. The width"
-                    " is the distance to threshold at which the gradient has faded. Write"
-                    f" mirror(net, surrogate={{{owner!r}: mn.SuperSpike(width=...)}})."
+                    f"run(...): the gradient has to pass through spikes of {owner!r}, and no width"
+                    f" of the surrogate follows from the model: {gradient.reason}. The width is"
+                    " the distance to threshold over which a spike is smeared. Write"
+                    f" mirror(net, surrogate={{{owner!r}: mn.SuperSpike(width=...)}}), in the unit"
+                    " of the threshold's variable."
                 )
-            surrogate, width = self.surrogates[owner]
-            return spike(margin, surrogate, width, strict)
+            return spike(margin, gradient, strict)
         return (margin > 0 if strict else margin >= 0).to(self.f.dtype)
 
     def escape(self, draw: Tensor, probability: Value, strict: bool) -> Tensor:
@@ -288,20 +290,69 @@ class Context:
             return state
         return torch.where(events.spikes > 0, torch.as_tensor(value, dtype=state.dtype), state)
 
-    def idle(self, events: Events) -> bool:
-        """Whether an answer to these events would change nothing, gradient included."""
-        followed = self.reset_gradient and events.carries_gradient and torch.is_grad_enabled()
-        return not followed and not len(events.index)
+    def idle(self, event: str, state: State) -> bool:
+        """Whether a reset would change nothing, gradient included."""
+        return not len(state[event].index) and not self._follows(event, state)
+
+    def _follows(self, event: str, state: State) -> bool:
+        """Whether the gradient passes through the resets of an event."""
+        carried = torch.is_grad_enabled() and state[event].carries_gradient
+        return carried and self.gradients[event].follows_reset
 
     def sites(self, events: Events) -> Sites:
         """Elements with an event."""
         shape = events.spikes.shape
         return Sites(events.batch, events.batch * shape[1] + events.index, tuple(shape))
 
-    def reset(self, events: Events, new: Value, old: Tensor) -> Tensor:
-        """A variable that statements change at the elements with an event."""
-        spikes = events.spikes if self.reset_gradient else events.spikes.detach()
-        return gate(spikes, self.fit(new, old), old)
+    def reset(
+        self, event: str, state: State, fixed: list[Any], values: Step, keys: list[str], draws: bool
+    ) -> None:
+        """Change variables at the elements with an event.
+
+        Arguments:
+            event: Its key.
+            state: The network's state.
+            fixed: What does not change during a run.
+            values: Gives the new values.
+            keys: Of the variables that change.
+            draws: Whether the statements draw random numbers.
+        """
+        events: Events = state[event]
+        follows = self._follows(event, state)
+        own = deepcopy(self.draws) if follows and draws else self.draws
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not follows):
+            new = values(state, fixed, self, events)
+        jumps: Sequence[Tensor | None] = [None] * len(keys)
+        if follows:
+            after, self.draws = self.draws, own
+            jumps = self.jumps(event, state, fixed, values, keys)
+            self.draws = after
+        for key, value, jump in zip(keys, new, jumps, strict=True):
+            old = state[key]
+            if jump is None:
+                state[key] = gate(events.spikes.detach(), self.fit(value, old), old)
+            else:
+                state[key] = jump_to(events.spikes, self.fit(value, old), old, jump)
+
+    def jumps(
+        self, event: str, state: State, fixed: list[Any], values: Step, keys: list[str]
+    ) -> list[Tensor | None]:
+        """What a reset adds to each variable of neurons that stand at threshold.
+
+        A neuron that would spike a little earlier or later does so at threshold, wherever it
+        stands in this step. Spikes that an input gives come when they come.
+        """
+        moved = event in self.crossings and event not in self.inputs
+        at = self.at_threshold(event, state, fixed) if moved else state
+        new = values(at, fixed, self, state[event])
+        pairs = [(self.fit(value, at[key]), at[key]) for key, value in zip(keys, new, strict=True)]
+        return [value - old if old.is_floating_point() else None for value, old in pairs]
+
+    def at_threshold(self, event: str, state: State, fixed: list[Any]) -> State:
+        """The state with every neuron moved to its threshold."""
+        variable, crossing = self.crossings[event]
+        _, place = crossing(state, fixed, self)
+        return state | {variable: self.fit(place, state[variable])}
 
     def arrive(self, pathway: str, state: State) -> Arrivals:
         """Push the present events of a pathway's source, and take out those that are due."""

@@ -1,7 +1,8 @@
 """Events: spikes, what they do to a variable, and how they travel along synapses.
 
 A spike is s = H(margin), 0 or 1. Forward everything is exact; backward dH/dmargin is a
-surrogate. A statement executed on a spike moves x to f(x), differentiably x + s (f(x) - x).
+surrogate. A statement executed on a spike moves x to f(x), differentiably x + s (f(x) - x); in
+a reset, the jump f(x) - x is that of a neuron at threshold: see `Context.reset`.
 """
 
 import warnings
@@ -14,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._contracts import Surrogate
 from .function import Sites
 from .program import Array, Pathway
+from .spike_gradient import SpikeGradient
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -69,29 +70,26 @@ def _detached(value: Any) -> Any:
 
 class _Spike(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, margin: Tensor, surrogate: Surrogate, width: float, strict: bool
-    ) -> Tensor:
+    def forward(ctx: Any, margin: Tensor, gradient: SpikeGradient, strict: bool) -> Tensor:
         ctx.save_for_backward(margin)
-        ctx.surrogate, ctx.width = surrogate, width
+        ctx.gradient = gradient
         return (margin > 0 if strict else margin >= 0).to(margin.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (margin,) = ctx.saved_tensors
-        return grads[0] * ctx.surrogate(margin, ctx.width) / ctx.width, None, None, None
+        return grads[0] * ctx.gradient.slope(margin), None, None
 
 
-def spike(margin: Tensor, surrogate: Surrogate, width: float, strict: bool) -> Tensor:
-    r"""H(margin); backward $ds/dm = h(m, w) / w$ with the surrogate's shape h and width w.
+def spike(margin: Tensor, gradient: SpikeGradient, strict: bool) -> Tensor:
+    """1 where the margin is positive; backward the slope of `gradient`.
 
     Arguments:
-        margin: Distance to threshold.
-        surrogate: Gives h, a pure number.
-        width: Its width in the unit of the margin.
+        margin: Distance to threshold, "batch neuron".
+        gradient: Stands for the derivative.
         strict: Whether the threshold is `>` (else `>=`).
     """
-    return _Spike.apply(margin, surrogate, width, strict)
+    return _Spike.apply(margin, gradient, strict)
 
 
 class _Escape(torch.autograd.Function):
@@ -139,6 +137,36 @@ def gate(s: Tensor, new: Tensor, old: Tensor) -> Tensor:
     if s.requires_grad and torch.is_grad_enabled() and new.is_floating_point():
         return _Gate.apply(s, new, old)
     return torch.where(s > 0, new, old)
+
+
+class _Jump(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, new: Tensor, old: Tensor, jump: Tensor) -> Tensor:
+        ctx.save_for_backward(s, jump)
+        return torch.where(s > 0, new, old)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        s, jump = ctx.saved_tensors
+        by_s, _, by_old, by_jump = ctx.needs_input_grad
+        zero = torch.zeros((), dtype=grads[0].dtype, device=grads[0].device)
+        return (
+            grads[0] * jump if by_s else None,
+            None,
+            grads[0] if by_old else None,
+            torch.where(s > 0, grads[0], zero) if by_jump else None,
+        )
+
+
+def jump_to(s: Tensor, new: Tensor, old: Tensor, jump: Tensor) -> Tensor:
+    """`new` where s is 1, else `old`; backward as old + s jump.
+
+    Arguments:
+        s: Spikes.
+        new, old: Values with and without a spike; `new` carries no gradient.
+        jump: What a spike adds, of a neuron at threshold.
+    """
+    return _Jump.apply(s, new, old, jump)
 
 
 @dataclass(frozen=True)

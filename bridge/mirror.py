@@ -1,6 +1,7 @@
 """Mirror: a Brian2 network as a torch module."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -10,8 +11,15 @@ from tqdm.auto import tqdm
 
 from mirrorneuron._arrays import require_finite
 from mirrorneuron._callers import callers_names
-from mirrorneuron.errors import DomainError, NumericalError, ShapeError, UnknownName, Unsupported
-from mirrorneuron.units import Dimensions, quantity, si
+from mirrorneuron.errors import (
+    DomainError,
+    GradientWarning,
+    NumericalError,
+    ShapeError,
+    UnknownName,
+    Unsupported,
+)
+from mirrorneuron.units import Dimensions, si
 
 from ._contracts import Surrogate
 from .backends.eager import Eager, Step, compile_program
@@ -23,21 +31,21 @@ from .parameter import Free, Limit
 from .program import Program, Slot, Table, Variable
 from .recording import Recording, Spikes
 from .report import Report
-from .surrogates import SuperSpike
+from .reset_depth import GRID, reset_depth
+from .spike_gradient import ResetGradient, SpikeGradient, spike_gradient
+from .surrogates import Gaussian
 
 Inputs = Mapping[str, Any]
 Record = Sequence[str] | Mapping[str, Sequence[int] | None]
-ResetGradient = Literal["detach", "surrogate"]
 CHUNK = 100
 TIME = Dimensions(s=1.0)
-VOLT = Dimensions(m=2.0, kg=1.0, s=-3.0, A=-1.0)
 
 
 def mirror(
     network: Any,
     train: Sequence[str] | Mapping[str, Limit] = (),
     surrogate: Surrogate | Mapping[str, Surrogate] | None = None,
-    reset_gradient: ResetGradient = "detach",
+    reset_gradient: ResetGradient = "auto",
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
     backend: Literal["auto", "eager"] = "auto",
@@ -51,10 +59,13 @@ def mirror(
         train: What becomes a parameter, by "object.variable": a weight ("ee.w"), a neuron's
             parameter or initial value ("cells.tau"), or a constant of a namespace. A mapping
             also gives limits: `{"ee.w": mn.Bounded(0*nS, 5*nS)}`.
-        surrogate: Stands in for the derivative of a spike, for all groups or by name; its width
-            has the unit of the threshold's variable. By default `SuperSpike(width=1*mV)` where
-            the threshold compares voltages.
-        reset_gradient: "detach" (a reset carries no gradient of the spike) or "surrogate".
+        surrogate: Stands in for the derivative of a spike, for all groups or by name, by default
+            `Gaussian()`. Without a width, each neuron gets the one that follows from its own
+            threshold and reset; a width that is given has the unit of the threshold's variable.
+        reset_gradient: Whether the gradient of a spike passes through the reset that it causes:
+            "surrogate", "detach", or "auto", which follows it where that is stable and warns
+            where it is not. Detached, the gradients of ordinary networks at a step of 0.1 ms are
+            wrong by many orders of magnitude.
         dtype: `torch.float32` for training; `torch.float64` for values that are Brian2's to the
             last bit, sums and transcendental functions included (on a CPU).
         device: Where to run.
@@ -76,11 +87,11 @@ def mirror(
 
     if backend not in ("auto", "eager"):
         raise UnknownName.among(f"mirror(net, backend={backend!r})", backend, ["auto", "eager"])
-    if reset_gradient not in ("detach", "surrogate"):
+    modes = ("auto", "detach", "surrogate")
+    if reset_gradient not in modes:
         raise UnknownName.among(
-            f"mirror(net, reset_gradient={reset_gradient!r})", reset_gradient,
-            ["detach", "surrogate"],
-        )  # fmt: skip
+            f"mirror(net, reset_gradient={reset_gradient!r})", reset_gradient, modes
+        )
     names = callers_names() if namespace is None else namespace
     program, unsupported = read(network, names, strict)
     check(program)
@@ -101,20 +112,18 @@ def mirror(
 
 def _surrogates(program: Program, given: Any) -> dict[str, Surrogate]:
     """Surrogate of each group with a threshold."""
-    margins = {s.owner: s.margin for s in program.slots if s.kind == "threshold" and s.margin}
-    if isinstance(given, Surrogate):
-        return dict.fromkeys(margins, given)
-    if given is None:
-        return {n: SuperSpike(quantity(1e-3, VOLT)) for n, unit in margins.items() if unit == VOLT}
+    comparing = [s.owner for s in program.slots if s.kind == "threshold" and s.margin is not None]
+    if given is None or isinstance(given, Surrogate):
+        return dict.fromkeys(comparing, given or Gaussian())
     if not isinstance(given, Mapping):
         raise DomainError(
-            f"mirror(net, surrogate={given!r}): that is no surrogate. It has to say its width."
-            " Write surrogate=mn.SuperSpike(width=1*mV), or one for each group by its name."
+            f"mirror(net, surrogate={given!r}): that is no surrogate. Write"
+            " surrogate=mn.Gaussian(), or one for each group by its name."
         )
     for name in given:
-        if name not in margins:
-            raise UnknownName.among(f"mirror(net, surrogate={{{name!r}: ...}})", name, margins)
-    return dict(cast(Mapping[str, Surrogate], given))
+        if name not in comparing:
+            raise UnknownName.among(f"mirror(net, surrogate={{{name!r}: ...}})", name, comparing)
+    return dict.fromkeys(comparing, Gaussian()) | dict(cast(Mapping[str, Surrogate], given))
 
 
 class _Owner(nn.Module):
@@ -143,15 +152,15 @@ class Mirror(nn.Module):
         self.program = program
         self.limits = dict(train)
         self.times = sorted(set(time_constants(program)) & set(train))
-        self.surrogates = _widths(program, surrogates)
-        self.reset_gradient: ResetGradient = reset_gradient
         self.unsupported = tuple(unsupported)
         self.network = source
         self._dtype, self._device = dtype, device
+        self.gradients: dict[str, SpikeGradient] = {}
         self._codes: dict[tuple[frozenset[str], tuple[str, ...] | None], Eager] = {}
         self._start: dict[str, Tensor] = {}
         for key in train:
             self._add_parameter(key)
+        self.gradients = dict(self._gradients(surrogates, reset_gradient))
 
     # ---- parameters
 
@@ -235,19 +244,31 @@ class Mirror(nn.Module):
     @property
     def report(self) -> Report:
         """What each Brian2 object became."""
-        thresholds = (s for s in self.program.slots if s.kind == "threshold")
-        gradients = {slot.owner: self._gradient(slot) for slot in thresholds}
+        gradients = {key.partition(".")[0]: str(made) for key, made in self.gradients.items()}
         return Report(self.program, tuple(self.limits), self.unsupported, gradients)
 
-    def _gradient(self, threshold: Slot) -> str:
-        """What stands for the derivative of a group's spikes."""
-        resets = "resets followed" if self.reset_gradient == "surrogate" else "resets detached"
-        if threshold.owner in self.surrogates:
-            surrogate, _ = self.surrogates[threshold.owner]
-            return f"{type(surrogate).__name__}, width {surrogate.width}; {resets}"
-        if threshold.margin is None:
-            return f"that of the spiking probability, if any; {resets}"
-        return f"none: give a surrogate with a width in [{threshold.margin}]"
+    def _gradients(
+        self, surrogates: Mapping[str, Surrogate], mode: ResetGradient
+    ) -> Iterator[tuple[str, SpikeGradient]]:
+        """What stands for the derivative of each event."""
+        advance = Stepper(self, {}, self.program.step)
+        state = self.initial_state(GRID)
+        for slot in self.program.slots:
+            if slot.kind == "threshold" and slot.event is not None:
+                depth = reset_depth(
+                    advance.context, advance.early + advance.late, advance.fixed, state, slot.event
+                )
+                surrogate = surrogates.get(slot.owner, Gaussian())
+                made = spike_gradient(surrogate, _width(slot, surrogate), slot.margin, depth, mode)
+                if made.unstable:
+                    warnings.warn(
+                        f"mirror(net): the gradient of {slot.owner!r} does not pass through its"
+                        f" resets: {made.unstable}. Leave the width out, and it follows from the"
+                        " model, or write reset_gradient='detach'.",
+                        GradientWarning,
+                        stacklevel=4,
+                    )
+                yield slot.event, made
 
     def forward(self, inputs: Inputs | None = None, state: State | None = None) -> Recording:
         """Run for as long as the inputs last.
@@ -550,8 +571,8 @@ class Stepper:
         self.context = Context(
             program=model.program,
             f=Functions(model.dtype, device, model.exact),
-            surrogates=model.surrogates,
-            reset_gradient=model.reset_gradient == "surrogate",
+            gradients={k: g.to(model.dtype, device) for k, g in model.gradients.items()},
+            crossings=code.crossings,
             indices={k: torch.from_numpy(v).to(device) for k, v in model.program.indices.items()},
             fanouts={k: Fanout(p, device) for k, p in model.program.pathways.items()},
             draws=Draws(0, 0),
@@ -744,21 +765,16 @@ def initial(program: Program, key: str) -> Any:
     )
 
 
-def _widths(
-    program: Program, surrogates: Mapping[str, Surrogate]
-) -> dict[str, tuple[Surrogate, float]]:
-    """Surrogate and width [SI] of each group with a threshold."""
-    found: dict[str, tuple[Surrogate, float]] = {}
-    for slot in program.slots:
-        surrogate = surrogates.get(slot.owner)
-        if slot.kind == "threshold" and slot.margin is not None and surrogate is not None:
-            what = f"the width of the surrogate of {slot.owner!r}"
-            width = float(si(surrogate.width, slot.margin, what))
-            if not 0 < width < np.inf:
-                raise DomainError(
-                    f"{type(surrogate).__name__}(width={surrogate.width}): {what} is not positive."
-                    " It is the distance to threshold at which the gradient has faded. Write, say,"
-                    " width=1*mV."
-                )
-            found[slot.owner] = surrogate, width
-    return found
+def _width(threshold: Slot, surrogate: Surrogate) -> float | None:
+    """The width of a surrogate [SI], if it was given."""
+    if surrogate.width is None or threshold.margin is None:
+        return None
+    what = f"the width of the surrogate of {threshold.owner!r}"
+    width = float(si(surrogate.width, threshold.margin, what))
+    if not 0 < width < np.inf:
+        raise DomainError(
+            f"{type(surrogate).__name__}(width={surrogate.width}): {what} is not positive."
+            " It is the distance to threshold over which a spike is smeared. Leave it out, and it"
+            " follows from the model, or write, say, width=1*mV."
+        )
+    return width

@@ -104,8 +104,7 @@ def _double(network: Network, model: Mirror, namespace: Mapping[str, Any]) -> Mi
     program, _ = read(network, namespace, strict=False)
     fixed = {k: v for k, v in model.limits.items() if k not in program.written()}
     program = _with_values(program, {k: _trained(program, model, k) for k in fixed})
-    surrogates = {name: s for name, (s, _) in model.surrogates.items()}
-    return Mirror(program, fixed, surrogates, "detach", torch.float64, torch.device("cpu"), ())
+    return Mirror(program, fixed, {}, "detach", torch.float64, torch.device("cpu"), ())
 
 
 def _trained(program: Program, model: Mirror, key: str) -> Array:

@@ -9,10 +9,12 @@ import ast
 import keyword
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mirrorneuron.bridge.crossing import Crossing, crossing
 from mirrorneuron.bridge.expression import ORDER, Renderer, hoist, names, parse, substitute
 from mirrorneuron.bridge.function import RANDOM
 from mirrorneuron.bridge.program import Program, Ref, Slot, Statement
@@ -27,7 +29,19 @@ IN_PLACE: dict[str, ast.operator] = {
     "/=": ast.Div(),
 }
 State = dict[str, Any]
-Step = Callable[[State, list[Any], Any], Any]
+Step = Callable[..., Any]
+
+
+class Cross(NamedTuple):
+    """The crossing of a threshold as code.
+
+    Arguments:
+        variable: Key of the variable that a spike carries over the threshold.
+        values: Gives the margin, and the value of the variable at margin zero.
+    """
+
+    variable: str
+    values: Step
 
 
 @dataclass(frozen=True)
@@ -39,11 +53,13 @@ class Eager:
         prelude: Computes what does not change during a run from the variables' values.
         slots: One function for each slot, which changes the state in place; that of a value
             returns it.
+        crossings: How a threshold is crossed, by its event.
     """
 
     source: str
     prelude: Callable[[Mapping[str, Any], Any], list[Any]]
     slots: tuple[Step, ...]
+    crossings: Mapping[str, Cross]
 
 
 def compile_program(
@@ -68,7 +84,12 @@ def compile_program(
     source = "\n\n\n".join([prelude.text(), *bodies]) + "\n"
     scope: dict[str, Any] = {}
     exec(compile(source, "<mirror>", "exec"), scope)
-    return Eager(source, scope["prelude"], tuple(scope[w.title] for w in writers))
+    crossings = {
+        str(w.slot.event): Cross(w.crossing.variable, scope[w.title_of_crossing])
+        for w in writers
+        if isinstance(w, _Threshold) and w.crossing is not None
+    }
+    return Eager(source, scope["prelude"], tuple(scope[w.title] for w in writers), crossings)
 
 
 @dataclass
@@ -262,18 +283,23 @@ class _Writer:
 
     # ---- statements
 
-    def used(self) -> Iterator[str]:
-        """Varying variables that the statements mention, in a fixed order."""
+    def used(self) -> set[str]:
+        """Names that the statements mention."""
         mentioned = set[str]()
         for statement in self.slot.statements:
             mentioned |= set(names(parse(statement.expression))) | {statement.target}
             mentioned |= {g for t, g in self.slot.guards.items() if t == statement.target}
-        return (n for n in self.slot.refs if n in mentioned and n in self.varying)
+        return mentioned
 
     def load(self) -> None:
         """Bring the variables into local names."""
-        for name in self.used():
-            self.emit(f"{_identifier(name)} = {self.look_up('S', self.slot.refs[name])}")
+        self.load_names(self.used())
+
+    def load_names(self, wanted: set[str]) -> None:
+        """Bring some of the variables, those that vary, into local names."""
+        for name in self.slot.refs:
+            if name in wanted and name in self.varying:
+                self.emit(f"{_identifier(name)} = {self.look_up('S', self.slot.refs[name])}")
 
     def statement(self, statement: Statement) -> None:
         """One line of abstract code."""
@@ -325,6 +351,32 @@ class _Writer:
 class _Threshold(_Writer):
     """Raises events where a condition holds, and starts the refractory period."""
 
+    @cached_property
+    def crossing(self) -> Crossing | None:
+        """Which variable crosses the threshold."""
+        return crossing(self.program, self.slot)
+
+    @property
+    def title_of_crossing(self) -> str:
+        """Name of the function that says where the threshold is crossed."""
+        return f"{self.title}_crossing"
+
+    def function(self) -> Iterator[str]:
+        """The whole function, and that of the crossing."""
+        if self.crossing is not None:
+            yield from self._crossing(self.crossing)
+            self.lines = []
+        yield from super().function()
+
+    def _crossing(self, crossing: Crossing) -> Iterator[str]:
+        yield f"def {self.title_of_crossing}(S, K, c):"
+        self.single, self.target = False, ""
+        self.load_names({*names(crossing.margin), *names(crossing.place)})
+        self.emit(f"return {self.text(crossing.margin)}, {self.text(crossing.place)}")
+        for line in self.lines:
+            yield f"    {line}"
+        yield from ("", "")
+
     def body(self) -> None:
         self.load()
         *before, condition = self.slot.statements
@@ -354,7 +406,7 @@ class _Threshold(_Writer):
                 high, low = (left, right) if above else (right, left)
                 margin = self.text(ast.BinOp(high, ast.Sub(), low))
                 strict = isinstance(op, ast.Gt | ast.Lt)
-                return f"c.spike({self.slot.owner!r}, {margin}, {strict})", True
+                return f"c.spike({self.slot.event!r}, {margin}, {strict})", True
             case ast.BoolOp(op=op, values=values):
                 parts = [self._condition(value) for value in values]
                 if not any(is_spike for _, is_spike in parts):
@@ -390,21 +442,37 @@ class _Threshold(_Writer):
 class _Reset(_Writer):
     """Statements for the elements with an event."""
 
-    def body(self) -> None:
-        key = self.slot.event
-        self.emit(f"e = S[{key!r}]")
-        self.emit("if c.idle(e): return")
-        super().body()
+    def function(self) -> Iterator[str]:
+        """What the statements give, and the function that applies it."""
+        values, event = f"{self.title}_values", repr(self.slot.event)
+        yield f"def {values}(S, K, c, e):"
+        self.body()
+        for line in share(self.lines):
+            yield f"    {line}"
+        yield from ("", "")
+        yield f"def {self.title}(S, K, c):"
+        yield f"    if c.idle({event}, S): return"
+        yield f"    c.reset({event}, S, K, {values}, {self._keys()!r}, {self._draws()})"
 
     def extent(self) -> str:
         return f"{self.slot.size}, c.sites(e)"
 
+    def _targets(self) -> Iterator[str]:
+        """Local names of the variables that change."""
+        assigned = dict.fromkeys(s.target for s in self.slot.statements)
+        return (name for name in assigned if name in self.slot.refs)
+
+    def _keys(self) -> list[str]:
+        return [self.slot.refs[name].variable for name in self._targets()]
+
+    def _draws(self) -> bool:
+        """Whether the statements draw random numbers."""
+        used = {n for s in self.slot.statements for n in names(parse(s.expression))}
+        own = {n for n, key in self.slot.functions.items() if key in self.program.functions}
+        return bool(used & (RANDOM | set(self.slot.samplers) | own))
+
     def store(self) -> None:
-        for name in dict.fromkeys(s.target for s in self.slot.statements):
-            ref = self.slot.refs.get(name)
-            if ref is not None:
-                old = f"S[{ref.variable!r}]"
-                self.emit(f"{old} = c.reset(e, {_identifier(name)}, {old})")
+        self.emit(f"return [{', '.join(map(_identifier, self._targets()))}]")
 
 
 class _Synapses(_Writer):

@@ -8,34 +8,34 @@ from torch import Tensor
 from mirrorneuron.bridge._contracts import Surrogate
 
 
-def sigmoid(margin: Tensor, width: float) -> Tensor:
+def sigmoid(margin: Tensor, width: Tensor | float) -> Tensor:
     r"""Stand-in for the derivative of a spike with respect to its margin.
 
-    $h = 4\,\sigma(m/w)\,(1 - \sigma(m/w))$
+    $h = \sigma(m/w)\,(1 - \sigma(m/w))$
 
     Arguments:
         margin: Distance to threshold, $m = v - v_{th}$, any shape.
         width: Scale of the logistic function, $w$, in the unit of the margin.
 
     Returns:
-        $h$, between 0 and 1 [1].
+        $h$, between 0 and 1/4, of unit mass [1].
 
     Source: Zenke & Vogels 2021, section 2 (standard sigmoid), doi:10.1162/neco_a_01367.
-    Differs from it: largest value 1; a width where the paper has a steepness.
+    Differs from it: a width where the paper has a steepness.
 
     Example:
         >>> import torch
         >>> sigmoid(torch.tensor([0.0, 1e-3]), width=1e-3)
-        tensor([1.0000, 0.7864])
+        tensor([0.2500, 0.1966])
     """
     s = torch.sigmoid(margin / width)
-    return 4 * s * (1 - s)
+    return s * (1 - s)
 
 
 @dataclass(frozen=True)
 class Sigmoid(Surrogate):
     """The shape `sigmoid` of a stated width."""
 
-    def __call__(self, margin: Tensor, width: float) -> Tensor:
+    def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `sigmoid`."""
         return sigmoid(margin, width)

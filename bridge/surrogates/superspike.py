@@ -14,17 +14,17 @@ from .fast_sigmoid import fast_sigmoid
 
 @dataclass(frozen=True)
 class SuperSpike(Surrogate):
-    r"""$h = (1 + |m|/w)^{-2}$, the same shape as `FastSigmoid`.
+    r"""$h = \tfrac{1}{2} (1 + |m|/w)^{-2}$, the same shape as `FastSigmoid`.
 
-    The paper's steepness is $\beta = 1/w$. Only the surrogate is meant here: the learning rule
-    of that name also filters errors and synaptic input.
+    The paper's steepness is $\beta = 1/w$, and its shape has twice this height. Only the surrogate
+    is meant here: the learning rule of that name also filters errors and synaptic input.
 
     Example:
         >>> import torch
         >>> SuperSpike(width=1.0)(torch.tensor([0.0, 1.0]), 1.0)
-        tensor([1.0000, 0.2500])
+        tensor([0.5000, 0.1250])
     """
 
-    def __call__(self, margin: Tensor, width: float) -> Tensor:
+    def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `fast_sigmoid`."""
         return fast_sigmoid(margin, width)

@@ -9,7 +9,7 @@ from mirrorneuron.bridge._contracts import Surrogate
 from mirrorneuron.errors import DomainError
 
 
-def triangle(margin: Tensor, width: float, factor: float = 1.0) -> Tensor:
+def triangle(margin: Tensor, width: Tensor | float, factor: float = 1.0) -> Tensor:
     r"""Stand-in for the derivative of a spike with respect to its margin.
 
     $h = \gamma \max(0, 1 - |m|/w)$
@@ -21,7 +21,7 @@ def triangle(margin: Tensor, width: float, factor: float = 1.0) -> Tensor:
             recurrent network grow less.
 
     Returns:
-        $h$, between 0 and $\gamma$ [1].
+        $h$, between 0 and $\gamma$, of mass $\gamma$ [1].
 
     Source: Bellec et al. 2020, Methods (pseudo-derivative), doi:10.1038/s41467-020-17236-y.
     Differs from it: the dampening factor is 1 if not given (0.3 in the paper); the width is free,
@@ -53,6 +53,6 @@ class Triangle(Surrogate):
                 " say, factor=0.3, or leave it out for 1."
             )
 
-    def __call__(self, margin: Tensor, width: float) -> Tensor:
+    def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `triangle`."""
         return triangle(margin, width, self.factor)

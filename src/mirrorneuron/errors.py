@@ -15,6 +15,8 @@
     ├── ScriptError (RuntimeError)                  somebody's script that fails by itself
     └── MissingDependency (ImportError)             an optional library that is not installed
 
+    GradientWarning (UserWarning)                   a gradient that is not what was asked for
+
 A message says what was asked, what was found, why it cannot be, and what to write instead. It is
 made from the arguments, which the error keeps: so errors can be sent between processes.
 Where Brian2 or Python has a type for the fault, ours derives from it too.
@@ -162,6 +164,10 @@ class NumericalError(MirrorNeuronError, ArithmeticError):
 
 class GradientError(MirrorNeuronError, RuntimeError):
     """A gradient that does not exist, or is not finite."""
+
+
+class GradientWarning(UserWarning):
+    """A gradient is not what was asked for."""
 
 
 class WriteBackError(MirrorNeuronError, ValueError):

@@ -52,7 +52,7 @@ RULES = {
 
 def model(**limits: Any) -> mn.Mirror:
     train = {"syn.w": mn.Bounded(0 * mV, 9 * mV), "cells.tau": mn.Positive(), **limits}
-    return mn.mirror(network(), train=train, surrogate=mn.SuperSpike(3 * mV), dtype=torch.float64)
+    return mn.mirror(network(), train=train, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -112,7 +112,6 @@ def test_limits_hold_after_every_step() -> None:
         network(),
         train={"syn.w": mn.Bounded(1.5 * mV, 2.1 * mV), "cells.tau": mn.Positive(),
                "cells.v": mn.Sign()},
-        surrogate=mn.SuperSpike(3 * mV),
         dtype=torch.float64,
     )  # fmt: skip
 

@@ -32,7 +32,9 @@ def build(parameter: str = "tau", size: int = 2) -> Network:
 
 
 def mirrored(network: Network, **arguments: Any) -> mn.Mirror:
-    return mn.mirror(network, surrogate=mn.Arctan(1.0), dtype=torch.float64, **arguments)
+    return mn.mirror(
+        network, surrogate=mn.Arctan(1.0), reset_gradient="detach", dtype=torch.float64, **arguments
+    )
 
 
 @pytest.mark.parametrize("name", ["type", "half", "training", "forward", "T_destination"])

@@ -183,7 +183,12 @@ def test_the_gradient_passes_through_what_was_registered_for_torch() -> None:
 def test_a_gradient_through_python_code_asks_for_a_registration() -> None:
     cells = driven(reset="v = 0.1*bent(u)", namespace={"bent": bent})
     cells.u = 0.5
-    model = mn.mirror(Network(cells), train=["cells.u"], surrogate=mn.SuperSpike(width=0.5))
+    model = mn.mirror(
+        Network(cells),
+        train=["cells.u"],
+        surrogate=mn.SuperSpike(width=0.5),
+        reset_gradient="detach",
+    )
     with torch.no_grad():
         assert model.run(30 * ms).spikes["cells"].sum() > 0
     with pytest.raises(GradientError, match=r"through bent\(\).*mn\.register\(bent"):

@@ -74,9 +74,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 @cache
 def read(name: str) -> mn.Mirror:
     keys = ["feed.w", "loop.w", "out.w", "cells.tau"]
-    made = mn.mirror(
-        NETWORKS[name](), train=keys, surrogate=mn.SuperSpike(4 * mV), dtype=torch.float64
-    )
+    made = mn.mirror(NETWORKS[name](), train=keys, dtype=torch.float64)
     made.network = None
     return made
 

@@ -92,8 +92,7 @@ def test_every_parameter_of_a_live_network_gets_a_gradient(neuron: str) -> None:
         "cells.tau_exponential_current",
         *(f"cells.{p}" for p in continuous),
     ]
-    width = 0.5 if neuron == "theta" else 5 * mV
-    mirror = mn.mirror(network, train=keys, surrogate=mn.SuperSpike(width), dtype=torch.float64)
+    mirror = mn.mirror(network, train=keys, dtype=torch.float64)
     recording = mirror.run(STEPS * evaluate(model.step), seed=3)
     assert recording.spikes["cells"].sum() > 12
     recording.spikes["cells"].mean().backward()
@@ -109,8 +108,7 @@ def test_every_initial_value_of_a_live_network_gets_a_gradient(neuron: str) -> N
     model = neurons[neuron]
     keys = [f"cells.{state}" for state in model.initial]
     network = recurrent(neuron, model.methods[-1], ("exponential_current",))
-    width = 0.5 if neuron == "theta" else 5 * mV
-    mirror = mn.mirror(network, train=keys, surrogate=mn.SuperSpike(width), dtype=torch.float64)
+    mirror = mn.mirror(network, train=keys, dtype=torch.float64)
     mirror.run(200 * evaluate(model.step), seed=3).spikes["cells"].mean().backward()
     for key in keys:
         gradient = mirror.parameter(key).grad
