@@ -1,23 +1,30 @@
 r"""The derivative of a spike: which surrogate, how wide, and whether it passes through the reset.
 
-A surrogate gives a neuron a derivative $h(m/w)/w$ in every step that it spends near threshold, so
-that a small shift $\delta$ of its potential is counted in many steps, and by more of them the
-shorter the step is. What makes the sum right is the reset: a spike that comes early takes the
-potential with it. Followed through the reset, a shift obeys
-$\delta \leftarrow \delta\,(1 - \Delta\,h(m/w)/w)$, where $\Delta$ is the depth of the reset, and
-leaves $\delta\,h(m/w)/w$ spikes on the way, which add up to $\delta/\Delta$, the response of an
-integrator, whatever the shape of h. Hence
+A surrogate gives a neuron a derivative $ds/dm$ in every step that it spends near threshold, so
+that a small shift $\delta$ of its potential is counted in many steps, and in more of them the
+shorter the step is. What makes the sum right is the reset: a spike takes the potential with it. The
+gradient follows the reset, as the soft reset that it is for a neuron at threshold: a spike adds
+the jump $J = f(x^*) - x^*$, where f are the reset's statements and $x^*$ is the state with the
+potential moved to threshold, $dx^+ = dx + s\,dJ + J\,ds$. With the depth $\Delta$ of the reset a
+shift then obeys $\delta \leftarrow \delta\,(1 - \Delta\,ds/dm)$ and leaves $\delta\,ds/dm$ spikes
+on the way, which add up to $\delta/\Delta$: the response of an integrator, whatever the shape.
 
-* the gradient is stable where $\Delta\,h(0)/w \le 2$, and does not overshoot where
-  $w \ge \Delta\,h(0)$;
-* the depth $\Delta$ is that of a neuron at threshold, $\theta - v_r$, wherever the neuron stands
-  now;
-* the width is no free number: $w = \Delta\,h(0)$, from the model's own threshold and reset.
+Two things follow.
 
-A neuron that moves over many millivolts in one step at threshold would step over so narrow a bell;
-there the width is the distance that it moves in `STEPS` steps.
+* The height: $ds/dm \le 1/\Delta$ takes a shift at most once, so the gradient is stable; above
+  $2/\Delta$ it grows from step to step. A derivative $g\,h(m/w)/w$ with a shape h of unit mass and
+  the gain $g = \min(1, w/(\Delta h(0)))$ keeps to that for every width w.
+* The width says from where on a shift becomes spikes before it leaks away. It is derived for each
+  neuron: half-way between threshold and reset a step of the surrogate takes as much as a step of
+  the leak. Where the equations run away before the threshold, as the upstroke of a quadratic or
+  exponential neuron does, shifts grow there by the ratio of the velocities, and the bell has to be
+  as wide as that zone, $w = h(0)$ times its length.
 
-See docs/decisions/0011 for what was measured.
+A width that is given is taken as it is, with a gain of one.
+
+Source: derived and measured here, see docs/decisions/0012. That a surrogate with a large slope
+makes the reset felt before the spike was noted by Zenke (github.com/fzenke/spytorch, issue 2), who
+detaches the reset; Zenke & Vogels 2021, doi:10.1162/neco_a_01367, compare both at 1 ms.
 """
 
 from dataclasses import dataclass, replace

@@ -17,6 +17,7 @@ from brian2 import (
     SpikeMonitor,
     Synapses,
     ms,
+    mV,
     nS,
     pA,
     second,
@@ -278,7 +279,13 @@ def test_every_rule_moves_weights_on_neurons_and_its_gradients_are_finite(
 ) -> None:
     network = learning(rule)
     keys = ["plastic.w", *(f"plastic.{name}" for name in rule.parameters)]
-    model = mn.mirror(network, train=keys, dtype=torch.float64)
+    model = mn.mirror(
+        network,
+        train=keys,
+        surrogate=mn.SuperSpike(width=5 * mV),
+        reset_gradient="detach",
+        dtype=torch.float64,
+    )
     recording = model.run(35 * ms)
     assert recording.spikes["cells"].sum() > 2
     weights = recording.state["plastic.w"]
