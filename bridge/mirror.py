@@ -210,10 +210,13 @@ class Mirror(nn.Module):
             value.copy_(limit.project(value, start, self.unit(key)))
 
     def unit(self, key: str) -> Dimensions:
-        """Dimensions of a variable or trained constant."""
+        """Dimensions of a variable, subexpression or trained constant."""
         variable = self.program.variables.get(key)
         if variable is not None:
             return variable.unit
+        value = self.program.values.get(key)
+        if value is not None and value.unit is not None:
+            return value.unit
         owner, name = key.split(".", 1)
         return next(
             s.units[name] for s in self.program.slots if s.owner == owner and name in s.units
@@ -460,6 +463,7 @@ class Mirror(nn.Module):
                 for key, trace in traces.items()
             },
             state=now,
+            units={key: self.unit(key) for key in traces},
         )
 
     def _begin(self, given: "Given", state: Mapping[str, Any] | None, seed: int | None) -> State:

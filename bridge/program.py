@@ -141,6 +141,7 @@ class Slot:
         summed: For a summed variable, the target and the index it is summed over.
         span: For a summed variable, the part of the target that it sets.
         margin: Dimensions of the threshold comparison, where there is one.
+        unit: Dimensions of a value.
     """
 
     name: str
@@ -169,6 +170,7 @@ class Slot:
     summed: Ref | None = None
     span: tuple[int, int] = (0, 0)
     margin: Dimensions | None = None
+    unit: Dimensions | None = None
 
     @property
     def statements(self) -> tuple[Statement, ...]:

@@ -408,7 +408,8 @@ class _Reader:
         for obj in self.objects:
             for name in _recordable(obj):
                 code = self.codes[f"{obj.name}_{name}_{VALUE}"]
-                yield f"{obj.name}.{name}", self._slot(_Value(obj, name), code)
+                unit = Dimensions.of(obj.variables[name])
+                yield f"{obj.name}.{name}", replace(self._slot(_Value(obj, name), code), unit=unit)
 
     def _slot(self, obj: Any, code: Code) -> Slot:
         kind = "value" if isinstance(obj, _Value) else RUNNERS[code.template]

@@ -1,7 +1,7 @@
 """Recording: what a run of a mirror leaves behind."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -69,6 +69,7 @@ class Recording:
             step, as a StateMonitor has them.
         state: The network's state at the end, to continue from.
         steps: Number of steps.
+        units: Dimensions of what was recorded.
     """
 
     dt: float
@@ -77,6 +78,7 @@ class Recording:
     spikes: Spikes
     traces: Mapping[str, Tensor]
     state: Mapping[str, Any]
+    units: Mapping[str, Dimensions] = field(default_factory=dict[str, Dimensions])
 
     def __getitem__(self, key: str) -> Tensor:
         """Trace of a variable, differentiable.

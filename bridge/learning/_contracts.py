@@ -44,13 +44,19 @@ class Task:
             trial (`recording.first` and `.steps` say which); the loss of the trial is the sum.
         trial: Trial of a training step; a function of the step alone, so that training can be
             resumed.
-        record: Variables that the loss reads.
+        record: Variables that the loss reads, besides those that it names itself (`loss.record`),
+            as the losses of `mn.losses` do.
     """
 
     duration: Any
     loss: Callable[[Recording, Trial], Tensor]
     trial: Callable[[int], Trial] = _same_trial
     record: Sequence[str] = field(default_factory=tuple[str, ...])
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """What is recorded in a trial."""
+        return tuple(dict.fromkeys([*self.record, *getattr(self.loss, "record", ())]))
 
 
 class Outcome(NamedTuple):

@@ -99,7 +99,7 @@ class Course:
             {key: _rows(x, start, stop) for key, x in self.trial.inputs.items()},
             batch_size=self.trial.batch_size,
             state=state if start else self._origin(),
-            record=self.task.record,
+            record=self.task.recorded,
             seed=None if start else self.seed,
         )
 

@@ -10,6 +10,7 @@ from . import analysis, bio, muscle
 from .bio.genn import genn_findings
 from .bio.recording import Simulation
 from .bio.simulate import simulate
+from .bridge import losses
 from .bridge.function import register
 from .bridge.learning import BPTT, FPTT, FPTT_K, Fit, Natural, Rule, Task, Trial, fit
 from .bridge.mirror import Mirror, mirror
@@ -60,6 +61,7 @@ __all__ = [
     "bio",
     "fit",
     "genn_findings",
+    "losses",
     "mirror",
     "muscle",
     "register",

@@ -1,0 +1,80 @@
+"""What a loss is: a function of a recording and its trial that can be weighted and added."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+from mirrorneuron.bridge.learning._contracts import Trial
+from mirrorneuron.bridge.recording import Recording
+from mirrorneuron.errors import DomainError
+
+AnyLoss = Callable[[Recording, Trial], Tensor]
+
+
+class Loss(ABC):
+    """Loss of a recording, to be given to a task.
+
+    `additive` says whether the loss of a trial is the sum of the losses of its parts. None of
+    those here is: a mean rate, a mean over time and a filter that remembers all depend on the
+    whole trial.
+    """
+
+    additive: ClassVar[bool] = False
+
+    @property
+    def record(self) -> tuple[str, ...]:
+        """Variables that have to be recorded; spikes always are."""
+        return ()
+
+    @abstractmethod
+    def __call__(self, recording: Recording, trial: Trial) -> Tensor:
+        """The loss, a scalar."""
+
+    def __add__(self, other: "AnyLoss | Literal[0]") -> "Loss":
+        if isinstance(other, int):  # where sum([...]) starts
+            return self
+        return Sum((*_parts(self), *_parts(other)))
+
+    __radd__ = __add__
+
+    def __mul__(self, weight: Any) -> "Loss":
+        if not isinstance(weight, int | float):
+            raise DomainError(
+                f"loss * {weight!r}: a loss is weighted by a plain number, which this is not."
+                " Write, say, 0.1 * mn.losses.rate(...)."
+            )
+        return Sum(tuple((weight * own, part) for own, part in _parts(self)))
+
+    __rmul__ = __mul__
+
+
+@dataclass(frozen=True)
+class Sum(Loss):
+    """A weighted sum of losses.
+
+    Arguments:
+        parts: Weight and loss of each; a loss may be any function of a recording and its trial.
+    """
+
+    parts: tuple[tuple[float, AnyLoss], ...]
+
+    @property
+    def record(self) -> tuple[str, ...]:
+        """What any of the parts needs."""
+        needed = (key for _, part in self.parts for key in getattr(part, "record", ()))
+        return tuple(dict.fromkeys(needed))
+
+    def __call__(self, recording: Recording, trial: Trial) -> Tensor:
+        """The sum."""
+        (weight, first), *rest = self.parts
+        total = weight * first(recording, trial)
+        for weight, part in rest:
+            total = total + weight * part(recording, trial)
+        return total
+
+
+def _parts(loss: Any) -> tuple[tuple[float, AnyLoss], ...]:
+    return loss.parts if isinstance(loss, Sum) else ((1.0, loss),)
