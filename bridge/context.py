@@ -56,6 +56,10 @@ class Draws:
         others = (np.random.RandomState(s.generate_state(4)) for s in rest)
         return (np.random.RandomState(self.seed), *others)
 
+    def of_trials(self, start: int, stop: int) -> "Draws":
+        """Streams of some trials, at the same place."""
+        return Draws.given(*deepcopy(self.streams[start:stop]))
+
     def copy(self) -> "Draws":
         """Streams that go on from the same place on their own."""
         return deepcopy(self)

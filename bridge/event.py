@@ -42,6 +42,11 @@ class Events(NamedTuple):
         batch, index = np.nonzero(spikes.detach().cpu().numpy())
         return Events(spikes, batch, index)
 
+    def of_trials(self, start: int, stop: int) -> "Events":
+        """Those of some trials of the batch."""
+        inside = (self.batch >= start) & (self.batch < stop)
+        return Events(self.spikes[start:stop], self.batch[inside] - start, self.index[inside])
+
     @property
     def carries_gradient(self) -> bool:
         """Whether a change of the margin would be noticed backward."""

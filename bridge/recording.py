@@ -1,9 +1,9 @@
 """Recording: what a run of a mirror leaves behind."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from mirrorneuron.errors import UnknownName
 from mirrorneuron.units import Dimensions, quantity
 
+from .context import Draws
 from .event import Events
 from .program import Array
 
@@ -41,6 +42,34 @@ class Spikes(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.events)
+
+
+class _SomeTrials(Spikes):
+    """Spikes of some trials of a batch, cut out when they are asked for."""
+
+    def __init__(self, whole: Spikes, start: int, stop: int) -> None:
+        sizes = {name: (stop - start, size) for name, (_, size) in whole.sizes.items()}
+        super().__init__(_Cut(whole, start, stop), sizes)
+        self.whole, self.start, self.stop = whole, start, stop
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.whole[name][:, self.start : self.stop]
+
+
+class _Cut(Mapping[str, list[Events]]):
+    """Events of some trials, by the name of the group."""
+
+    def __init__(self, whole: Spikes, start: int, stop: int) -> None:
+        self.whole, self.start, self.stop = whole, start, stop
+
+    def __getitem__(self, name: str) -> list[Events]:
+        return [e.of_trials(self.start, self.stop) for e in self.whole.events[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.whole.events)
+
+    def __len__(self) -> int:
+        return len(self.whole.events)
 
 
 class SpikeEvents(NamedTuple):
@@ -91,6 +120,15 @@ class Recording:
                 f"recording[{key!r}]: name it in run(record=[{key!r}])", key, self.traces
             )
         return self.traces[key]
+
+    def trials(self, start: int, stop: int) -> "Recording":
+        """The recording of the trials from `start` up to `stop` alone, differentiable."""
+        return replace(
+            self,
+            spikes=_SomeTrials(self.spikes, start, stop),
+            traces={key: trace[:, start:stop] for key, trace in self.traces.items()},
+            state={key: _of_trials(value, start, stop) for key, value in self.state.items()},
+        )
 
     @cached_property
     def t(self) -> Array:
@@ -150,3 +188,14 @@ class Recording:
         if name not in self.spikes:
             raise UnknownName.among(f"recording.spikes[{name!r}]", name, self.spikes)
         return self.spikes.sizes[name][1]
+
+
+def _of_trials(value: Any, start: int, stop: int) -> Any:
+    """Part of a state that belongs to some trials."""
+    if isinstance(value, Tensor):
+        return value[start:stop]
+    if isinstance(value, Events | Draws):
+        return value.of_trials(start, stop)
+    if type(value) is tuple:
+        return tuple(_of_trials(v, start, stop) for v in cast(tuple[Any, ...], value))
+    return value

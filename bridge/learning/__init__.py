@@ -2,9 +2,11 @@
 
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
+from .central_difference import check_gradient
 from .fit import Fit, fit
 from .fptt import FPTT
 from .fptt_k import FPTT_K
+from .gradient_check import GradientCheck
 from .natural import Natural
 
 __all__ = [
@@ -12,10 +14,12 @@ __all__ = [
     "FPTT",
     "FPTT_K",
     "Fit",
+    "GradientCheck",
     "Natural",
     "Outcome",
     "Rule",
     "Task",
     "Trial",
+    "check_gradient",
     "fit",
 ]

@@ -12,7 +12,19 @@ from .bio.recording import Simulation
 from .bio.simulate import simulate
 from .bridge import losses
 from .bridge.function import register
-from .bridge.learning import BPTT, FPTT, FPTT_K, Fit, Natural, Rule, Task, Trial, fit
+from .bridge.learning import (
+    BPTT,
+    FPTT,
+    FPTT_K,
+    Fit,
+    GradientCheck,
+    Natural,
+    Rule,
+    Task,
+    Trial,
+    check_gradient,
+    fit,
+)
 from .bridge.mirror import Mirror, mirror
 from .bridge.parameter import Bounded, Positive, Sign
 from .bridge.recording import Recording
@@ -45,6 +57,7 @@ __all__ = [
     "FastSigmoid",
     "Fit",
     "Gaussian",
+    "GradientCheck",
     "Mirror",
     "Natural",
     "Positive",
@@ -59,6 +72,7 @@ __all__ = [
     "Triangle",
     "analysis",
     "bio",
+    "check_gradient",
     "fit",
     "genn_findings",
     "losses",

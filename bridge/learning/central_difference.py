@@ -1,0 +1,232 @@
+r"""check_gradient: can the gradient of a network be trusted?
+
+The gradient of a spiking network is made with surrogates: it is no derivative of anything that the
+network does. What the network does is seen by changing a parameter a little and running it again.
+Both are compared in the unit that makes parameters comparable, the change of the loss by the
+logarithm of the parameter, $a \, dL/da$.
+
+Source: differences under common random numbers, Glasserman & Yao 1992, doi:10.1287/mnsc.38.6.884.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from mirrorneuron.bridge.mirror import Mirror
+from mirrorneuron.bridge.recording import Recording
+from mirrorneuron.errors import DomainError, GradientError, UnknownName
+
+from ._contracts import Task, Trial
+from .ensemble import Ensemble
+from .gradient_check import GradientCheck
+
+SPREAD = (0.6, 0.8, 1.0, 1.2, 1.4)
+MEMORY = 1e9  # of what runs at once [byte]
+Statistic = Callable[[Recording], Tensor]
+
+
+def check_gradient(
+    model: Mirror,
+    loss: Task | Statistic | Any,
+    duration: Any = None,
+    *,
+    parameters: Sequence[str] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    record: Sequence[str] = (),
+    trials: int = 16,
+    step: float | Sequence[float] = 0.05,
+    blocks: int = 8,
+    seed: int = 0,
+    report: Literal["text"] | None = "text",
+) -> GradientCheck:
+    r"""Compare the gradient of a loss with what happens when each parameter is changed.
+
+    $a \, dL/da \approx \frac{L((1 + h) a) - L((1 - h) a)}{2 h}$
+
+    Arguments:
+        model: Its parameters are as before afterwards, and so are their gradients.
+        loss: A task, or any function of a recording that gives a scalar, such as
+            `lambda r: r.population_rate("cells").mean()`; then a `duration` is needed.
+        duration: Of a trial, a Quantity [s]; a task says it itself.
+        parameters: Which ones to check, by default all. Each costs two runs of all trials.
+        inputs, record: As in `Mirror.run`, where `loss` is no task.
+        trials: Number of trials. Trial k draws what Brian2 draws after `brian2.seed(seed + k)`,
+            on both sides of a difference and for the gradient.
+        step: Relative size of the change, $h$, or several over which to average. Where all trials
+            are equal, as nothing is random, five sizes around it take their place.
+        blocks: Into how many parts the trials are divided for the standard errors.
+        seed: Of the first trial.
+        report: "text" shows progress.
+
+    Returns:
+        Both, with standard errors, cosine, size and a verdict: print it.
+
+    Raises:
+        GradientError: The model has no parameters, or the loss is no scalar.
+        UnknownName: A parameter is not trained.
+        DomainError: The step, the trials or the duration are out of range, or a parameter is
+            zero, so that no relative step changes it.
+        NumericalError: The network leaves the range of its integrator at a changed parameter.
+    """
+    task = _task(loss, duration, inputs, record)
+    keys = _keys(model, parameters)
+    sizes = _steps(step)
+    _require_trials(trials, blocks)
+    ensemble = Ensemble.of(model, task, trials, seed)
+    with _undone(model):
+        found = _losses(ensemble)
+        if bool((found == found[0]).all()):
+            ensemble = ensemble.part(0, 1)
+            sizes = tuple(h * x for h in sizes for x in SPREAD) if len(sizes) == 1 else sizes
+        return _compare(ensemble, keys, sizes, blocks, float(found.mean()), report)
+
+
+def _compare(
+    ensemble: Ensemble,
+    keys: tuple[str, ...],
+    steps: tuple[float, ...],
+    blocks: int,
+    loss: float,
+    report: str | None,
+) -> GradientCheck:
+    model, total = ensemble.model, len(ensemble)
+    edges = np.linspace(0, total, min(blocks, total) + 1).round().astype(int).tolist()
+    parts = list(pairwise(edges))
+    runs = len(parts) + 2 * len(keys) * len(steps)
+    with tqdm(total=runs, disable=report is None, desc="check_gradient", unit="run") as progress:
+        gradients = [_gradient(ensemble.part(*part), keys, progress) for part in parts]
+        truths = [[_difference(ensemble, key, h, progress) for h in steps] for key in keys]
+    by_step = np.array(truths)  # parameter, step, trial
+    if total == 1:
+        rows, gradients, counts = by_step[:, :, 0].T, gradients * len(steps), [1] * len(steps)
+    else:
+        by_trial = by_step.mean(1).T
+        rows, counts = (
+            np.array([by_trial[a:b].mean(0) for a, b in parts]),
+            [b - a for a, b in parts],
+        )
+    return GradientCheck(
+        keys, rows, np.array(gradients), tuple(counts), total, steps, loss,
+        model.steps(ensemble.task.duration) * model.program.dt,
+    )  # fmt: skip
+
+
+def _gradient(ensemble: Ensemble, keys: Sequence[str], progress: Any) -> list[float]:
+    """Derivative of the mean loss by the logarithm of each parameter."""
+    model, length = ensemble.model, ensemble.at_once(MEMORY, gradient=True)
+    for parameter in model.parameters():
+        parameter.grad = None
+    for part in ensemble.parts(length):
+        loss = part.losses().sum() / len(ensemble)
+        if loss.requires_grad:
+            loss.backward()
+    progress.update()
+    return [_along(model.parameter(key)) for key in keys]
+
+
+def _along(parameter: Tensor) -> float:
+    gradient = parameter.grad
+    return 0.0 if gradient is None else float((gradient * parameter.detach()).sum())
+
+
+@torch.no_grad()
+def _difference(
+    ensemble: Ensemble, key: str, step: float, progress: Any
+) -> Float[np.ndarray, " trial"]:
+    """Central difference of each trial's loss by the logarithm of one parameter."""
+    parameter = ensemble.model.parameter(key)
+    start = parameter.detach().clone()
+    sides: list[Tensor] = []
+    for factor in (1 + step, 1 - step):
+        parameter.copy_(start * factor)
+        sides.append(_losses(ensemble))
+        progress.update()
+    parameter.copy_(start)
+    return ((sides[0] - sides[1]) / (2 * step)).double().cpu().numpy()
+
+
+@torch.no_grad()
+def _losses(ensemble: Ensemble) -> Tensor:
+    parts = ensemble.parts(ensemble.at_once(MEMORY, gradient=False))
+    return torch.cat([part.losses() for part in parts])
+
+
+@contextmanager
+def _undone(model: Mirror) -> Generator[None]:
+    """Give parameters and their gradients back as they were, to the last bit."""
+    before = [(p, p.detach().clone(), p.grad) for p in model.parameters()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, value, gradient in before:
+                parameter.copy_(value)
+                parameter.grad = gradient
+
+
+def _task(
+    loss: Any, duration: Any, inputs: Mapping[str, Any] | None, record: Sequence[str]
+) -> Task:
+    """A task; a statistic becomes the loss of one."""
+    if isinstance(loss, Task):
+        if duration is not None or inputs is not None or record:
+            raise DomainError(
+                "check_gradient(model, task, ...): duration, inputs and record were given beside a"
+                " task, which says them itself. Leave them out, or give the statistic alone."
+            )
+        return loss
+    if not callable(loss) or duration is None:
+        raise DomainError(
+            f"check_gradient(model, {loss!r}, duration={duration}): needed is a task, or a function"
+            " of a recording and how long to run. Write check_gradient(model,"
+            " lambda r: r.population_rate('cells').mean(), 200*ms)."
+        )
+    trial = Trial(inputs=inputs or {})
+    statistic = cast(Statistic, loss)
+    return Task(duration, lambda recording, _: statistic(recording), lambda _: trial, record)
+
+
+def _keys(model: Mirror, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    if not model.limits:
+        raise GradientError(
+            "check_gradient(model, ...): the model has no parameters. Name what to train:"
+            " mirror(net, train=['ee.w'])."
+        )
+    for key in wanted or ():
+        if key not in model.limits:
+            raise UnknownName.among(f"check_gradient(parameters=[{key!r}])", key, model.limits)
+    keys = tuple(wanted or model.limits)
+    zero = [key for key in keys if not bool(model.parameter(key).detach().any())]
+    if zero:
+        rest = [key for key in keys if key not in zero]
+        raise DomainError(
+            f"check_gradient(model, ...): {', '.join(zero)} {'is' if len(zero) == 1 else 'are'}"
+            " zero, and a step of some percent of zero changes nothing. Start from another value,"
+            f" or leave it out: parameters={rest}."
+        )
+    return keys
+
+
+def _steps(step: float | Sequence[float]) -> tuple[float, ...]:
+    steps = tuple(np.atleast_1d(np.asarray(step, dtype=float)).tolist())
+    if not steps or not all(0 < h < 1 for h in steps):
+        raise DomainError(
+            f"check_gradient(step={step}): a step is a share of the parameter, more than 0 and less"
+            " than 1. Write, say, step=0.05."
+        )
+    return steps
+
+
+def _require_trials(trials: int, blocks: int) -> None:
+    if min(trials, blocks) < 2:
+        raise DomainError(
+            f"check_gradient(trials={trials}, blocks={blocks}): there is no standard error from one"
+            " trial or block alone. Give at least 2."
+        )
