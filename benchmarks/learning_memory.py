@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-RULES = ("BPTT", "BPTT window", "FPTT", "FPTT ahead", "FPTT printed", "FPTT step", "FPTT_K")
+RULES = ("BPTT", "BPTT window", "BPTT update", "FPTT", "FPTT ahead", "FPTT printed", "FPTT step",
+         "FPTT_K")  # fmt: skip
 STEPS = (500, 1000, 2000, 4000, 8000)
 WINDOW = 50  # steps of 1 ms
 
@@ -64,7 +65,8 @@ def rule(name: str) -> Any:
 
     return {
         "BPTT": lambda: mn.BPTT(),
-        "BPTT window": lambda: mn.BPTT(window=WINDOW * ms, update="window"),
+        "BPTT window": lambda: mn.BPTT(window=WINDOW * ms),
+        "BPTT update": lambda: mn.BPTT(window=WINDOW * ms, update="window"),
         "FPTT": lambda: mn.FPTT(window=WINDOW * ms),
         "FPTT ahead": lambda: mn.FPTT(window=WINDOW * ms, look_ahead=WINDOW * ms),
         "FPTT printed": lambda: mn.FPTT(window=WINDOW * ms, form="printed"),
@@ -118,7 +120,7 @@ def cell(name: str, steps: int, neurons: int, count: bool) -> dict[str, float]:
         return (recording["readout.y"] - wanted).square().mean() * recording.steps / steps
 
     def train(length: int) -> None:
-        task = mn.Task(length * ms, loss, record=["readout.y"])
+        task = mn.Task(length * ms, loss, record=["readout.y"], additive=True)
         mn.fit(model, task, rule(name), steps=1, report=None)
 
     train(2 * WINDOW)

@@ -1,6 +1,6 @@
 """Recording: what a run of a mirror leaves behind."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, cast
@@ -42,6 +42,17 @@ class Spikes(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.events)
+
+    def as_leaves(self) -> "Spikes":
+        """The same spikes as leaves of a graph, in one tensor for each group."""
+        made = {name: _leaf(self[name]) for name in self}
+        events = {
+            name: [e._replace(spikes=row) for e, row in zip(seen, made[name], strict=True)]
+            for name, seen in self.events.items()
+        }
+        spikes = Spikes(events, self.sizes)
+        spikes.made = made
+        return spikes
 
 
 class _SomeTrials(Spikes):
@@ -108,6 +119,30 @@ class Recording:
     traces: Mapping[str, Tensor]
     state: Mapping[str, Any]
     units: Mapping[str, Dimensions] = field(default_factory=dict[str, Dimensions])
+
+    @staticmethod
+    def joined(parts: "Sequence[Recording]") -> "Recording":
+        """The recording of consecutive runs as that of one."""
+        first, last = parts[0], parts[-1]
+        events = {
+            name: [e for part in parts for e in part.spikes.events[name]] for name in first.spikes
+        }
+        return replace(
+            first,
+            steps=sum(part.steps for part in parts),
+            spikes=Spikes(events, first.spikes.sizes),
+            traces={key: torch.cat([part.traces[key] for part in parts]) for key in first.traces},
+            state=last.state,
+        )
+
+    def as_leaves(self) -> "Recording":
+        """The same values, of which each is a leaf: a gradient with respect to it ends there."""
+        return replace(
+            self,
+            spikes=self.spikes.as_leaves(),
+            traces={key: _leaf(trace) for key, trace in self.traces.items()},
+            state={key: _with_leaves(value) for key, value in self.state.items()},
+        )
 
     def __getitem__(self, key: str) -> Tensor:
         """Trace of a variable, differentiable.
@@ -198,4 +233,20 @@ def _of_trials(value: Any, start: int, stop: int) -> Any:
         return value.of_trials(start, stop)
     if type(value) is tuple:
         return tuple(_of_trials(v, start, stop) for v in cast(tuple[Any, ...], value))
+    return value
+
+
+def _leaf(x: Tensor) -> Tensor:
+    """A leaf of the same value; what is not a real number has no gradient."""
+    return x.detach().requires_grad_(x.is_floating_point())
+
+
+def _with_leaves(value: Any) -> Any:
+    """A value of a state whose tensors are leaves."""
+    if isinstance(value, Tensor):
+        return _leaf(value)
+    if isinstance(value, Events):
+        return value._replace(spikes=_leaf(value.spikes))
+    if type(value) is tuple:
+        return tuple(_with_leaves(v) for v in cast(tuple[Any, ...], value))
     return value

@@ -231,7 +231,7 @@ class ArmPosture(Study):
                 value = value + self.rate * (rate / 100).square()
             return value.sum() / steps
 
-        return Task(self.duration * second, loss, trial, RECORDED)
+        return Task(self.duration * second, loss, trial, RECORDED, additive=True)
 
     def draw(
         self, rng: np.random.Generator, trials: int, spread: float = 0.0

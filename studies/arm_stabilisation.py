@@ -342,7 +342,7 @@ class ArmStabilisation(Study):
                 value = value + self.rate * (rate / 100).square()
             return value.sum() / steps
 
-        return Task(seconds * second, loss, trial, RECORDED)
+        return Task(seconds * second, loss, trial, RECORDED, additive=True)
 
     # ---- tests
 

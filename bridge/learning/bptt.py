@@ -1,5 +1,7 @@
 """Backpropagation through time, whole or truncated to windows.
 
+Truncation changes the gradient, never the loss.
+
 Source: Werbos 1990, doi:10.1109/5.58337; truncation: Williams & Peng 1990,
 doi:10.1162/neco.1990.2.4.490 (their BPTT(h; h') with h = h').
 """
@@ -14,6 +16,7 @@ from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import UnknownName
 
 from ._contracts import Outcome, Rule, Task, Trial
+from .replay import Replay
 from .window import Course, Tally, edges, part_steps
 
 UPDATES = ("trial", "window")
@@ -28,14 +31,18 @@ class BPTT(Rule[BPTTState]):
     r"""Follow the gradient of the loss back through all steps, or through those of a window.
 
     Arguments:
-        window: Length of a window, a Quantity [s]; None is the whole trial. The gradient does
-            not pass from a window to the one before, so memory is that of one window.
-        update: When parameters change: after each "trial" (windows add up their gradients) or
-            after each "window".
+        window: Length of a window, a Quantity [s]; None is the whole trial. The gradient does not
+            pass from a window to the one before, and each window runs twice: memory is that of
+            the graph of one window, of the recording, and of one state for each window. The loss
+            is that of the whole trial and does not depend on the window.
+        update: When parameters change: after each "trial", or after each "window" by its own loss,
+            which needs a task whose loss is a sum over time (`Task.additive`); memory is that of
+            one window then.
 
     Raises:
         UnitError: The window is no time.
-        DomainError: The window is shorter than a time step, or longer than the trial.
+        DomainError: The window is shorter than a time step, or longer than the trial; parameters
+            change after each window, and the loss is not known to be a sum over time.
         ShapeError: An input is longer or shorter than the trial.
         UnknownName: `update` is neither of the two.
     """
@@ -62,23 +69,58 @@ class BPTT(Rule[BPTTState]):
     ) -> tuple[Outcome, BPTTState]:
         """See `Rule.step`."""
         course = Course(model, task, trial, seed)
-        tally, now = Tally(course.steps), None
-        for start, stop in pairwise(self._edges(model, course.steps)):
-            recording = course.play(start, stop, now)
-            part = task.loss(recording, trial)
-            if part.requires_grad:
-                part.backward()
-                tally.reached = True
-                if self.update == "window":
-                    update()
-            tally.add(part, recording)
-            now = detach(recording.state)
-            del recording, part  # or two windows would be held while the next one runs
-        if self.update == "trial" or not tally.reached:
-            update()
-        return tally.outcome, state
+        cuts = self._edges(model, course.steps)
+        if self.online:
+            return _by_window(course, cuts, update), state
+        outcome = _truncated(course, cuts) if len(cuts) > 2 else _whole(course)
+        update()
+        return outcome, state
+
+    @property
+    def online(self) -> bool:
+        """Whether parameters change after each window."""
+        return self.update == "window" and self.window is not None
 
     def _edges(self, model: Mirror, total: int) -> list[int]:
         if self.window is None:
             return edges(total, max(total, 1))
         return edges(total, part_steps(model, total, "BPTT", "window", self.window))
+
+
+def _whole(course: Course) -> Outcome:
+    """Gradients of the loss through all steps."""
+    recording = course.play(0, course.steps, None)
+    loss = course.task.loss_of_trial(recording, course.trial)
+    if loss.requires_grad:
+        loss.backward()
+    return Outcome(float(loss.detach()), recording.rates())
+
+
+def _truncated(course: Course, cuts: list[int]) -> Outcome:
+    """Gradients of the same loss, through the steps of a window each."""
+    replay = Replay(course, cuts)
+    leaves = replay.run().as_leaves()
+    loss = course.task.loss_of_trial(leaves, course.trial)
+    if loss.requires_grad:
+        loss.backward()
+        replay.backward(leaves)
+    return Outcome(float(loss.detach()), leaves.rates())
+
+
+def _by_window(course: Course, cuts: list[int], update: Callable[[], bool]) -> Outcome:
+    """An update by the loss of each window."""
+    course.task.require_windows("BPTT(update='window')")
+    tally, now = Tally(course.steps), None
+    for start, stop in pairwise(cuts):
+        recording = course.play(start, stop, now)
+        part = course.task.loss_of_window(recording, course.trial)
+        if part.requires_grad:
+            part.backward()
+            tally.reached = True
+            update()
+        tally.add(part, recording)
+        now = detach(recording.state)
+        del recording, part  # or two windows would be held while the next one runs
+    if not tally.reached:
+        update()
+    return tally.outcome

@@ -26,7 +26,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -82,7 +82,6 @@ class Forward(Rule[FPTTState]):
     their own size: tune alpha with the scale of the loss.
     """
 
-    online: ClassVar[bool] = True
     alpha: Number = 0.1
     beta: Number = 0.5
     mu: Number = 1.0
@@ -118,6 +117,11 @@ class Forward(Rule[FPTTState]):
                 " Write, say, epoch=1."
             )
 
+    @property
+    def online(self) -> bool:
+        """Parameters change after each window."""
+        return True
+
     @abstractmethod
     def edges(self, model: Mirror, total: int) -> Sequence[int]:
         """Steps at which windows begin, from 0, and the end of the trial."""
@@ -136,6 +140,7 @@ class Forward(Rule[FPTTState]):
         update: Callable[[], bool],
     ) -> tuple[Outcome, FPTTState]:
         """See `Rule.step`."""
+        task.require_windows(f"{type(self).__name__}(...)")
         course = Course(model, task, trial, seed)
         cuts, ahead = self.edges(model, course.steps), self._ahead(model, course.steps)
         tally, now = Tally(course.steps), None
@@ -246,11 +251,11 @@ class _Piece:
         """Recording and loss of the window, and its loss with that of the look ahead."""
         course = self.course
         recording = course.play(self.start, self.stop, self.state)
-        part = course.task.loss(recording, course.trial)
+        part = course.task.loss_of_window(recording, course.trial)
         if self.until == self.stop:
             return recording, part, part
         beyond = course.play(self.stop, self.until, recording.state)
-        return recording, part, part + course.task.loss(beyond, course.trial)
+        return recording, part, part + course.task.loss_of_window(beyond, course.trial)
 
     def gradient(self) -> dict[str, Tensor]:
         """Gradient with the present parameters, which are left without one; zero where none."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from torch import Tensor
@@ -61,6 +62,7 @@ class Course:
     Arguments:
         model, task, trial: What is played.
         seed: Of the trial's random numbers.
+        given: Fingerprints of the rows that functions gave so far, by input, start and stop.
 
     Raises:
         ShapeError: An input is longer or shorter than the trial.
@@ -70,6 +72,7 @@ class Course:
     task: Task
     trial: Trial
     seed: int
+    given: dict[tuple[str, int, int], int] = field(default_factory=dict[tuple[str, int, int], int])
 
     def __post_init__(self) -> None:
         steps, dt = self.steps, self.model.program.dt
@@ -91,25 +94,45 @@ class Course:
 
         Arguments:
             start, stop: Counted from the start of the trial.
-            state: Where step `start` finds the network; not asked for at step 0, where the trial
-                says it.
+            state: Where step `start` finds the network; None is where the trial starts.
+
+        Raises:
+            DomainError: An input gives other rows than when it was asked for them before.
         """
         return self.model.run_steps(
             stop - start,
-            {key: _rows(x, start, stop) for key, x in self.trial.inputs.items()},
+            {key: self._rows(key, start, stop) for key in self.trial.inputs},
             batch_size=self.trial.batch_size,
-            state=state if start else self._origin(),
+            state=self.origin() if state is None else state,
             record=self.task.recorded,
             seed=None if start else self.seed,
         )
 
-    def _origin(self) -> Mapping[str, Any] | None:
+    def origin(self) -> Mapping[str, Any] | None:
+        """State in which the trial starts, with the present parameters."""
         state = self.trial.state
         return state() if callable(state) else state
 
+    def _rows(self, key: str, start: int, stop: int) -> Any:
+        x = self.trial.inputs[key]
+        if not callable(x):
+            return x[start:stop]
+        rows: Any = x(start, stop)
+        print_ = _fingerprint(rows)
+        if self.given.setdefault((key, start, stop), print_) != print_:
+            raise DomainError(
+                f"Trial(inputs={{{key!r}: ...}}): the function gave other rows for the steps"
+                f" {start} to {stop} when it was asked a second time, so that the gradient would"
+                " be that of another trial. Draw random rows before, when the trial is made, or"
+                " from np.random.default_rng([seed, start])."
+            )
+        return rows
 
-def _rows(x: Any, start: int, stop: int) -> Any:
-    return x(start, stop) if callable(x) else x[start:stop]
+
+def _fingerprint(rows: Any) -> int:
+    """A number that other values would hardly give."""
+    plain = rows.detach().cpu().numpy() if isinstance(rows, Tensor) else np.asarray(rows)
+    return crc32(np.ascontiguousarray(plain).tobytes())
 
 
 @dataclass

@@ -42,7 +42,7 @@ def target(recording: mn.Recording, trial: mn.Trial) -> Tensor:
     return ((rate - 100) / 100).square().mean() * recording.steps / 200
 
 
-TASK = mn.Task(20 * ms, target)
+TASK = mn.Task(20 * ms, target, additive=True)
 RULES = {
     "whole": mn.BPTT(),
     "windows": mn.BPTT(window=10 * ms),

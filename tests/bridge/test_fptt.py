@@ -64,7 +64,7 @@ def quadratic(recording: mn.Recording, trial: mn.Trial) -> Tensor:
     return 0.5 * CURVE[k] * away.square().sum()
 
 
-BOWL = mn.Task(2 * ms, quadratic, record=["cells.E"])
+BOWL = mn.Task(2 * ms, quadratic, record=["cells.E"], additive=True)
 
 
 def descend(lr: float) -> Callable[[list[dict[str, Any]]], SGD]:
@@ -151,7 +151,7 @@ def test_in_the_minimum_of_a_window_the_dual_is_the_gradient_of_its_loss(alpha: 
     """For SGD one step over the curvature reaches the minimum of a quadratic."""
     trained = bowl()
     rule = mn.FPTT(0.5 * ms, alpha=alpha)
-    one = mn.Task(0.5 * ms, quadratic, record=["cells.E"])
+    one = mn.Task(0.5 * ms, quadratic, record=["cells.E"], additive=True)
     optimizer = descend(1 / (CURVE[0] + alpha / SIZE**2))(trained.parameter_groups())
     state = rule.init(trained)
     for k in range(6):
@@ -197,7 +197,7 @@ def at_50_hz(recording: mn.Recording, trial: mn.Trial) -> Tensor:
     return (recording["readout.y"] - 1).square().mean() * recording.steps / 80
 
 
-RATE = mn.Task(40 * ms, at_50_hz, record=["readout.y"])
+RATE = mn.Task(40 * ms, at_50_hz, record=["readout.y"], additive=True)
 FROZEN = mn.Trial({"stimulus": (np.random.default_rng(1).random((80, 1, 8)) < 0.15).astype(float)})
 
 
@@ -259,7 +259,7 @@ def gradient(rule: mn.Rule[Any]) -> float:
         last = recording.first + recording.steps == 20
         return recording["cells.v"][-1].sum() if last else torch.zeros(())
 
-    task = mn.Task(2 * ms, at_the_end, record=["cells.v"])
+    task = mn.Task(2 * ms, at_the_end, record=["cells.v"], additive=True)
     rule.step(rule.init(trained), trained, task, mn.Trial(), 0, lambda: False)
     found = trained.parameter("cells.E").grad
     assert found is not None
@@ -314,7 +314,7 @@ def test_inputs_may_be_made_for_each_window(rule: mn.Rule[Any]):
     def train(given: Any) -> mn.Fit:
         trial = mn.Trial(inputs={"cells.I": given})
         task = mn.Task(2 * ms, lambda r, _: r["cells.v"].square().mean(), lambda step: trial,
-                       record=["cells.v"])  # fmt: skip
+                       record=["cells.v"], additive=True)  # fmt: skip
         return mn.fit(bowl(), task, rule, steps=2, report=None)
 
     assert train(rows).losses == train(x).losses
@@ -324,14 +324,14 @@ def test_inputs_may_be_made_for_each_window(rule: mn.Rule[Any]):
 
 def test_rows_that_do_not_fill_a_window_are_refused():
     trial = mn.Trial(inputs={"cells.I": lambda start, stop: torch.zeros(20, 1, 3)})
-    task = mn.Task(2 * ms, quadratic, lambda step: trial, record=["cells.E"])
+    task = mn.Task(2 * ms, quadratic, lambda step: trial, record=["cells.E"], additive=True)
     with pytest.raises(ShapeError, match=r"shape is \(20, 1, 3\).*The run takes 5 steps"):
         mn.fit(bowl(), task, mn.FPTT(0.5 * ms), steps=1, report=None)
 
 
 def test_an_input_of_another_length_than_the_trial_is_refused():
     trial = mn.Trial(inputs={"cells.I": torch.zeros(19, 1, 3)})
-    task = mn.Task(2 * ms, quadratic, lambda step: trial, record=["cells.E"])
+    task = mn.Task(2 * ms, quadratic, lambda step: trial, record=["cells.E"], additive=True)
     with pytest.raises(ShapeError, match=r"'cells.I' has 19 steps.* takes 20"):
         mn.fit(bowl(), task, mn.FPTT(0.5 * ms), steps=1, report=None)
 
@@ -354,7 +354,7 @@ def held_bytes(rule: mn.Rule[Any], duration: int) -> int:
     """Most bytes that autograd held at one time."""
     Held.now = Held.peak = 0
     model = spiking()
-    task = mn.Task(duration * ms, at_50_hz, record=["readout.y"])
+    task = mn.Task(duration * ms, at_50_hz, record=["readout.y"], additive=True)
     with torch.autograd.graph.saved_tensors_hooks(Held, lambda held: held.x):
         rule.step(rule.init(model), model, task, mn.Trial(), 0, lambda: False)
     return Held.peak
@@ -382,7 +382,7 @@ def test_memory_does_not_grow_with_the_trial(form: Any, ahead: int | None):
     mn.FPTT(10 * ms, look_ahead=10 * ms, average=True, epoch=5), mn.FPTT(10 * ms, alpha=0),
 ], ids=repr)  # fmt: skip
 def test_three_neurons_learn_a_rate(rule: mn.Rule[Any]):
-    task = mn.Task(RATE.duration, RATE.loss, lambda step: FROZEN, RATE.record)
+    task = mn.Task(RATE.duration, RATE.loss, lambda step: FROZEN, RATE.record, additive=True)
     done = mn.fit(spiking(), task, rule, steps=15, report=None)
     assert np.mean(done.losses[-3:]) < 0.5 * done.losses[0]
     assert not done.skipped
@@ -443,7 +443,7 @@ def test_a_skipped_update_leaves_the_regulariser_as_it_was():
     def loss(recording: mn.Recording, trial: mn.Trial) -> Tensor:
         return quadratic(recording, trial) * (float("nan") if next(calls) in (1, 2) else 1.0)
 
-    task = mn.Task(2 * ms, loss, record=["cells.E"])
+    task = mn.Task(2 * ms, loss, record=["cells.E"], additive=True)
     trained = bowl()
     with pytest.warns(TrainingWarning, match="step 0 is not finite; the update was skipped"):
         done = mn.fit(trained, task, mn.FPTT(0.5 * ms), descend(0.1), steps=2, report=None)
@@ -463,7 +463,7 @@ def test_a_second_gradient_that_is_not_finite_is_not_believed():
     def loss(recording: mn.Recording, trial: mn.Trial) -> Tensor:
         return quadratic(recording, trial) * (float("inf") if next(calls) == 1 else 1.0)
 
-    task = mn.Task(2 * ms, loss, record=["cells.E"])
+    task = mn.Task(2 * ms, loss, record=["cells.E"], additive=True)
     rule, trained = mn.FPTT(0.5 * ms, form="printed"), bowl()
     optimizer = descend(0.1)(trained.parameter_groups())
     _, state = rule.step(rule.init(trained), trained, task, mn.Trial(), 0, applied(optimizer))
@@ -472,7 +472,9 @@ def test_a_second_gradient_that_is_not_finite_is_not_believed():
 
 def test_three_lost_gradients_end_the_training_with_the_parameters_of_before():
     trained = bowl()
-    task = mn.Task(2 * ms, lambda r, t: quadratic(r, t) * float("nan"), record=["cells.E"])
+    task = mn.Task(
+        2 * ms, lambda r, t: quadratic(r, t) * float("nan"), record=["cells.E"], additive=True
+    )
     with (
         pytest.warns(TrainingWarning, match="skipped"),
         pytest.raises(GradientError, match="not finite 3 times in a row, up to step 0"),
@@ -484,7 +486,7 @@ def test_three_lost_gradients_end_the_training_with_the_parameters_of_before():
 @pytest.mark.parametrize("alpha", [0, 0.1])
 def test_a_trial_without_any_gradient_is_an_error_and_a_window_without_one_is_not(alpha: float):
     rule = mn.FPTT(0.5 * ms, alpha=alpha)
-    nothing = mn.Task(2 * ms, lambda r, t: torch.zeros(()))
+    nothing = mn.Task(2 * ms, lambda r, t: torch.zeros(()), additive=True)
     with pytest.raises(GradientError, match=r"FPTT.*no window depends on a parameter.*look_ahead"):
         mn.fit(bowl(), nothing, rule, steps=1, report=None)
 
@@ -493,7 +495,11 @@ def test_a_trial_without_any_gradient_is_an_error_and_a_window_without_one_is_no
         return quadratic(recording, trial) if odd else torch.zeros(())
 
     done = mn.fit(
-        bowl(), mn.Task(2 * ms, sometimes, record=["cells.E"]), rule, steps=3, report=None
+        bowl(),
+        mn.Task(2 * ms, sometimes, record=["cells.E"], additive=True),
+        rule,
+        steps=3,
+        report=None,
     )
     assert done.losses[-1] < done.losses[0] and not done.skipped
 

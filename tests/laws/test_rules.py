@@ -89,7 +89,7 @@ def loss(recording: mn.Recording, trial: mn.Trial) -> Tensor:
     return (recording["readout.y"] - wave).square().sum() / 120
 
 
-TASK = mn.Task(60 * ms, loss, record=["readout.y"])
+TASK = mn.Task(60 * ms, loss, record=["readout.y"], additive=True)
 
 
 def gradients(rule: mn.Rule[Any], name: str) -> dict[str, Tensor]:
