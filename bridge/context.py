@@ -4,11 +4,11 @@ It holds what is the same for all slots of a step (time, random numbers, inputs)
 operations that statements alone cannot express: raising, delivering and answering events.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,13 +16,14 @@ from torch import Tensor
 
 from mirrorneuron.errors import DomainError, GradientError
 
-from .backends.eager import Cross, Step
+from .backends.eager import Cross, Reset
 from .event import Arrivals, Events, Fanout, Served, escape, gate, jump_to, spike
 from .function import Functions, Sites, Value, call_user
 from .program import Array, Program
 from .spike_gradient import SpikeGradient
 
 State = dict[str, Any]
+T = TypeVar("T")
 
 
 class Draws:
@@ -98,7 +99,7 @@ class Context:
         program: The network.
         f: Functions that statements call.
         gradients: Event to what stands for its derivative.
-        crossings: Event to how its threshold is crossed.
+        crossings, resets: Event to how its threshold is crossed, and to what answers it.
         indices, fanouts: Index arrays and pathways on the device.
         draws: Random numbers.
         inputs: Key to "time batch neuron", what is set from outside at each step.
@@ -113,6 +114,7 @@ class Context:
     f: Functions
     gradients: Mapping[str, SpikeGradient]
     crossings: Mapping[str, Cross]
+    resets: Mapping[str, Reset]
     indices: Mapping[str, Tensor]
     fanouts: Mapping[str, Fanout]
     draws: Draws
@@ -240,10 +242,38 @@ class Context:
             return spike(margin, gradient, strict)
         return (margin > 0 if strict else margin >= 0).to(self.f.dtype)
 
-    def escape(self, draw: Tensor, probability: Value, strict: bool) -> Tensor:
+    def escape(
+        self,
+        event: str,
+        draw: Tensor,
+        probability: Value,
+        strict: bool,
+        state: State,
+        fixed: list[Any],
+    ) -> Tensor:
         """1 where a uniform number falls below a probability."""
-        p = self.f.tensor(probability).to(self.f.dtype)
-        return escape(draw, p.expand_as(draw), strict)
+        p = self.f.tensor(probability).to(self.f.dtype).expand_as(draw)
+        follows = torch.is_grad_enabled() and p.requires_grad
+        if follows and self.gradients[event].follows_reset:
+            return escape(draw, p, strict, self._escape_gain(event, state, fixed))
+        return escape(draw, p, strict)
+
+    def _escape_gain(self, event: str, state: State, fixed: list[Any]) -> Tensor | None:
+        """Factor that keeps the derivative of a probability at or below one over the reset's depth.
+
+        Above it, the gradient through the reset grows from step to step: see `spike_gradient`.
+        """
+        if event not in self.crossings or event not in self.resets:
+            return None
+        cross = self.crossings[event]
+        with torch.enable_grad():
+            x = state[cross.variable].detach().requires_grad_()
+            p, _ = cross.values(state | {cross.variable: x}, fixed, self)
+            (slope,) = torch.autograd.grad(p.sum(), x)
+        with torch.no_grad():
+            jumps = self._unheard(event, lambda: self.jumps(event, state, fixed))
+            depth = jumps[self.resets[event].keys.index(cross.variable)]
+        return None if depth is None else 1 / (slope * depth).abs().clamp(min=1)
 
     def both(self, *parts: Value) -> Tensor:
         """Conjunction: truth values gate, spikes carry gradient."""
@@ -294,10 +324,6 @@ class Context:
             return state
         return torch.where(events.spikes > 0, torch.as_tensor(value, dtype=state.dtype), state)
 
-    def idle(self, event: str, state: State) -> bool:
-        """Whether a reset would change nothing, gradient included."""
-        return not len(state[event].index) and not self._follows(event, state)
-
     def _follows(self, event: str, state: State) -> bool:
         """Whether the gradient passes through the resets of an event."""
         carried = torch.is_grad_enabled() and state[event].carries_gradient
@@ -308,29 +334,23 @@ class Context:
         shape = events.spikes.shape
         return Sites(events.batch, events.batch * shape[1] + events.index, tuple(shape))
 
-    def reset(
-        self, event: str, state: State, fixed: list[Any], values: Step, keys: list[str], draws: bool
-    ) -> None:
+    def reset(self, event: str, state: State, fixed: list[Any]) -> None:
         """Change variables at the elements with an event.
 
         Arguments:
             event: Its key.
             state: The network's state.
             fixed: What does not change during a run.
-            values: Gives the new values.
-            keys: Of the variables that change.
-            draws: Whether the statements draw random numbers.
         """
-        events: Events = state[event]
-        follows = self._follows(event, state)
-        own = deepcopy(self.draws) if follows and draws else self.draws
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not follows):
-            new = values(state, fixed, self, events)
+        follows, events = self._follows(event, state), state[event]
+        if not follows and not len(events.index):
+            return
+        keys = self.resets[event].keys
         jumps: Sequence[Tensor | None] = [None] * len(keys)
         if follows:
-            after, self.draws = self.draws, own
-            jumps = self.jumps(event, state, fixed, values, keys)
-            self.draws = after
+            jumps = self._unheard(event, lambda: self.jumps(event, state, fixed))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not follows):
+            new = self.resets[event].values(state, fixed, self, events)
         for key, value, jump in zip(keys, new, jumps, strict=True):
             old = state[key]
             if jump is None:
@@ -338,25 +358,36 @@ class Context:
             else:
                 state[key] = jump_to(events.spikes, self.fit(value, old), old, jump)
 
-    def jumps(
-        self, event: str, state: State, fixed: list[Any], values: Step, keys: list[str]
-    ) -> list[Tensor | None]:
+    def _unheard(self, event: str, call: Callable[[], T]) -> T:
+        """What a call gives that evaluates a reset, without taking from the random numbers."""
+        own = self.draws
+        if self.resets[event].draws:
+            self.draws = deepcopy(own)
+        try:
+            return call()
+        finally:
+            self.draws = own
+
+    def jumps(self, event: str, state: State, fixed: list[Any]) -> list[Tensor | None]:
         """What a reset adds to each variable of neurons that stand at threshold.
 
         A neuron that would spike a little earlier or later does so at threshold, wherever it
-        stands in this step. Spikes that an input gives come when they come.
+        stands in this step. Spikes that an input gives come when they come, and those of an escape
+        rate at any distance.
         """
-        moved = event in self.crossings and event not in self.inputs
+        cross = self.crossings.get(event)
+        moved = cross is not None and not cross.escapes and event not in self.inputs
         at = self.at_threshold(event, state, fixed) if moved else state
-        new = values(at, fixed, self, state[event])
+        keys = self.resets[event].keys
+        new = self.resets[event].values(at, fixed, self, state[event])
         pairs = [(self.fit(value, at[key]), at[key]) for key, value in zip(keys, new, strict=True)]
         return [value - old if old.is_floating_point() else None for value, old in pairs]
 
     def at_threshold(self, event: str, state: State, fixed: list[Any]) -> State:
         """The state with every neuron moved to its threshold."""
-        variable, crossing = self.crossings[event]
-        _, place = crossing(state, fixed, self)
-        return state | {variable: self.fit(place, state[variable])}
+        cross = self.crossings[event]
+        _, place = cross.values(state, fixed, self)
+        return state | {cross.variable: self.fit(place, state[cross.variable])}
 
     def arrive(self, pathway: str, state: State) -> Arrivals:
         """Push the present events of a pathway's source, and take out those that are due."""

@@ -20,13 +20,14 @@ class Crossing(NamedTuple):
 
     Arguments:
         variable: Key of the variable that moves, `cells.v`.
-        margin: Distance to threshold, positive above it.
-        place: Value of the variable at margin zero.
+        margin: Distance to threshold, positive above it; of an escape rate, the probability of a
+            spike.
+        place: Value of the variable at margin zero; None for an escape rate, which has no such.
     """
 
     variable: str
     margin: ast.expr
-    place: ast.expr
+    place: ast.expr | None
 
 
 def crossing(program: Program, threshold: Slot) -> Crossing | None:
@@ -35,11 +36,14 @@ def crossing(program: Program, threshold: Slot) -> Crossing | None:
     None where no variable can be said to cross it: the condition compares nothing that changes,
     holds several such comparisons, or is no linear function of the variable.
     """
+    condition = _condition(threshold)
     found = [
         (margin, moving)
-        for margin in _margins(threshold)
+        for margin in comparisons(condition)
         if (moving := list(_moving(program, threshold, margin)))
     ]
+    if not found:
+        return _escape(program, threshold, condition)
     if len(found) != 1:
         return None
     margin, moving = found[0]
@@ -67,13 +71,36 @@ def comparisons(condition: ast.expr) -> Iterator[ast.expr]:
                 pass
 
 
-def _margins(threshold: Slot) -> Iterator[ast.expr]:
-    """Margins of a threshold, local definitions written out."""
+def _escape(program: Program, threshold: Slot, condition: ast.expr) -> Crossing | None:
+    """Which variable decides on the probability of a spike, if one is reset by it."""
+    found = list(_probabilities(condition))
+    lowered = _reset_variables(program, threshold)
+    for probability in found if len(found) == 1 else []:
+        for name in _moving(program, threshold, probability):
+            if _key(threshold, name) in lowered:
+                return Crossing(_key(threshold, name), probability, None)
+    return None
+
+
+def _probabilities(condition: ast.expr) -> Iterator[ast.expr]:
+    """What `rand()` is compared with in a condition."""
+    for node in ast.walk(condition):
+        match node:
+            case ast.Compare(left=left, comparators=[right]):
+                sides = (left, right)
+                if "rand()" in map(ast.unparse, sides):
+                    yield from (side for side in sides if ast.unparse(side) != "rand()")
+            case _:
+                pass
+
+
+def _condition(threshold: Slot) -> ast.expr:
+    """The condition of a threshold, local definitions written out."""
     *before, condition = threshold.statements
     known: dict[str, ast.expr] = {}
     for statement in before:
         known[statement.target] = substitute(parse(statement.expression), known)
-    yield from comparisons(substitute(parse(condition.expression), known))
+    return substitute(parse(condition.expression), known)
 
 
 def _moving(program: Program, threshold: Slot, margin: ast.expr) -> Iterator[str]:

@@ -99,24 +99,31 @@ def spike(margin: Tensor, gradient: SpikeGradient, strict: bool) -> Tensor:
 
 class _Escape(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, draw: Tensor, probability: Tensor, strict: bool) -> Tensor:
-        ctx.save_for_backward(probability)
+    def forward(
+        ctx: Any, draw: Tensor, probability: Tensor, strict: bool, gain: Tensor | None
+    ) -> Tensor:
+        inside = (probability > 0) & (probability < 1)
+        ctx.save_for_backward(inside if gain is None else inside * gain)
         return (draw < probability if strict else draw <= probability).to(draw.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None]:
-        (probability,) = ctx.saved_tensors
-        inside = (probability > 0) & (probability < 1)
-        return None, (grads[0] * inside).sum_to_size(probability.shape), None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return None, grads[0] * slope, None, None
 
 
-def escape(draw: Tensor, probability: Tensor, strict: bool) -> Tensor:
+def escape(draw: Tensor, probability: Tensor, strict: bool, gain: Tensor | None = None) -> Tensor:
     """1 where the uniform `draw` falls below `probability`.
 
     The expected value is the probability itself, so its derivative, 1 inside (0, 1), is the
-    surrogate: it is derived and needs no width (Gygax & Zenke 2025, arXiv:2404.14964).
+    surrogate: it is derived and needs no width (Gygax & Zenke 2025, doi:10.1162/neco_a_01752).
+
+    Arguments:
+        draw, probability: "batch neuron".
+        strict: Whether the condition is `<` (else `<=`).
+        gain: Factor of the derivative, at most 1, "batch neuron".
     """
-    return _Escape.apply(draw, probability, strict)
+    return _Escape.apply(draw, probability, strict, gain)
 
 
 class _Gate(torch.autograd.Function):

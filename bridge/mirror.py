@@ -577,6 +577,7 @@ class Stepper:
             f=Functions(model.dtype, device, model.exact),
             gradients={k: g.to(model.dtype, device) for k, g in model.gradients.items()},
             crossings=code.crossings,
+            resets=code.resets,
             indices={k: torch.from_numpy(v).to(device) for k, v in model.program.indices.items()},
             fanouts={k: Fanout(p, device) for k, p in model.program.pathways.items()},
             draws=Draws(0, 0),

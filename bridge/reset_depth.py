@@ -55,7 +55,7 @@ def reset_depth(
         state: The network at the start, a batch of `GRID`; it is not changed.
         event: Key of the event.
     """
-    if event not in context.crossings:
+    if event not in context.crossings or context.crossings[event].escapes:
         return None
     context.draws, owner = ExpectedDraws(GRID), event.partition(".")[0]
     resets = [pair for pair in steps if pair[0].kind == "reset" and pair[0].event == event]

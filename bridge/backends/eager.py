@@ -37,11 +37,28 @@ class Cross(NamedTuple):
 
     Arguments:
         variable: Key of the variable that a spike carries over the threshold.
-        values: Gives the margin, and the value of the variable at margin zero.
+        values: Gives the margin, and the value of the variable at margin zero; of an escape rate,
+            the probability of a spike, and nothing.
+        escapes: Whether it is an escape rate.
     """
 
     variable: str
     values: Step
+    escapes: bool
+
+
+class Reset(NamedTuple):
+    """A reset as code.
+
+    Arguments:
+        values: Gives the new values.
+        keys: Of the variables that change.
+        draws: Whether the statements draw random numbers.
+    """
+
+    values: Step
+    keys: list[str]
+    draws: bool
 
 
 @dataclass(frozen=True)
@@ -54,12 +71,14 @@ class Eager:
         slots: One function for each slot, which changes the state in place; that of a value
             returns it.
         crossings: How a threshold is crossed, by its event.
+        resets: What answers an event.
     """
 
     source: str
     prelude: Callable[[Mapping[str, Any], Any], list[Any]]
     slots: tuple[Step, ...]
     crossings: Mapping[str, Cross]
+    resets: Mapping[str, Reset]
 
 
 def compile_program(
@@ -85,11 +104,19 @@ def compile_program(
     scope: dict[str, Any] = {}
     exec(compile(source, "<mirror>", "exec"), scope)
     crossings = {
-        str(w.slot.event): Cross(w.crossing.variable, scope[w.title_of_crossing])
+        str(w.slot.event): Cross(
+            w.crossing.variable, scope[w.title_of_crossing], w.crossing.place is None
+        )
         for w in writers
         if isinstance(w, _Threshold) and w.crossing is not None
     }
-    return Eager(source, scope["prelude"], tuple(scope[w.title] for w in writers), crossings)
+    resets = {
+        str(w.slot.event): Reset(scope[w.title_of_values], w.keys, w.draws)
+        for w in writers
+        if isinstance(w, _Reset)
+    }
+    steps = tuple(scope[w.title] for w in writers)
+    return Eager(source, scope["prelude"], steps, crossings, resets)
 
 
 @dataclass
@@ -371,8 +398,9 @@ class _Threshold(_Writer):
     def _crossing(self, crossing: Crossing) -> Iterator[str]:
         yield f"def {self.title_of_crossing}(S, K, c):"
         self.single, self.target = False, ""
-        self.load_names({*names(crossing.margin), *names(crossing.place)})
-        self.emit(f"return {self.text(crossing.margin)}, {self.text(crossing.place)}")
+        self.load_names({name for part in crossing[1:] if part for name in names(part)})
+        place = self.text(crossing.place) if crossing.place else None
+        self.emit(f"return {self.text(crossing.margin)}, {place}")
         for line in self.lines:
             yield f"    {line}"
         yield from ("", "")
@@ -435,7 +463,8 @@ class _Threshold(_Writer):
         below = first == isinstance(op, ast.Lt | ast.LtE)
         strict = isinstance(op, ast.Lt | ast.Gt)
         texts = [self.text(n) for n in (draw, p)]
-        call = f"c.escape({', '.join(texts)}, {strict if below else not strict})"
+        sharp = strict if below else not strict
+        call = f"c.escape({self.slot.event!r}, {', '.join(texts)}, {sharp}, S, K)"
         return call if below else f"c.neither({call})"
 
 
@@ -444,15 +473,18 @@ class _Reset(_Writer):
 
     def function(self) -> Iterator[str]:
         """What the statements give, and the function that applies it."""
-        values, event = f"{self.title}_values", repr(self.slot.event)
-        yield f"def {values}(S, K, c, e):"
+        yield f"def {self.title_of_values}(S, K, c, e):"
         self.body()
         for line in share(self.lines):
             yield f"    {line}"
         yield from ("", "")
         yield f"def {self.title}(S, K, c):"
-        yield f"    if c.idle({event}, S): return"
-        yield f"    c.reset({event}, S, K, {values}, {self._keys()!r}, {self._draws()})"
+        yield f"    c.reset({self.slot.event!r}, S, K)"
+
+    @property
+    def title_of_values(self) -> str:
+        """Name of the function that gives the new values."""
+        return f"{self.title}_values"
 
     def extent(self) -> str:
         return f"{self.slot.size}, c.sites(e)"
@@ -462,10 +494,13 @@ class _Reset(_Writer):
         assigned = dict.fromkeys(s.target for s in self.slot.statements)
         return (name for name in assigned if name in self.slot.refs)
 
-    def _keys(self) -> list[str]:
+    @property
+    def keys(self) -> list[str]:
+        """Keys of the variables that change."""
         return [self.slot.refs[name].variable for name in self._targets()]
 
-    def _draws(self) -> bool:
+    @property
+    def draws(self) -> bool:
         """Whether the statements draw random numbers."""
         used = {n for s in self.slot.statements for n in names(parse(s.expression))}
         own = {n for n, key in self.slot.functions.items() if key in self.program.functions}
