@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from typing import Any, Literal, cast
+from copy import deepcopy
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from mirrorneuron._arrays import require_finite
@@ -27,7 +28,9 @@ from .check import check, require_positive, require_trainable, time_constants
 from .context import Context, Draws, State
 from .event import Events, Fanout, copied
 from .function import Functions
-from .parameter import Free, Limit
+from .holder import Held, Holder
+from .live import Live
+from .parameter import Free, Limit, Positive
 from .program import Program, Slot, Table, Variable
 from .recording import Recording, Spikes
 from .report import Report
@@ -58,7 +61,8 @@ def mirror(
         network: Any Brian2 `Network`. It is not changed, and need not have been run.
         train: What becomes a parameter, by "object.variable": a weight ("ee.w"), a neuron's
             parameter or initial value ("cells.tau"), or a constant of a namespace. A mapping
-            also gives limits: `{"ee.w": mn.Bounded(0*nS, 5*nS)}`.
+            also gives limits: `{"ee.w": mn.Bounded(0*nS, 5*nS)}`. Without, a time constant by
+            which equations divide stays positive, and everything else is free.
         surrogate: Stands in for the derivative of a spike, for all groups or by name, by default
             `Gaussian()`. Without a width, each neuron gets the one that follows from its own
             threshold and reset; a width that is given has the unit of the threshold's variable.
@@ -95,12 +99,13 @@ def mirror(
     names = callers_names() if namespace is None else namespace
     program, unsupported = read(network, names, strict)
     check(program)
-    limits = dict(train) if isinstance(train, Mapping) else dict.fromkeys(train, Free())
-    for key in limits:
+    times = time_constants(program)
+    given = train if isinstance(train, Mapping) else {key: _default(key, times) for key in train}
+    for key in given:
         require_trainable(program, key)
     return Mirror(
         program,
-        limits,
+        given,
         _surrogates(program, surrogate),
         reset_gradient,
         dtype,
@@ -108,6 +113,11 @@ def mirror(
         unsupported,
         network,
     )
+
+
+def _default(key: str, times: Set[str] | Mapping[str, Any]) -> Limit:
+    """Limit of a parameter for which none is given."""
+    return Positive() if key in times else Free()
 
 
 def _surrogates(program: Program, given: Any) -> dict[str, Surrogate]:
@@ -126,14 +136,12 @@ def _surrogates(program: Program, given: Any) -> dict[str, Surrogate]:
     return dict.fromkeys(comparing, Gaussian()) | dict(cast(Mapping[str, Surrogate], given))
 
 
-class _Owner(nn.Module):
-    """The trained variables of one Brian2 object, so that `state_dict` has keys `ee.w`."""
-
-
-class Mirror(nn.Module):
+class Mirror(Holder):
     """A Program that runs in torch, with gradients.
 
-    Made by `mirror`. Parameters have the names and values of the Brian2 variables, in SI units.
+    Made by `mirror`. `parameter` and `state_dict` have the names and values of the Brian2
+    variables, in SI units; what `parameters()` gives to an optimiser are the same ones at size one,
+    so that a step of 0.01 moves each by about 1 %. Limits hold whenever a value is read.
     There is no hidden state: a run starts from the state it is given, or from the network's.
     """
 
@@ -157,57 +165,49 @@ class Mirror(nn.Module):
         self._dtype, self._device = dtype, device
         self.gradients: dict[str, SpikeGradient] = {}
         self._codes: dict[tuple[frozenset[str], tuple[str, ...] | None], Eager] = {}
-        self._start: dict[str, Tensor] = {}
-        for key in train:
-            self._add_parameter(key)
+        self.trained = {key: self._hold(key) for key in train}
         self.gradients = dict(self._gradients(surrogates, reset_gradient))
 
     # ---- parameters
 
-    def _add_parameter(self, key: str) -> None:
+    def _hold(self, key: str) -> Held:
+        """Make a parameter of a variable or constant."""
         owner, name = key.split(".", 1)
         if owner not in self._modules:
-            self._modules[owner] = _Owner()
+            self._modules[owner] = Holder()
         value = self._tensor(initial(self.program, key))
-        self._start[key] = value.clone()
-        self.limits[key].project(value, value, self.unit(key))  # a limit that cannot be kept raises
-        cast(_Owner, self._modules[owner])._parameters[name] = nn.Parameter(value)
+        holder = cast(Holder, self._modules[owner])
+        return holder.hold(key, name, value, self.limits[key], self.unit(key))
 
-    def parameter(self, key: str) -> nn.Parameter:
+    def parameter(self, key: str) -> Live:
         """A trained variable, in SI units.
+
+        Its `grad` is the gradient with respect to the value in SI units. Under `torch.no_grad()` it
+        can be changed in place, which changes the model.
 
         Raises:
             UnknownName: The variable is not trained.
         """
         if key not in self.limits:
             raise UnknownName.among(f"parameter({key!r})", key, self.limits)
-        owner, name = key.split(".", 1)
-        return cast(nn.Parameter, cast(_Owner, self._modules[owner])._parameters[name])
-
-    def sizes(self) -> dict[str, float]:
-        """Root mean square of each parameter at the start (1 where it is zero), in SI units."""
-        squares = {key: float(x.square().mean()) for key, x in self._start.items()}
-        return {key: square**0.5 or 1.0 for key, square in squares.items()}
+        return Live.of(self.trained[key])
 
     def parameter_groups(self, lr: float = 1e-2) -> list[dict[str, Any]]:
-        """Groups for an Adam-like optimiser, with the step as a share of each parameter's size.
+        """Groups for an optimiser, one for each parameter, with its name."""
+        return [{"params": [held.raw], "lr": lr, "name": key} for key, held in self.trained.items()]
 
-        SI values differ by ten orders of magnitude between a weight and a rate. A group's
-        learning rate is `lr` times the root mean square of the parameter, its `eps` is scaled
-        to match; this is Adam on the parameter divided by its size.
-        """
-        return [
-            {"params": [self.parameter(key)], "lr": lr * size, "eps": 1e-8 / size, "name": key}
-            for key, size in self.sizes().items()
-        ]
-
-    @torch.no_grad()
     def project_(self) -> None:
         """Move parameters back into their limits."""
-        for key, limit in self.limits.items():
-            value = self.parameter(key)
-            start = self._start[key].to(value)
-            value.copy_(limit.project(value, start, self.unit(key)))
+        for held in self.trained.values():
+            held.stay_within()
+
+    def project_gradients_(self) -> None:
+        """Set gradients to zero where descent would leave the limits.
+
+        A line search, as that of L-BFGS, otherwise expects the loss to fall beyond a border.
+        """
+        for held in self.trained.values():
+            held.drop_outward_gradient()
 
     def unit(self, key: str) -> Dimensions:
         """Dimensions of a variable, subexpression or trained constant."""
@@ -221,6 +221,20 @@ class Mirror(nn.Module):
         return next(
             s.units[name] for s in self.program.slots if s.owner == owner and name in s.units
         )
+
+    # ---- copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a file needs: no Brian2 network, and no code, which is made anew when needed."""
+        return {**self.__dict__, "network": None, "_codes": {}}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Mirror":
+        """A mirror of the same network, with parameters of its own."""
+        made = type(self).__new__(type(self))
+        memo[id(self)], memo[id(self.program)] = made, self.program
+        made.__setstate__(deepcopy(self.__getstate__(), memo))
+        made.network = self.network
+        return made
 
     # ---- running
 
@@ -239,7 +253,7 @@ class Mirror(nn.Module):
         """Where the values live."""
         return next((p.device for p in self.parameters()), self._device)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Mirror":
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         probe = fn(torch.zeros(0, dtype=self._dtype, device=self._device))
         self._dtype, self._device = probe.dtype, probe.device
         return super()._apply(fn, recurse)
@@ -383,8 +397,8 @@ class Mirror(nn.Module):
         return x if x.dtype == torch.bool else x.to(self._dtype)
 
     def _value(self, key: str) -> Tensor:
-        if key in self.limits:
-            return self.parameter(key)
+        if key in self.trained:
+            return self.trained[key].read()
         variable = self.program.variables[key]
         x = torch.as_tensor(np.array(variable.value), device=self.device)
         return x.to(_dtype(variable, self.dtype))
@@ -401,7 +415,7 @@ class Mirror(nn.Module):
             variable = self.program.variables[key]
             shared = variable.scalar and key not in self.limits
             values[key] = variable.value.item() if shared else self._value(key)
-        return values | {key: self.parameter(key) for key in self.limits if key not in changing}
+        return values | {k: held.read() for k, held in self.trained.items() if k not in changing}
 
     def code(
         self, driven: frozenset[str] = frozenset(), values: tuple[str, ...] | None = None
@@ -544,7 +558,7 @@ class Mirror(nn.Module):
         """
         from .write_back import write_back  # brings brian2
 
-        values = {k: self.parameter(k).detach().cpu().double().numpy() for k in self.limits}
+        values = {k: h.read().detach().cpu().double().numpy() for k, h in self.trained.items()}
         return write_back(self.program, values, self.network if network is None else network)
 
     def extra_repr(self) -> str:
@@ -566,7 +580,7 @@ class Stepper:
     """
 
     def __init__(self, model: Mirror, inputs: Mapping[str, tuple[Tensor, ...]], first: int) -> None:
-        require_positive({k: model.parameter(k).detach().cpu() for k in model.times})
+        require_positive({k: model.trained[k].read().detach().cpu() for k in model.times})
         driven, device = frozenset(inputs), model.device
         code = model.code(driven)
         slots = model.program.slots

@@ -1,11 +1,12 @@
-"""Parameters: what of a network is trained, and within which limits.
+"""Parameters: within which limits what is trained may move.
 
-A parameter is held in SI units, as Brian2 holds it. A limit is kept by projection: after each
-step of an optimiser, `Mirror.project_` moves values that left it back to its border.
+A limit also says how the parameter is optimised: see `bridge/scaling.py`. It holds always, in
+`fit` and in a training loop of a user's own.
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import torch
@@ -14,27 +15,48 @@ from torch import Tensor
 from mirrorneuron.errors import DomainError
 from mirrorneuron.units import Dimensions, si
 
+from .scaling import Bound, Linear, Logarithmic, Scaling, power_of_two
+
 
 class Limit(ABC):
     """Values that a parameter may take."""
 
+    def scaling(self, key: str, start: Tensor, unit: Dimensions) -> Scaling:
+        """How the parameter is optimised: divided by its size.
+
+        Arguments:
+            key: Its name, for messages.
+            start: Its value before training, in SI units.
+            unit: Its dimensions.
+        """
+        low, high = self.bounds(start, unit)
+        scale = power_of_two(start)
+        return Linear(scale, low / scale, high / scale)
+
     @abstractmethod
-    def project(self, value: Tensor, start: Tensor, unit: Dimensions) -> Tensor:
-        """Nearest allowed value. `start` is the value before training."""
+    def bounds(self, start: Tensor, unit: Dimensions) -> tuple[Bound, Bound]:
+        """Smallest and largest allowed value, in SI units."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """What the report says of it, after the name of the parameter."""
 
 
 @dataclass(frozen=True)
 class Free(Limit):
     """Any value."""
 
-    def project(self, value: Tensor, start: Tensor, unit: Dimensions) -> Tensor:
-        """The value itself."""
-        return value
+    def bounds(self, start: Tensor, unit: Dimensions) -> tuple[Bound, Bound]:
+        """See `Limit.bounds`."""
+        return -inf, inf
+
+    def __str__(self) -> str:
+        return "free"
 
 
 @dataclass(frozen=True)
 class Bounded(Limit):
-    """Values in [low, high].
+    """Values in [low, high], borders included.
 
     Arguments:
         low, high: Quantities in the unit of the parameter.
@@ -43,13 +65,8 @@ class Bounded(Limit):
     low: Any
     high: Any
 
-    def project(self, value: Tensor, start: Tensor, unit: Dimensions) -> Tensor:
-        """The value, clipped."""
-        low, high = self.limits(unit)
-        return value.clamp(low, high)
-
-    def limits(self, unit: Dimensions) -> tuple[float, float]:
-        """Bounds in SI units.
+    def bounds(self, start: Tensor, unit: Dimensions) -> tuple[Bound, Bound]:
+        """See `Limit.bounds`.
 
         Raises:
             UnitError: A bound has another unit.
@@ -64,20 +81,40 @@ class Bounded(Limit):
             )
         return low, high
 
+    def __str__(self) -> str:
+        return f"from {self.low} to {self.high}"
+
 
 @dataclass(frozen=True)
 class Positive(Limit):
-    """Values above zero, and no smaller than a thousandth of where they start."""
+    """Values above zero, optimised as logarithms."""
 
-    def project(self, value: Tensor, start: Tensor, unit: Dimensions) -> Tensor:
-        """The value, or the smallest one allowed."""
-        return torch.maximum(value, 1e-3 * start.abs())
+    def bounds(self, start: Tensor, unit: Dimensions) -> tuple[Bound, Bound]:
+        """See `Limit.bounds`."""
+        return 0.0, inf
+
+    def scaling(self, key: str, start: Tensor, unit: Dimensions) -> Scaling:
+        """How the parameter is optimised: as a logarithm.
+
+        Raises:
+            DomainError: It starts at zero or below.
+        """
+        made = Logarithmic(key, start)
+        made.take(start)
+        return made
+
+    def __str__(self) -> str:
+        return "positive"
 
 
 @dataclass(frozen=True)
 class Sign(Limit):
     """Values that keep the sign that they have at the start (Dale's law)."""
 
-    def project(self, value: Tensor, start: Tensor, unit: Dimensions) -> Tensor:
-        """The value, or zero where it changed sign."""
-        return torch.where(value * torch.sign(start) >= 0, value, torch.zeros_like(value))
+    def bounds(self, start: Tensor, unit: Dimensions) -> tuple[Bound, Bound]:
+        """See `Limit.bounds`."""
+        least = torch.full_like(start, -inf)
+        return least.masked_fill(start > 0, 0.0), -least.masked_fill(start < 0, 0.0)
+
+    def __str__(self) -> str:
+        return "keeps its sign"

@@ -41,7 +41,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from mirrorneuron import BPTT, Mirror, Natural, Positive, Recording, Sign, Task, Trial, fit, mirror
+from mirrorneuron import BPTT, Mirror, Positive, Recording, Sign, Task, Trial, fit, mirror
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Cell, Claim
 
@@ -407,7 +407,7 @@ class Objective:
         """
         length = (self.before + self.after) * self.dt * second
         task = Task(length, partial(self.loss, shape=shape), self.trial, [f"{self.name}.v"])
-        optimizer = Natural(self.model, lambda x: torch.optim.Adam(x, size, BETAS))
+        optimizer = torch.optim.Adam(self.model.parameters(), size, BETAS)
         losses: list[float] = []
         while len(losses) < steps and not _below(losses, enough):
             done = fit(

@@ -458,9 +458,7 @@ class ArmStabilisation(Study):
         task = self.task(model, seed, duration)
         model.zero_grad()
         rule.step(rule.init(model), model, task, task.trial(-1 % 2**32), seed, lambda: False)
-        sizes = model.sizes().items()
-        parts = [(model.parameter(key).grad, size) for key, size in sizes]
-        return torch.cat([grad.ravel() * size for grad, size in parts if grad is not None])
+        return torch.cat([p.grad.ravel() for p in model.parameters() if p.grad is not None])
 
     # ---- memory
 

@@ -66,7 +66,6 @@ from tqdm.auto import tqdm
 from mirrorneuron import (
     BPTT,
     Mirror,
-    Natural,
     Positive,
     Recording,
     Task,
@@ -325,9 +324,7 @@ class Grasshopper(Study):
             model,
             task,
             BPTT(),
-            Natural(
-                model, lambda x: LBFGS(x, max_iter=1, max_eval=20, line_search_fn="strong_wolfe")
-            ),
+            LBFGS(model.parameters(), max_iter=1, max_eval=20, line_search_fn="strong_wolfe"),
             steps=self.steps,
             checkpoint=checkpoint,
             every=5,

@@ -45,8 +45,8 @@ def test_every_package_is_listed() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["errors", "units", "bridge.program", "bridge.mirror", "bridge.read", "bridge.learning.natural",
-     "analysis.plot", "bio.neurons.lif", "muscle.plants.elbow_pair",
+    ["errors", "units", "bridge.program", "bridge.mirror", "bridge.read",
+     "bridge.learning.checkpoint", "analysis.plot", "bio.neurons.lif", "muscle.plants.elbow_pair",
      "muscle.curves.thelen", "studies.grasshopper", "validation", "environment", "gym"],
 )  # fmt: skip
 def test_a_module_can_be_imported_first_and_alone(module: str) -> None:

@@ -7,7 +7,6 @@ from .fit import Fit, fit
 from .fptt import FPTT
 from .fptt_k import FPTT_K
 from .gradient_check import GradientCheck
-from .natural import Natural
 
 __all__ = [
     "BPTT",
@@ -15,7 +14,6 @@ __all__ = [
     "FPTT_K",
     "Fit",
     "GradientCheck",
-    "Natural",
     "Outcome",
     "Rule",
     "Task",

@@ -18,8 +18,6 @@ from torch.optim import Optimizer
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import CheckpointError
 
-from .natural import Natural
-
 if TYPE_CHECKING:
     from .fit import Fit
 
@@ -39,7 +37,7 @@ class Checkpoint:
 
     folder: Path
     model: Mirror
-    optimizer: Optimizer | Natural
+    optimizer: Optimizer
     damaged: set[Path] = field(default_factory=set[Path])
 
     @property
@@ -64,7 +62,7 @@ class Checkpoint:
         """
         content = {
             "specification": self._specification(rule),
-            "model": self.model.state_dict(),
+            "model": {key: held.exact() for key, held in self.model.trained.items()},
             "optimizer": self.optimizer.state_dict(),
             "rule": list(rule),
             "done": asdict(done),
@@ -104,7 +102,8 @@ class Checkpoint:
                 " would mix the two."
                 " Name another folder."
             )
-        self.model.load_state_dict(content["model"])
+        for key, held in self.model.trained.items():
+            held.restore(content["model"][key])
         self.optimizer.load_state_dict(content["optimizer"])
         done = Fit(**content["done"])
         done.resumed = len(done.losses)
@@ -126,11 +125,10 @@ class Checkpoint:
         )
 
     def _specification(self, rule: tuple[Any, ...]) -> str:
-        keys = ",".join(self.model.limits)
-        inner = self.optimizer.inner if isinstance(self.optimizer, Natural) else self.optimizer
-        kinds = " ".join(type(x).__name__ for x in (self.optimizer, inner, rule))
+        limits = ",".join(f"{key} {limit}" for key, limit in self.model.limits.items())
+        kinds = " ".join(type(x).__name__ for x in (self.optimizer, rule))
         return hashlib.sha256(
-            f"{keys}\n{kinds} {self.model.dtype}\n{self.model.program}".encode()
+            f"{limits}\n{kinds} {self.model.dtype}\n{self.model.program}".encode()
         ).hexdigest()
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 from tqdm.auto import tqdm
 
@@ -22,11 +22,9 @@ from mirrorneuron.errors import DomainError, GradientError, NumericalError
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .checkpoint import Checkpoint
-from .natural import Natural
 
 PATIENCE = 3
-MakeOptimizer = Callable[[list[dict[str, Any]]], Optimizer]
-AnyOptimizer = Optimizer | Natural
+MakeOptimizer = Callable[[list[nn.Parameter]], Optimizer]
 
 
 class TrainingWarning(UserWarning):
@@ -54,7 +52,7 @@ def fit(
     model: Mirror,
     task: Task,
     rule: Rule[Any] | None = None,
-    optimizer: AnyOptimizer | MakeOptimizer | None = None,
+    optimizer: Optimizer | MakeOptimizer | None = None,
     steps: int = 100,
     checkpoint: str | Path | None = None,
     every: int = 10,
@@ -69,16 +67,16 @@ def fit(
         model: Its parameters change.
         task: Trials and their loss.
         rule: How gradients are found, by default `BPTT()`.
-        optimizer: An optimiser over `model.parameters()`, a function that makes one from
-            `model.parameter_groups()`, or a `Natural` one. By default Adam with steps of 1 % of
-            each parameter. L-BFGS evaluates a trial as often as it needs within a step.
+        optimizer: An optimiser over `model.parameters()`, or a function that makes one from their
+            list; they are of size one. By default `Adam(lr=1e-2)`, with steps of 1 % of each
+            parameter. L-BFGS evaluates a trial as often as it needs within a step.
         steps: Training steps in all, those of a resumed training included.
         checkpoint: Folder for checkpoints; where it holds one, training goes on from there and
             gives, bit for bit, what an uninterrupted one gives. Ctrl-C finishes the step and
             saves it.
         every: Steps between checkpoints.
-        clip: Largest norm of the gradient, each parameter measured in its own size; None does
-            not clip.
+        clip: Largest norm of the gradient with respect to `model.parameters()`, each of which is
+            of size one; None does not clip.
         report: "text" shows progress.
         seed: Seed of all random numbers.
         callback: Called after each step with its number, the model and what there is so far.
@@ -145,12 +143,11 @@ def _interrupts() -> Generator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _optimizer(model: Mirror, given: AnyOptimizer | MakeOptimizer | None) -> AnyOptimizer:
-    if isinstance(given, Optimizer | Natural):
+def _optimizer(model: Mirror, given: Optimizer | MakeOptimizer | None) -> Optimizer:
+    if isinstance(given, Optimizer):
         return given
-    if given is not None:
-        return given(model.parameter_groups())
-    return torch.optim.Adam(model.parameter_groups())
+    make = given or (lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
+    return make(list(model.parameters()))
 
 
 def _seed(seed: int, step: int) -> int:
@@ -173,7 +170,7 @@ class _Trainer:
     """Applies gradients, unless they are not finite."""
 
     model: Mirror
-    optimizer: AnyOptimizer
+    optimizer: Optimizer
     clip: float | None
     done: Fit
     failed: int = 0
@@ -205,6 +202,7 @@ class _Trainer:
             self.done.evaluations += 1
             if not self._finite():
                 raise _NotFinite
+            self.model.project_gradients_()
             return torch.tensor(seen[-1][0].loss, dtype=torch.float64)
 
         try:
@@ -230,8 +228,7 @@ class _Trainer:
 
     def _asks_again(self) -> bool:
         """Whether the optimiser evaluates the loss itself, more than once a step."""
-        inner = self.optimizer.inner if isinstance(self.optimizer, Natural) else self.optimizer
-        return isinstance(inner, LBFGS)
+        return isinstance(self.optimizer, LBFGS)
 
     @torch.no_grad()
     def undo(self) -> None:
@@ -256,6 +253,7 @@ class _Trainer:
         finite = self._finite()
         self.done.evaluations += 1
         if finite:
+            self.model.project_gradients_()
             self._clip()
             self.optimizer.step()
             self.model.project_()
@@ -268,12 +266,15 @@ class _Trainer:
     def _clip(self) -> None:
         if self.clip is None:
             return
-        found = ((self.model.parameter(k).grad, size) for k, size in self.model.sizes().items())
-        scaled = [(grad, size) for grad, size in found if grad is not None]
-        norm = sum(float((grad * size).square().sum()) for grad, size in scaled) ** 0.5
-        if norm > self.clip:
-            for grad, _ in scaled:
-                grad.mul_(self.clip / norm)
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        largest = max((float(g.abs().max()) for g in gradients if g.numel()), default=0.0)
+        if largest == 0:
+            return
+        # Divided by the largest of them, no finite gradient overflows when it is squared.
+        norm = sum(float((g / largest).double().square().sum()) for g in gradients) ** 0.5
+        if norm > self.clip / largest:
+            for g in gradients:
+                g.div_(largest).mul_(self.clip / norm)
 
     def _skip(self) -> None:
         self.failed += 1

@@ -18,8 +18,8 @@ In a minimum of $g$ with $\mu = 1$ the coded $\lambda$ is this very gradient.
 Source: Kag & Saligrama 2021, PMLR 139:5189-5200, the algorithm FPTT, and their code
 (github.com/anilkagak2/FPTT), which is the coded form; for spiking networks Yin, Corradi & Bohté
 2023, doi:10.1038/s42256-023-00650-4.
-Differs from it: parameters are measured in their size at the start (`Mirror.sizes`), so that
-$\alpha$ does not depend on units: in SI units it is $\alpha$ over the square of the size.
+Differs from it: $W$ are the optimised values of `Mirror.parameters`, which are of size one, so that
+$\alpha$ does not depend on units; positive parameters are averaged as logarithms.
 """
 
 from abc import abstractmethod
@@ -44,7 +44,7 @@ Number = int | float
 
 
 class FPTTState(NamedTuple):
-    """What the regulariser knows, by the name of the parameter, in SI units.
+    """What the regulariser knows, by the name of the parameter, of its optimised value.
 
     Arguments:
         average: Running average of a parameter, $\\bar W$.
@@ -172,7 +172,7 @@ class Forward(Rule[FPTTState]):
             return 0
         return part_steps(model, total, type(self).__name__, "look_ahead", self.look_ahead)
 
-    # ---- the regulariser; each product is taken in an order that keeps within single precision
+    # ---- the regulariser
 
     @torch.no_grad()
     def _regularise(self, model: Mirror, state: FPTTState) -> None:
@@ -180,10 +180,8 @@ class Forward(Rule[FPTTState]):
         if self.alpha == 0:
             return
         share = 0.5 if self.form == "printed" else 1.0
-        for key, size in model.sizes().items():
-            w = model.parameter(key)
-            away = (w - state.average[key]) / size
-            slope = self.mu * self.alpha / size * away - share * state.dual[key]
+        for key, w in model.named_parameters():
+            slope = self.mu * self.alpha * (w - state.average[key]) - share * state.dual[key]
             w.grad = slope if w.grad is None else w.grad + slope
 
     @torch.no_grad()
@@ -193,19 +191,18 @@ class Forward(Rule[FPTTState]):
         if not all(bool(torch.isfinite(x).all()) for x in dual.values()):
             return state
         average: dict[str, Tensor] = {}
-        for key, size in model.sizes().items():
-            average[key] = (1 - self.beta) * state.average[key] + self.beta * model.parameter(key)
+        for key, w in model.named_parameters():
+            average[key] = (1 - self.beta) * state.average[key] + self.beta * w
             if self.alpha != 0:
-                average[key] -= self.beta * size / self.alpha * (size * dual[key])
+                average[key] -= self.beta / self.alpha * dual[key]
         return state._replace(average=average, dual=dual)
 
     def _dual(self, model: Mirror, state: FPTTState, piece: "_Piece") -> Mapping[str, Tensor]:
         if self.form == "printed":
             return piece.gradient()
         return {
-            key: state.dual[key]
-            - self.alpha / size * ((model.parameter(key) - state.average[key]) / size)
-            for key, size in model.sizes().items()
+            key: state.dual[key] - self.alpha * (w - state.average[key])
+            for key, w in model.named_parameters()
         }
 
     @torch.no_grad()
@@ -214,8 +211,8 @@ class Forward(Rule[FPTTState]):
         if state.trials % self.epoch:
             return state
         if self.average:
-            for key in model.limits:
-                model.parameter(key).copy_(state.average[key])
+            for key, w in model.named_parameters():
+                w.copy_(state.average[key])
             model.project_()
         if self.restart:
             state = state._replace(average=_parameters(model), dual=_zeros(model))
@@ -223,11 +220,11 @@ class Forward(Rule[FPTTState]):
 
 
 def _parameters(model: Mirror) -> dict[str, Tensor]:
-    return {key: model.parameter(key).detach().clone() for key in model.limits}
+    return {key: w.detach().clone() for key, w in model.named_parameters()}
 
 
 def _zeros(model: Mirror) -> dict[str, Tensor]:
-    return {key: torch.zeros_like(model.parameter(key)) for key in model.limits}
+    return {key: torch.zeros_like(w) for key, w in model.named_parameters()}
 
 
 @dataclass(frozen=True)
@@ -260,15 +257,15 @@ class _Piece:
     def gradient(self) -> dict[str, Tensor]:
         """Gradient with the present parameters, which are left without one; zero where none."""
         model = self.course.model
-        parameters = [model.parameter(key) for key in model.limits]
+        parameters = dict(model.named_parameters())
         with torch.enable_grad():
             _, _, goal = self.run()
             if not goal.requires_grad:
                 return _zeros(model)
             slopes = torch.autograd.grad(
-                goal, parameters, allow_unused=True, materialize_grads=True
+                goal, list(parameters.values()), allow_unused=True, materialize_grads=True
             )
-        return dict(zip(model.limits, slopes, strict=True))
+        return dict(zip(parameters, slopes, strict=True))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from .bridge.learning import (
     FPTT_K,
     Fit,
     GradientCheck,
-    Natural,
     Rule,
     Task,
     Trial,
@@ -26,7 +25,7 @@ from .bridge.learning import (
     fit,
 )
 from .bridge.mirror import Mirror, mirror
-from .bridge.parameter import Bounded, Positive, Sign
+from .bridge.parameter import Bounded, Free, Positive, Sign
 from .bridge.recording import Recording
 from .bridge.surrogates import (
     Arctan,
@@ -56,10 +55,10 @@ __all__ = [
     "Bounded",
     "FastSigmoid",
     "Fit",
+    "Free",
     "Gaussian",
     "GradientCheck",
     "Mirror",
-    "Natural",
     "Positive",
     "Recording",
     "Rule",

@@ -14,13 +14,18 @@ import mirrorneuron as mn
 from mirrorneuron.errors import CheckpointError
 
 
-def model(dtype: torch.dtype = torch.float64, size: int = 2, level: float = 1.0) -> mn.Mirror:
+def model(
+    dtype: torch.dtype = torch.float64,
+    size: int = 2,
+    level: float = 1.0,
+    limit: Any = mn.Positive(),  # noqa: B008
+) -> mn.Mirror:
     """Cells whose potential follows a trained level; nothing spikes."""
     cells = NeuronGroup(
         size, "dv/dt = (E - v)/(2*ms) : 1\nE : 1 (constant)", method="euler", name="cells"
     )
     cells.E = level
-    return mn.mirror(Network(cells), train=["cells.E"], dtype=dtype)
+    return mn.mirror(Network(cells), train={"cells.E": limit}, dtype=dtype)
 
 
 TASK = mn.Task(1 * ms, lambda r, _: (r["cells.v"] - 2).square().mean(), record=["cells.v"])
@@ -128,10 +133,10 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path):
         lambda: (model(size=3), {}),
         lambda: (model(level=1.5), {}),
         lambda: (model(torch.float32), {}),
-        lambda: (model(), {"optimizer": lambda groups: SGD(groups, lr=0.1)}),
-        lambda: (m := model(), {"optimizer": mn.Natural(m, torch.optim.Adam)}),
+        lambda: (model(), {"optimizer": lambda parameters: SGD(parameters, lr=0.1)}),
+        lambda: (model(limit=mn.Sign()), {}),
     ],
-    ids=["size", "values", "precision", "optimiser", "coordinates"],
+    ids=["size", "values", "precision", "optimiser", "limit"],
 )
 def test_a_training_of_another_kind_is_not_mixed_in(tmp_path: Path, other: Any):
     train(tmp_path, 1)
@@ -142,8 +147,8 @@ def test_a_training_of_another_kind_is_not_mixed_in(tmp_path: Path, other: Any):
     assert torch.equal(trained.parameter("cells.E"), start)
 
 
-def lbfgs(trained: mn.Mirror) -> mn.Natural:
-    return mn.Natural(trained, lambda x: LBFGS(x, max_iter=2, line_search_fn="strong_wolfe"))
+def lbfgs(trained: mn.Mirror) -> LBFGS:
+    return LBFGS(trained.parameters(), max_iter=2, line_search_fn="strong_wolfe")
 
 
 @pytest.mark.parametrize("make", [None, lbfgs])

@@ -186,7 +186,7 @@ def test_a_forward_pass_without_inputs_has_no_length() -> None:
 
 
 def test_a_trained_time_constant_that_became_negative_is_refused_at_the_next_run() -> None:
-    model = mn.mirror(network(), train=["cells.tau"], dtype=torch.float64)
+    model = mn.mirror(network(), train={"cells.tau": mn.Free()}, dtype=torch.float64)
     with torch.no_grad():
         model.parameter("cells.tau")[1] = -1e-3
     with pytest.raises(DomainError, match=r"(?s)cells\.tau is -1 ms at element 1.*mn.Positive"):
