@@ -5,7 +5,7 @@ axes say in which unit they read. Time is in ms, neurons count upwards, excitati
 inhibition red. This is the only file of `analysis` that knows matplotlib.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ def plot_traces(
 
 
 def plot_learning_curve(
-    loss: Float[np.ndarray, " step"],
+    loss: Float[np.ndarray, " step"] | Sequence[float],
     smooth: int = 1,
     ax: Axes | None = None,
     **style: Any,
@@ -163,7 +163,7 @@ def plot_learning_curve(
         ax: Where to draw; a new figure without it.
         style: Passed to `Axes.plot`.
     """
-    ax = _axes(ax)
+    ax, loss = _axes(ax), np.asarray(loss, dtype=float)
     look: dict[str, Any] = {"color": REFERENCE} | style
     faint: dict[str, Any] = {"alpha": 0.25, "linewidth": 0.8, "label": None}
     ax.plot(np.arange(loss.size), loss, **(look | (faint if smooth > 1 else {})))
