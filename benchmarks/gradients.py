@@ -27,6 +27,7 @@ import mirrorneuron as mn
 from mirrorneuron.bridge.learning.gradient_check import COSINE, LARGEST, SMALLEST
 
 HEAD = ("network", "dt", "ms", "loss", "rates [Hz]", "cosine", "size", "verdict", "misses", "s")
+BLOCKS = 4  # a gradient takes the time of four runs, however few its trials
 WIDTHS = (17, 4, 4, 19, 32, 14, 14, 15, 22, 4)
 
 
@@ -59,7 +60,7 @@ def measure(case: Case, trials: int = 16) -> tuple[mn.GradientCheck, dict[str, f
     model = mn.mirror(entry.build(case.dt * 1e-3), train=entry.train, dtype=torch.float64)
     check = mn.check_gradient(
         model, entry.losses[case.loss], case.length * ms, record=entry.record, trials=trials,
-        report=None,
+        blocks=BLOCKS, report=None,
     )  # fmt: skip
     with torch.no_grad():
         rates = model.run(case.length * ms, batch_size=4, seed=0).rates()
