@@ -1,7 +1,7 @@
 """Checks of a Program's values before the first step."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from mirrorneuron.units import Dimensions
 
 from .expression import names, parse
 from .program import Program
+from .reach import influenced, reached
+from .tie import Tied, asking, members, require_one_value
 
 SECOND = Dimensions(s=1.0)
 
@@ -27,7 +29,7 @@ def check(program: Program) -> None:
     for slot in program.slots:
         for name, value in slot.constants.items():
             if value != float("inf"):  # Brian2's own constant
-                require_finite(value, f"mirror(net): {slot.owner}, constant {name}")
+                require_finite(value, f"mirror(net): {slot.key(name)}")
     require_positive(time_constants(program))
 
 
@@ -42,7 +44,7 @@ def time_constants(program: Program) -> dict[str, Any]:
                 if variable.unit == SECOND and variable.key not in written:
                     found[variable.key] = variable.value
             elif slot.units.get(name) == SECOND:
-                found[f"{slot.owner}.{name}"] = np.asarray(slot.constants[name])
+                found[slot.key(name)] = np.asarray(slot.constants[name])
     return found
 
 
@@ -92,19 +94,34 @@ def _factors(node: ast.expr) -> Iterator[str]:
             return
 
 
-def require_trainable(program: Program, key: str) -> None:
-    """Refuse to train what does not exist or influences nothing.
+def require_trainable(program: Program, asked: str | Tied) -> None:
+    """Refuse to train what does not exist, influences nothing, or is not one quantity.
 
     Raises:
         UnknownName: There is no such object, variable or constant.
-        GradientError: It is no real number, belongs to Brian2, or no statement reads it.
+        GradientError: It is no real number, belongs to Brian2, no statement reads it, or no
+            gradient reaches it.
+        UnitError, ShapeError, DomainError: See `require_one_value`.
     """
-    what = f"mirror(net, train=[{key!r}])"
+    what, keys = asking(asked), members(program, asked)
+    for key in keys:
+        _require_member(program, what, key)
+    require_one_value(program, asked, keys)
+    _require_reached(program, what, keys)
+
+
+def _require_member(program: Program, what: str, key: str) -> None:
     owner, _, name = key.partition(".")
-    if owner not in program.groups:
-        raise UnknownName.among(f"{what}: object {owner!r}", owner, program.groups)
+    constants = {k.partition(".")[2] for k in program.constants() if k.startswith(f"{owner}.")}
+    if owner in program.drives and not program.drives[owner].trainable:
+        raise UnknownName(
+            f"{what}: the weight of {owner!r} is an expression, which is no parameter. Train the"
+            " constants in it by their bare names, or give the PoissonInput a quantity."
+        )
+    if owner not in program.groups and owner not in program.drives:
+        known = [*program.groups, *program.drives]
+        raise UnknownName.among(f"{what}: object {owner!r}", owner, known)
     variable = program.variables.get(key)
-    constants = {n for s in program.slots if s.owner == owner for n in s.constants}
     if variable is None and name not in constants:
         own = {v.name for v in program.variables.values() if v.owner == owner}
         known = {n for n in own | constants if not n.startswith("_")}
@@ -120,6 +137,22 @@ def require_trainable(program: Program, key: str) -> None:
             f"{what}: no statement of the network reads {key}, so it influences nothing."
             " Use it in an equation, or leave it out of train."
         )
+
+
+def _require_reached(program: Program, what: str, keys: Sequence[str]) -> None:
+    """Refuse what acts only where gradients end."""
+    if program.written() & set(keys) or reached(program, set(keys)):
+        return
+    ends = {key.partition(".")[2] for key in influenced(program, set(keys))}
+    only = (
+        "it only decides when cells are refractory"
+        if ends == {"not_refractory"}
+        else "the network uses it only in comparisons, conditions and whole numbers"
+    )
+    raise GradientError(
+        f"{what}: no gradient reaches {', '.join(keys)}: {only}, where a little more or less"
+        " changes nothing. Leave it out of train, and search for it by runs with other values."
+    )
 
 
 def _is_read(program: Program, key: str) -> bool:

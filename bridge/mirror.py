@@ -35,10 +35,14 @@ from .program import Program, Slot, Table, Variable
 from .recording import Recording, Spikes
 from .report import Report
 from .reset_depth import GRID, reset_depth
+from .script import script_names
 from .spike_gradient import ResetGradient, SpikeGradient, spike_gradient
 from .surrogates import Gaussian
+from .tie import Tied, key_of, members, require_trained_once
+from .written import Written
 
 Inputs = Mapping[str, Any]
+Train = Sequence[str | Tied] | Mapping[str, Limit] | Mapping[str | Tied, Limit]
 Record = Sequence[str] | Mapping[str, Sequence[int] | None]
 CHUNK = 100
 TIME = Dimensions(s=1.0)
@@ -46,7 +50,7 @@ TIME = Dimensions(s=1.0)
 
 def mirror(
     network: Any,
-    train: Sequence[str] | Mapping[str, Limit] = (),
+    train: Train = (),
     surrogate: Surrogate | Mapping[str, Surrogate] | None = None,
     reset_gradient: ResetGradient = "auto",
     dtype: torch.dtype = torch.float32,
@@ -59,10 +63,13 @@ def mirror(
 
     Arguments:
         network: Any Brian2 `Network`. It is not changed, and need not have been run.
-        train: What becomes a parameter, by "object.variable": a weight ("ee.w"), a neuron's
-            parameter or initial value ("cells.tau"), or a constant of a namespace. A mapping
-            also gives limits: `{"ee.w": mn.Bounded(0*nS, 5*nS)}`. Without, a time constant by
-            which equations divide stays positive, and everything else is free.
+        train: What becomes a parameter. By "object.variable": a weight ("ee.w"), a neuron's
+            parameter or initial value ("cells.tau"), a constant as one object uses it, or the
+            weight of a PoissonInput ("poissoninput.weight"). By its bare name ("tau_e"): a constant
+            of the script, one parameter for all objects that use it. `mn.Tied("g.tau", "h.tau")`
+            makes one parameter of several. A mapping also gives limits:
+            `{"ee.w": mn.Bounded(0*nS, 5*nS)}`. Without, a time constant by which equations divide
+            stays positive, and everything else is free.
         surrogate: Stands in for the derivative of a spike, for all groups or by name, by default
             `Gaussian()`. Without a width, each neuron gets the one that follows from its own
             threshold and reset; a width that is given has the unit of the threshold's variable.
@@ -85,7 +92,10 @@ def mirror(
         UnsupportedFeature: Lists everything that cannot be mirrored.
         UnknownName: `train` or `surrogate` names an object or variable that does not exist.
         UnitError: The width of a surrogate has another unit than the threshold.
-        DomainError: A value is NaN, a time constant is not positive, a delay is negative.
+        DomainError: A value is NaN, a time constant is not positive, a delay is negative; what
+            shall be one parameter has several values.
+        ShapeError: What shall be one parameter has different numbers of elements.
+        GradientError: No gradient reaches what shall be trained.
     """
     from .read import read  # brings brian2, which a loaded mirror does without
 
@@ -100,12 +110,15 @@ def mirror(
     program, unsupported = read(network, names, strict)
     check(program)
     times = time_constants(program)
-    given = train if isinstance(train, Mapping) else {key: _default(key, times) for key in train}
-    for key in given:
-        require_trainable(program, key)
-    return Mirror(
+    limits: dict[str | Tied, Limit] = {}
+    if isinstance(train, Mapping):
+        limits.update(train)
+    for asked in train:
+        require_trainable(program, asked)
+        limits.setdefault(asked, _default(members(program, asked), times))
+    made = Mirror(
         program,
-        given,
+        limits,
         _surrogates(program, surrogate),
         reset_gradient,
         dtype,
@@ -113,11 +126,13 @@ def mirror(
         unsupported,
         network,
     )
+    made.script = script_names(program, made.members, names, network)
+    return made
 
 
-def _default(key: str, times: Set[str] | Mapping[str, Any]) -> Limit:
+def _default(keys: Sequence[str], times: Mapping[str, Any]) -> Limit:
     """Limit of a parameter for which none is given."""
-    return Positive() if key in times else Free()
+    return Positive() if set(keys) & set(times) else Free()
 
 
 def _surrogates(program: Program, given: Any) -> dict[str, Surrogate]:
@@ -148,7 +163,7 @@ class Mirror(Holder):
     def __init__(
         self,
         program: Program,
-        train: Mapping[str, Limit],
+        train: Mapping[str, Limit] | Mapping[str | Tied, Limit],
         surrogates: Mapping[str, Surrogate],
         reset_gradient: ResetGradient,
         dtype: torch.dtype,
@@ -158,25 +173,30 @@ class Mirror(Holder):
     ) -> None:
         super().__init__()
         self.program = program
-        self.limits = dict(train)
-        self.times = sorted(set(time_constants(program)) & set(train))
+        self.limits = {key_of(asked): limit for asked, limit in train.items()}
+        self.members = {key_of(asked): members(program, asked) for asked in train}
+        require_trained_once(self.members)
+        self.keys = {member: key for key, group in self.members.items() for member in group}
+        self.names = {name: key_of(a) for a in train if isinstance(a, Tied) for name in a.names}
+        self.times = sorted(set(time_constants(program)) & set(self.keys))
         self.unsupported = tuple(unsupported)
         self.network = source
+        self.script: Mapping[str, str] = {}
         self._dtype, self._device = dtype, device
         self.gradients: dict[str, SpikeGradient] = {}
         self._codes: dict[tuple[frozenset[str], tuple[str, ...] | None], Eager] = {}
-        self.trained = {key: self._hold(key) for key in train}
+        self.trained = {key: self._hold(key) for key in self.limits}
         self.gradients = dict(self._gradients(surrogates, reset_gradient))
 
     # ---- parameters
 
     def _hold(self, key: str) -> Held:
         """Make a parameter of a variable or constant."""
-        owner, name = key.split(".", 1)
-        if owner not in self._modules:
+        owner, _, name = key.rpartition(".")
+        if owner and owner not in self._modules:
             self._modules[owner] = Holder()
-        value = self._tensor(initial(self.program, key))
-        holder = cast(Holder, self._modules[owner])
+        holder = cast(Holder, self._modules[owner]) if owner else self
+        value = self._tensor(self.program.initial(self.members[key][0]))
         return holder.hold(key, name, value, self.limits[key], self.unit(key))
 
     def parameter(self, key: str) -> Live:
@@ -188,9 +208,15 @@ class Mirror(Holder):
         Raises:
             UnknownName: The variable is not trained.
         """
-        if key not in self.limits:
-            raise UnknownName.among(f"parameter({key!r})", key, self.limits)
-        return Live.of(self.trained[key])
+        found = self.keys.get(key, self.names.get(key, key))
+        if found not in self.trained:
+            raise UnknownName.among(f"parameter({key!r})", key, {**self.limits, **self.keys})
+        return Live.of(self.trained[found])
+
+    def present(self, member: str) -> Tensor:
+        """Value of a trained variable or constant of one object, in SI units and in its shape."""
+        value = self.trained[self.keys[member]].read()
+        return value.reshape(np.shape(self.program.initial(member)))
 
     def parameter_groups(self, lr: float = 1e-2) -> list[dict[str, Any]]:
         """Groups for an optimiser, one for each parameter, with its name."""
@@ -211,16 +237,10 @@ class Mirror(Holder):
 
     def unit(self, key: str) -> Dimensions:
         """Dimensions of a variable, subexpression or trained constant."""
-        variable = self.program.variables.get(key)
-        if variable is not None:
-            return variable.unit
         value = self.program.values.get(key)
         if value is not None and value.unit is not None:
             return value.unit
-        owner, name = key.split(".", 1)
-        return next(
-            s.units[name] for s in self.program.slots if s.owner == owner and name in s.units
-        )
+        return self.program.unit(self.members.get(key, (key,))[0])
 
     # ---- copies
 
@@ -262,7 +282,15 @@ class Mirror(Holder):
     def report(self) -> Report:
         """What each Brian2 object became."""
         gradients = {key.partition(".")[0]: str(made) for key, made in self.gradients.items()}
-        return Report(self.program, tuple(self.limits), self.unsupported, gradients)
+        trained = {member: self._says(member) for member in self.keys}
+        return Report(self.program, trained, self.unsupported, gradients)
+
+    def _says(self, member: str) -> str:
+        """What the report says of what is trained."""
+        key, name = self.keys[member], member.partition(".")[2]
+        others = [other for other in self.members[key] if other != member]
+        tied = f", one with {', '.join(others)}" if others else ""
+        return f"{name} ({self.limits[key]}{tied})"
 
     def _gradients(
         self, surrogates: Mapping[str, Surrogate], mode: ResetGradient
@@ -397,8 +425,8 @@ class Mirror(Holder):
         return x if x.dtype == torch.bool else x.to(self._dtype)
 
     def _value(self, key: str) -> Tensor:
-        if key in self.trained:
-            return self.trained[key].read()
+        if key in self.keys:
+            return self.present(key)
         variable = self.program.variables[key]
         x = torch.as_tensor(np.array(variable.value), device=self.device)
         return x.to(_dtype(variable, self.dtype))
@@ -413,9 +441,8 @@ class Mirror(Holder):
         values: dict[str, Any] = {}
         for key in (self.program.used() if used is None else used) - changing:
             variable = self.program.variables[key]
-            shared = variable.scalar and key not in self.limits
-            values[key] = variable.value.item() if shared else self._value(key)
-        return values | {k: held.read() for k, held in self.trained.items() if k not in changing}
+            values[key] = variable.value.item() if variable.scalar else self._value(key)
+        return values | {key: self.present(key) for key in self.keys if key not in changing}
 
     def code(
         self, driven: frozenset[str] = frozenset(), values: tuple[str, ...] | None = None
@@ -423,7 +450,7 @@ class Mirror(Holder):
         """Generated code of a step, or of recorded values; `driven` names what inputs set."""
         key = driven, values
         if key not in self._codes:
-            constants = frozenset(k for k in self.limits if k not in self.program.variables)
+            constants = frozenset(k for k in self.keys if k not in self.program.variables)
             slots = None if values is None else [self.program.values[name] for name in values]
             self._codes[key] = compile_program(self.program, driven, constants, slots)
         return self._codes[key]
@@ -539,7 +566,7 @@ class Mirror(Holder):
                 " expression was divided by zero. Lower dt, or use another method."
             )
 
-    def write_back(self, network: Any = None) -> list[str]:
+    def write_back(self, network: Any = None) -> Written:
         """Write the trained values into the Brian2 objects.
 
         Arguments:
@@ -548,7 +575,8 @@ class Mirror(Holder):
                 they were made.
 
         Returns:
-            Keys of what was written.
+            Keys of what was written, and the names of the script that still have another value:
+            print it, or see its `stale`.
 
         Raises:
             UnknownName: The network lacks an object or variable.
@@ -556,10 +584,11 @@ class Mirror(Holder):
             WriteBackError: A group has another size, or synapses connect other neurons. Nothing
                 has been written then.
         """
-        from .write_back import write_back  # brings brian2
+        from .write_back import stale, write_back  # brings brian2
 
-        values = {k: h.read().detach().cpu().double().numpy() for k, h in self.trained.items()}
-        return write_back(self.program, values, self.network if network is None else network)
+        values = {k: self.present(k).detach().cpu().double().numpy() for k in self.keys}
+        write_back(self.program, values, self.network if network is None else network)
+        return Written(self.limits, stale(self.program, values, self.script))
 
     def extra_repr(self) -> str:
         """Summary for `print(model)`."""
@@ -580,7 +609,7 @@ class Stepper:
     """
 
     def __init__(self, model: Mirror, inputs: Mapping[str, tuple[Tensor, ...]], first: int) -> None:
-        require_positive({k: model.trained[k].read().detach().cpu() for k in model.times})
+        require_positive({key: model.present(key).detach().cpu() for key in model.times})
         driven, device = frozenset(inputs), model.device
         code = model.code(driven)
         slots = model.program.slots
@@ -772,16 +801,6 @@ def _require_spikes(values: Any, what: str) -> None:
             " in a step (1) or does not (0). Give a rate to a PoissonGroup, or a current to a"
             " variable."
         )
-
-
-def initial(program: Program, key: str) -> Any:
-    """Value of a variable or namespace constant to be trained."""
-    if key in program.variables:
-        return program.variables[key].value
-    owner, name = key.split(".", 1)
-    return next(
-        s.constants[name] for s in program.slots if s.owner == owner and name in s.constants
-    )
 
 
 def _width(threshold: Slot, surrogate: Surrogate) -> float | None:

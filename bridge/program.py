@@ -10,7 +10,7 @@ This module imports neither brian2 nor torch.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +126,8 @@ class Slot:
         refs: Local name to variable.
         constants: Local name to the value found in a namespace.
         units: Local name of a constant to its dimensions.
+        keys: Local name of a constant to its name in the whole network, where that is not
+            "owner.name".
         clock: Local names that mean the time, the time step or the step count.
         clock_dt: Time step of the clock that they refer to [s]: that of the group, also where the
             slot has another pace.
@@ -157,6 +159,7 @@ class Slot:
     refs: Mapping[str, Ref] = field(default_factory=dict[str, Ref])
     constants: Mapping[str, float | int | bool] = field(default_factory=dict[str, float])
     units: Mapping[str, Dimensions] = field(default_factory=dict[str, Dimensions])
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
     clock: Mapping[str, Literal["t", "dt", "step"]] = field(default_factory=dict[str, Any])
     clock_dt: float = 0.0
     tables: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -176,6 +179,10 @@ class Slot:
     def statements(self) -> tuple[Statement, ...]:
         """All statements, in the order of execution."""
         return self.scalar + self.vector
+
+    def key(self, constant: str) -> str:
+        """Name in the whole network of a constant."""
+        return self.keys.get(constant, f"{self.owner}.{constant}")
 
     def written(self) -> set[str]:
         """Keys of the variables that this slot changes."""
@@ -263,6 +270,39 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Drive:
+    """A PoissonInput: independent inputs with one rate and one weight to a variable.
+
+    Arguments:
+        name: Name of the object.
+        target: Key of the variable.
+        count: Number of inputs of each element.
+        rate: Of each input [Hz].
+        trainable: Whether its weight is a number, "name.weight"; else an expression.
+    """
+
+    name: str
+    target: str
+    count: int
+    rate: float
+    trainable: bool
+
+
+class Constant(NamedTuple):
+    """A value from a namespace.
+
+    Arguments:
+        name: Its name there.
+        value: In SI units.
+        unit: Its dimensions.
+    """
+
+    name: str
+    value: float | int | bool
+    unit: Dimensions
+
+
+@dataclass(frozen=True)
 class Program:
     """A network as data: see the module's docstring.
 
@@ -276,6 +316,7 @@ class Program:
         values: What can be computed from the variables and recorded: the subexpressions of the
             equations, by "object.name".
         ignored: Objects that only observe (monitors), with what replaces them.
+        drives: PoissonInputs by name.
     """
 
     dt: float
@@ -291,6 +332,25 @@ class Program:
     functions: Mapping[str, UserFunction] = field(default_factory=dict[str, UserFunction])
     values: Mapping[str, Slot] = field(default_factory=dict[str, Slot])
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
+    drives: Mapping[str, Drive] = field(default_factory=dict[str, Drive])
+
+    def constants(self) -> dict[str, Constant]:
+        """Constants of namespaces, by "object.name"."""
+        return {
+            slot.key(name): Constant(name, value, slot.units[name])
+            for slot in (*self.values.values(), *self.slots)
+            for name, value in slot.constants.items()
+        }
+
+    def unit(self, key: str) -> Dimensions:
+        """Dimensions of a variable or constant."""
+        known = self.variables.get(key)
+        return self.constants()[key].unit if known is None else known.unit
+
+    def initial(self, key: str) -> Any:
+        """Value of a variable or constant, in SI units."""
+        known = self.variables.get(key)
+        return self.constants()[key].value if known is None else known.value
 
     def written(self) -> set[str]:
         """Keys of the variables that change during a run."""

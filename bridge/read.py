@@ -23,6 +23,7 @@ from brian2 import (
     NetworkOperation,
     NeuronGroup,
     PoissonGroup,
+    PoissonInput,
     PopulationRateMonitor,
     SpatialNeuron,
     SpikeGeneratorGroup,
@@ -41,6 +42,7 @@ from brian2.codegen.translation import make_statements
 from brian2.core.base import BrianObject
 from brian2.core.clocks import Clock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
+from brian2.core.namespace import DEFAULT_UNITS
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.devices.device import RuntimeDevice
 from brian2.groups.neurongroup import StateUpdater
@@ -48,6 +50,7 @@ from brian2.input.binomial import BinomialFunction
 from brian2.input.timedarray import _find_K  # pyright: ignore[reportPrivateUsage]
 from brian2.parsing.bast import brian_dtype_from_dtype
 from brian2.parsing.expressions import parse_expression_dimensions
+from brian2.units.fundamentalunits import get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
@@ -56,6 +59,7 @@ from mirrorneuron.units import Dimensions
 from .function import registered
 from .program import (
     Array,
+    Drive,
     Generator,
     Group,
     Kind,
@@ -86,6 +90,7 @@ RUNNERS = {
     "spikegenerator": "generator",
 }
 VALUE = "_value"
+WEIGHT = "_weight"
 BY_STATEMENT = "#  Abstract code:"
 LOOP = "for _idx in _full_idx:"
 FINEST = 100
@@ -295,6 +300,7 @@ class _Reader:
         self.tables: dict[str, Table] = {}
         self.functions: dict[str, UserFunction] = {}
         self.ignored: dict[str, str] = {}
+        self.drives: dict[str, Drive] = {}
 
     def _grid(self, network: Network) -> tuple[float, int]:
         """The largest time step of which all objects' steps are multiples; steps taken."""
@@ -339,6 +345,7 @@ class _Reader:
             functions=self.functions,
             values=dict(self._values()),
             ignored=self.ignored,
+            drives=self.drives,
         )
 
     def refuse(self, obj: Any, feature: str, reason: str, remedy: str) -> None:
@@ -392,7 +399,18 @@ class _Reader:
                     "Express it through NeuronGroup and Synapses.",
                 )
                 continue
-            yield self._slot(obj, code)
+            yield self._drive(obj, code) if isinstance(obj, PoissonInput) else self._slot(obj, code)
+
+    def _drive(self, obj: Any, code: Code) -> Slot:
+        """The slot of a PoissonInput, whose weight is a constant of its own."""
+        weighed = _weighed(obj, code)
+        count, rate, target = int(obj.N), float(obj.rate), f"{_parent(obj.group).name}"
+        self.drives[obj.name] = Drive(
+            obj.name, f"{target}.{obj.target_var}", count, rate, weighed is not code
+        )
+        slot = self._slot(obj, weighed)
+        keys = {WEIGHT: f"{obj.name}.weight"} if weighed is not code else {}
+        return replace(slot, keys=keys)
 
     def _is_early(self, slot: Slot) -> bool:
         """Whether a slot comes before a StateMonitor in the schedule."""
@@ -627,6 +645,23 @@ def _sampler(function: BinomialFunction) -> Sampler:
     if "n" in held:
         return Sampler("binomial", (float(held["n"]), float(held["p"])))
     return Sampler("normal", (float(held["loc"]), float(held["scale"])))
+
+
+def _weighed(obj: Any, code: Code) -> Code:
+    """The code of a PoissonInput with a name for its weight, where that is a number.
+
+    Brian2 writes the number into the code, as text with a unit, and takes the product of the two
+    out of the loop before it multiplies by the number of inputs that fired: so does a constant.
+    """
+    head, call, text = code.text.partition("()*")
+    if isinstance(obj.weight, str) or not prefs["codegen.loop_invariant_optimisations"]:
+        return code
+    units = {name: unit for name, unit in DEFAULT_UNITS.items() if name in get_identifiers(text)}
+    value = eval(text, {"__builtins__": {}}, units)  # what Brian2 itself wrote
+    constant = Constant(WEIGHT, dimensions=get_dimensions(value), value=float(value))
+    return code._replace(
+        text=f"{head}{call}{WEIGHT}", variables={**code.variables, WEIGHT: constant}
+    )
 
 
 def _span(options: Mapping[str, Any]) -> tuple[int, int]:

@@ -24,13 +24,13 @@ class Report:
 
     Arguments:
         program: The network.
-        trained: Keys of the parameters.
+        trained: What is trained, by "object.name", with its limit.
         unsupported: Parts that were left out (only with `strict=False`).
         gradients: Group to what stands for the derivative of its spikes.
     """
 
     program: Program
-    trained: tuple[str, ...]
+    trained: Mapping[str, str]
     unsupported: Sequence[Unsupported]
     gradients: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -44,15 +44,22 @@ class Report:
         for group in self.program.groups.values():
             slots = [slot for slot in self.program.slots if slot.owner == group.name]
             became = ", ".join(dict.fromkeys(map(self._became, slots))) or "constant values"
-            trained = [k.partition(".")[2] for k in self.trained if k.startswith(group.name + ".")]
-            if trained:
-                became += f"; trained: {', '.join(trained)}"
             gradient = self.gradients.get(group.name, "")
+            became += self._trained(group.name)
             yield group.name, group.kind, f"{group.size:,}", became, gradient
+        for drive in self.program.drives.values():
+            became = f"{drive.count:,} inputs at {drive.rate:g} Hz into {drive.target}"
+            size = f"{drive.count:,}"
+            yield drive.name, "PoissonInput", size, became + self._trained(drive.name), ""
         for name, instead in self.program.ignored.items():
             yield name, "monitor", "", f"not part of the dynamics; read {instead}", ""
         for item in self.unsupported:
             yield item.object, item.kind, "", f"LEFT OUT: {item.feature}", ""
+
+    def _trained(self, name: str) -> str:
+        """What of an object is trained."""
+        trained = [text for key, text in self.trained.items() if key.startswith(f"{name}.")]
+        return f"; trained: {', '.join(trained)}" if trained else ""
 
     def _became(self, slot: Slot) -> str:
         if slot.pathway is None:
@@ -83,5 +90,6 @@ class Report:
 
     def _headline(self) -> str:
         if self.is_faithful:
-            return f"Faithful: all {len(self.program.groups)} objects are mirrored."
+            number = len(self.program.groups) + len(self.program.drives)
+            return f"Faithful: all {number} objects are mirrored."
         return f"Not faithful: {len(self.unsupported)} parts of the network are left out."

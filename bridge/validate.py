@@ -17,8 +17,8 @@ from brian2 import Clock, Network, NetworkOperation, prefs, second, seed
 
 from .context import Draws, State
 from .event import Events, copied
-from .mirror import Mirror, Stepper, initial
-from .program import Array, Program
+from .mirror import Mirror, Stepper
+from .program import Array, Program, Slot
 from .read import read
 
 SNAPSHOT = "mirrorneuron"
@@ -102,15 +102,15 @@ def compare(
 def _double(network: Network, model: Mirror, namespace: Mapping[str, Any]) -> Mirror:
     """The mirror in double precision, from the network's present state."""
     program, _ = read(network, namespace, strict=False)
-    fixed = {k: v for k, v in model.limits.items() if k not in program.written()}
-    program = _with_values(program, {k: _trained(program, model, k) for k in fixed})
-    return Mirror(program, fixed, {}, "detach", torch.float64, torch.device("cpu"), ())
+    fixed = [key for key in model.keys if key not in program.written()]
+    program = _with_values(program, {key: _trained(program, model, key) for key in fixed})
+    return Mirror(program, {}, {}, "detach", torch.float64, torch.device("cpu"), ())
 
 
 def _trained(program: Program, model: Mirror, key: str) -> Array:
     """A parameter in double precision: the network's own value where only rounding differs."""
-    present = np.asarray(initial(program, key), dtype=float)
-    value = model.parameter(key).detach().cpu()
+    present = np.asarray(program.initial(key), dtype=float)
+    value = model.present(key).detach().cpu()
     rounded = torch.from_numpy(present).to(value.dtype)
     if value.shape != rounded.shape:
         return value.double().numpy()
@@ -118,16 +118,17 @@ def _trained(program: Program, model: Mirror, key: str) -> Array:
 
 
 def _with_values(program: Program, values: Mapping[str, Array]) -> Program:
-    variables, slots = dict(program.variables), list(program.slots)
-    for key, value in values.items():
-        if key in variables:
-            variables[key] = replace(variables[key], value=value)
-            continue
-        owner, name = key.split(".", 1)
-        for k, slot in enumerate(slots):
-            if slot.owner == owner and name in slot.constants:
-                slots[k] = replace(slot, constants={**slot.constants, name: float(value)})
-    return replace(program, variables=variables, slots=tuple(slots))
+    variables = {
+        key: replace(variable, value=values[key]) if key in values else variable
+        for key, variable in program.variables.items()
+    }
+    slots = tuple(_with_constants(slot, values) for slot in program.slots)
+    return replace(program, variables=variables, slots=slots)
+
+
+def _with_constants(slot: Slot, values: Mapping[str, Array]) -> Slot:
+    found = {n: float(values[k]) for n in slot.constants if (k := slot.key(n)) in values}
+    return replace(slot, constants={**slot.constants, **found})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from brian2 import PoissonInput
 from brian2.core.variables import ArrayVariable
 
 from mirrorneuron.errors import UnitError, UnknownName, WriteBackError
@@ -20,16 +21,13 @@ class _Change(NamedTuple):
     value: Any
 
 
-def write_back(program: Program, values: Mapping[str, Array], network: Any) -> list[str]:
+def write_back(program: Program, values: Mapping[str, Array], network: Any) -> None:
     """Write `values` into the objects of `network`, all of them or none.
 
     Arguments:
         program: Where the values come from: order of the synapses, units.
         values: Key to SI floats.
         network: Brian2 network with objects of the same names.
-
-    Returns:
-        Keys of what was written.
 
     Raises:
         UnknownName, UnitError, WriteBackError: See `Mirror.write_back`.
@@ -42,7 +40,25 @@ def write_back(program: Program, values: Mapping[str, Array], network: Any) -> l
     changes = [_change(program, key, value, network) for key, value in values.items()]
     for owner, name, value in changes:
         _write(owner, name, value)
-    return list(values)
+
+
+def stale(
+    program: Program, values: Mapping[str, Array], script: Mapping[str, str]
+) -> dict[str, str]:
+    """Variables of a script that no longer hold what the network does, with both values.
+
+    Arguments:
+        program: As the network was read.
+        values: What was written, in SI floats.
+        script: Constant, by "object.name", to the variable that held it.
+    """
+    found: dict[str, str] = {}
+    for key, name in script.items():
+        before, now = float(program.initial(key)), float(values[key])
+        if before != now:
+            old, new = (quantity(x, program.unit(key)) for x in (before, now))
+            found[name] = f"{old}, in the network {new}"
+    return found
 
 
 def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
@@ -82,7 +98,9 @@ def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
 def _constant(program: Program, key: str, value: Array, owner: Any) -> _Change:
     """A constant of a namespace, which takes it as a quantity."""
     owner_name, name = key.split(".", 1)
-    unit = next(s.units[name] for s in program.slots if s.owner == owner_name and name in s.units)
+    unit = program.unit(key)
+    if isinstance(owner, PoissonInput):
+        return _weight(key, value, unit, owner)
     if name in owner.variables:
         raise WriteBackError(
             f"write_back(): {key} was a constant of a namespace, but is a variable of"
@@ -95,6 +113,18 @@ def _constant(program: Program, key: str, value: Array, owner: Any) -> _Change:
             f" [{found}]. A value keeps its unit. Give the namespace a quantity in [{unit}]."
         )
     return _Change(owner, name, quantity(float(value), unit))
+
+
+def _weight(key: str, value: Array, unit: Dimensions, owner: PoissonInput) -> _Change:
+    """The weight of a PoissonInput."""
+    found = Dimensions.of(owner.group.variables[owner.target_var])
+    if unit != found:
+        raise UnitError(
+            f"write_back(): {key} was trained in [{unit}], but {owner.name!r} adds to a variable in"
+            f" [{found}]. A weight has the unit of what it is added to. Mirror the network that you"
+            " want to write to."
+        )
+    return _Change(owner, "weight", quantity(float(value), unit))
 
 
 def _permutation(program: Program, owner: str, synapses: Any) -> Array:
@@ -130,9 +160,20 @@ def _edges(pre: Array, post: Array) -> Array:
 
 
 def _write(owner: Any, name: str, value: Any) -> None:
+    if isinstance(owner, PoissonInput):
+        owner._weight = value  # pyright: ignore[reportPrivateUsage]
+        head, call, _ = owner.abstract_code.partition("()*")
+        owner.abstract_code = f"{head}{call}{_exact_text(value)}"
+        return
     variable = owner.variables.get(name)
     if variable is None:
         owner.namespace[name] = value
         return
     shaped = np.asarray(value, dtype=variable.dtype).reshape(-1)
     variable.set_value(shaped if not variable.scalar else shaped[0])
+
+
+def _exact_text(value: Any) -> str:
+    """A quantity as Brian2 writes it into code, but with all its digits."""
+    unit = repr(quantity(1.0, Dimensions.of(value))).removeprefix("1.").removeprefix("0")
+    return f"{float(value)!r}{unit}"

@@ -234,7 +234,7 @@ class _Writer:
     def _known(self) -> dict[str, float]:
         """Numbers that no training and no run changes."""
         slot = self.slot
-        fixed = (n for n in slot.constants if f"{slot.owner}.{n}" not in self.trained)
+        fixed = (n for n in slot.constants if slot.key(n) not in self.trained)
         return {n: float(slot.constants[n]) for n in fixed}
 
     def _keep(self, node: ast.expr) -> ast.expr:
@@ -265,7 +265,7 @@ class _Writer:
         if name in self.fixed:
             return self.fixed[name]
         if name in slot.constants:
-            key = f"{slot.owner}.{name}"
+            key = slot.key(name)
             return f"V[{key!r}]" if key in self.trained else _number(slot.constants[name])
         if name in slot.refs:
             return self.look_up("V", slot.refs[name])

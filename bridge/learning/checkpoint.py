@@ -125,7 +125,8 @@ class Checkpoint:
         )
 
     def _specification(self, rule: tuple[Any, ...]) -> str:
-        limits = ",".join(f"{key} {limit}" for key, limit in self.model.limits.items())
+        groups = self.model.members
+        limits = ",".join(f"{groups[key]} {limit}" for key, limit in self.model.limits.items())
         kinds = " ".join(type(x).__name__ for x in (self.optimizer, rule))
         return hashlib.sha256(
             f"{limits}\n{kinds} {self.model.dtype}\n{self.model.program}".encode()

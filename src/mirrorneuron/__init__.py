@@ -36,6 +36,8 @@ from .bridge.surrogates import (
     Triangle,
     surrogates,
 )
+from .bridge.tie import Tied
+from .bridge.written import Written
 from .environment import ArmBatch, ArmTask
 from .validation import validate
 
@@ -67,8 +69,10 @@ __all__ = [
     "Simulation",
     "SuperSpike",
     "Task",
+    "Tied",
     "Trial",
     "Triangle",
+    "Written",
     "analysis",
     "bio",
     "check_gradient",
