@@ -395,10 +395,10 @@ def short_term(dt: float) -> Network:
         method="euler", namespace={"tau_m": 15 * ms}, name="cells",
     )  # fmt: skip
     cells.v = 0.9 * rng.random(60)
-    shared: dict[str, Any] = {"U": 0.3, "tau_d": 100 * ms}
+    shared: dict[str, Any] = {"U": 0.3, "tau_d": 60 * ms}
     paths = [
         wire(rng, source, cells, "drive", effect, 0.5, model=plastic,
-             namespace=shared | {"w": 0.4}),
+             namespace=shared | {"w": 0.6}),
         wire(rng, cells, cells, "ee", effect, 0.1, model=plastic, namespace=shared | {"w": 0.8}),
     ]  # fmt: skip
     for path in paths:
@@ -412,7 +412,7 @@ def short_term(dt: float) -> Network:
 def synfire(dt: float) -> Network:
     """A volley that travels through pools of cells in a background of noise."""
     rng, size, pools = begin(dt), 20, 5
-    names = {"tau_m": 10 * ms, "tau_s": 3 * ms, "w": 0.5, "w_0": 0.5}
+    names = {"tau_m": 10 * ms, "tau_s": 3 * ms, "w": 0.42, "w_0": 0.42}
     equations = "dv/dt = (x - v)/tau_m : 1 (unless refractory)\ndx/dt = -x/tau_s : 1"
     cells, last = (
         NeuronGroup(

@@ -58,9 +58,18 @@ class Ensemble:
         Raises:
             GradientError: The loss is no scalar.
         """
-        recordings = self._together() if self._alike else self._one_by_one()
-        pairs = zip(recordings, self.trials, strict=True)
+        pairs = zip(self._recordings(), self.trials, strict=True)
         return torch.stack([_scalar(self.task.loss(r, trial)) for r, trial in pairs])
+
+    @torch.no_grad()
+    def by_chance(self) -> bool:
+        """Whether trials draw random numbers: they differ even where their losses do not."""
+        streams = next(self.part(0, 1)._recordings()).state["draws"].streams
+        kept, untouched = streams[0], np.random.RandomState(self.seeds[0])
+        return bool(kept.rand() != untouched.rand())
+
+    def _recordings(self) -> Iterator[Recording]:
+        return self._together() if self._alike else self._one_by_one()
 
     @property
     def _alike(self) -> bool:
