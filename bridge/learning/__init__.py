@@ -3,10 +3,12 @@
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .central_difference import check_gradient
-from .fit import Fit, fit
+from .fit import fit
 from .fptt import FPTT
 from .fptt_k import FPTT_K
 from .gradient_check import GradientCheck
+from .guard import TrainingWarning
+from .result import Fit
 
 __all__ = [
     "BPTT",
@@ -17,6 +19,7 @@ __all__ = [
     "Outcome",
     "Rule",
     "Task",
+    "TrainingWarning",
     "Trial",
     "check_gradient",
     "fit",

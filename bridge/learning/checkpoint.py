@@ -1,43 +1,48 @@
 """Checkpoints: a training that can be interrupted at any moment.
 
 A file is written beside its place, synced and renamed; the one before is kept. It holds
-tensors and numbers only and is read without running code.
+tensors, text and numbers only and is read without running code.
 """
 
-import hashlib
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch.optim import Optimizer
 
+from mirrorneuron._callers import callers_level
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import CheckpointError
 
-if TYPE_CHECKING:
-    from .fit import Fit
+from .result import Fit
+from .specification import differences
 
-CONTENT = ("specification", "model", "optimizer", "rule", "done")
+CONTENT = ("specification", "model", "optimizer", "schedule", "rule", "done")
 S = TypeVar("S", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Latest two states of a training, in a folder.
+    """Latest two states of a training, in a folder, and its history as a table.
 
     Arguments:
         folder: Made when needed.
-        model, optimizer: What is saved and restored.
+        model, optimizer, schedule: What is saved and restored; the last one may be None.
+        specification: What makes the training the same: see `specification`.
         damaged: Files that were found unreadable; they never take the place of a good one.
     """
 
     folder: Path
     model: Mirror
     optimizer: Optimizer
+    schedule: Any
+    specification: Mapping[str, str]
     damaged: set[Path] = field(default_factory=set[Path])
 
     @property
@@ -54,30 +59,24 @@ class Checkpoint:
         """Whether there is anything to go on from."""
         return self.latest.exists() or self.previous.exists()
 
-    def save(self, rule: tuple[Any, ...], done: "Fit") -> None:
+    def save(self, rule: tuple[Any, ...], done: Fit) -> None:
         """Write a checkpoint.
 
         Raises:
             CheckpointError: The folder cannot be written.
         """
-        content = {
-            "specification": self._specification(rule),
-            "model": {key: held.exact() for key, held in self.model.trained.items()},
-            "optimizer": self.optimizer.state_dict(),
-            "rule": list(rule),
-            "done": asdict(done),
-        }
         new = self.folder / "checkpoint.tmp"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with new.open("wb") as file:
-                torch.save(content, file)
+                torch.save(self._present(rule, done), file)
                 file.flush()
                 os.fsync(file.fileno())
             if self.latest.exists() and self.latest not in self.damaged:
                 os.replace(self.latest, self.previous)
             os.replace(new, self.latest)
             self.damaged.clear()
+            done.history.to_csv(self.folder / "history.csv")
         except OSError as error:
             with suppress(OSError):
                 new.unlink()
@@ -86,51 +85,71 @@ class Checkpoint:
                 f" ({error}). The one before is untouched. Free some space, or name another folder."
             ) from error
 
-    def load(self, rule: S) -> "tuple[S, Fit]":
-        """Restore model and optimiser; the newest readable file counts.
+    def load(self, rule: S) -> tuple[S, Fit]:
+        """Restore model, optimiser and schedule; the newest readable file counts.
 
         Raises:
-            CheckpointError: No file is readable, or it belongs to another model or rule.
+            CheckpointError: No file is readable, or it belongs to another training.
         """
-        from .fit import Fit
-
-        content = self._read()
-        if content["specification"] != self._specification(rule):
-            raise CheckpointError(
-                f"fit(checkpoint={str(self.folder)!r}): the checkpoint belongs to another network,"
-                " to other parameters, to another optimiser or to another rule. Going on from it"
-                " would mix the two."
-                " Name another folder."
-            )
-        for key, held in self.model.trained.items():
-            held.restore(content["model"][key])
-        self.optimizer.load_state_dict(content["optimizer"])
-        done = Fit(**content["done"])
-        done.resumed = len(done.losses)
-        return type(rule)(*content["rule"]), done
-
-    def _read(self) -> dict[str, Any]:
         problems: list[str] = []
+        present = deepcopy(self._present(rule, Fit()))
         for path in (self.latest, self.previous):
             if path.exists():
                 try:
-                    return _content(path)
+                    content = _content(path)
+                    self._require_same(content["specification"])
+                    return self._restore(content, rule)
+                except CheckpointError:
+                    raise
                 except Exception as error:
+                    self._restore(present, rule)
                     problems.append(f"{path.name}: {type(error).__name__}")
                     self.damaged.add(path)
-                    warnings.warn(f"The checkpoint {path} is damaged.", UserWarning, stacklevel=2)
+                    message = f"The checkpoint {path} is damaged."
+                    warnings.warn(message, UserWarning, stacklevel=callers_level())
         raise CheckpointError(
             f"fit(checkpoint={str(self.folder)!r}): no checkpoint can be read"
-            f" ({'; '.join(problems)}). The files are damaged. Remove the folder to start anew."
+            f" ({'; '.join(problems)}). The files are damaged, or of another version. Remove the"
+            " folder to start anew, or name another one."
         )
 
-    def _specification(self, rule: tuple[Any, ...]) -> str:
-        groups = self.model.members
-        limits = ",".join(f"{groups[key]} {limit}" for key, limit in self.model.limits.items())
-        kinds = " ".join(type(x).__name__ for x in (self.optimizer, rule))
-        return hashlib.sha256(
-            f"{limits}\n{kinds} {self.model.dtype}\n{self.model.program}".encode()
-        ).hexdigest()
+    def _present(self, rule: tuple[Any, ...], done: Fit) -> dict[str, Any]:
+        """What a file holds."""
+        return {
+            "specification": dict(self.specification),
+            "model": {key: held.exact() for key, held in self.model.trained.items()},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "rule": list(rule),
+            "done": done.content(),
+        }
+
+    def _restore(self, content: Mapping[str, Any], rule: S) -> tuple[S, Fit]:
+        """Take everything from what a file holds."""
+        done, state = Fit.of(content["done"]), type(rule)(*content["rule"])
+        exact = {key: content["model"][key] for key in self.model.trained}
+        for key, held in self.model.trained.items():
+            if exact[key][0].shape != held.raw.shape:
+                raise ValueError(f"{key} has another shape")
+            held.restore(exact[key])
+        self.optimizer.load_state_dict(content["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(content["schedule"])
+        return state, done
+
+    def _require_same(self, kept: Mapping[str, str]) -> None:
+        """Refuse a checkpoint of another training.
+
+        Raises:
+            CheckpointError: A setting differs.
+        """
+        differ = differences(dict(kept), self.specification)
+        if differ:
+            raise CheckpointError(
+                f"fit(checkpoint={str(self.folder)!r}): the checkpoint belongs to another training,"
+                f" which differs in {'; '.join(differ)}. Going on from it would mix the two. Write"
+                " the settings that are there, or name another folder."
+            )
 
 
 def _content(path: Path) -> dict[str, Any]:

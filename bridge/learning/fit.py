@@ -1,51 +1,37 @@
-"""fit: train a mirror, with progress, checkpoints and a guard against lost gradients."""
+"""fit: train a mirror, keep what was found, and say what goes wrong."""
 
 import signal
 import threading
-import warnings
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.optim import LBFGS, Optimizer
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm.auto import tqdm
 
 from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.errors import DomainError, GradientError, NumericalError
+from mirrorneuron.errors import DomainError, GradientError
 
-from ._contracts import Outcome, Rule, Task, Trial
+from ._contracts import Rule, Task
+from .board import Board
 from .bptt import BPTT
 from .checkpoint import Checkpoint
+from .guard import Guard, TrainingWarning
+from .history import Row
+from .patience import Patience
+from .result import Fit
+from .schedule import MakeSchedule, advance, schedule_for
+from .specification import specification
+from .trainer import MakeOptimizer, Trainer, optimizer_for
 
-PATIENCE = 3
-MakeOptimizer = Callable[[list[nn.Parameter]], Optimizer]
+__all__ = ["Fit", "TrainingWarning", "fit"]
 
-
-class TrainingWarning(UserWarning):
-    """The network is silent or saturated, or an update was skipped."""
-
-
-@dataclass
-class Fit:
-    """What a training gave.
-
-    Arguments:
-        losses: Loss of each step.
-        skipped: Steps whose update was skipped because a gradient was not finite.
-        resumed: Step at which training went on from a checkpoint, 0 if it did not.
-        evaluations: Gradients computed.
-    """
-
-    losses: list[float] = field(default_factory=list[float])
-    skipped: list[int] = field(default_factory=list[int])
-    resumed: int = 0
-    evaluations: int = 0
+Callback = Callable[[int, Mirror, Fit], bool | None]
 
 
 def fit(
@@ -59,9 +45,20 @@ def fit(
     clip: float | None = None,
     report: Literal["text"] | None = "text",
     seed: int = 0,
-    callback: Callable[[int, Mirror, Fit], None] | None = None,
+    callback: Callback | Sequence[Callback] | None = None,
+    schedule: LRScheduler | MakeSchedule | None = None,
+    patience: int | None = None,
+    min_delta: float = 0.0,
+    restore_best: bool = False,
+    tensorboard: str | Path | None = None,
 ) -> Fit:
     """Train `model` on `task`.
+
+    What goes wrong is said once for each cause, by a `TrainingWarning`, and listed in
+    `Fit.warnings`. An update is skipped where a gradient is not finite, or a million times as large
+    as those before, or would leave the optimiser with numbers that are not finite. A loss that is
+    lost takes the parameters back to the best ones. An error that ends a training has what there is
+    so far as its attribute `.fit`.
 
     Arguments:
         model: Its parameters change.
@@ -71,56 +68,209 @@ def fit(
             list; they are of size one. By default `Adam(lr=1e-2)`, with steps of 1 % of each
             parameter. L-BFGS evaluates a trial as often as it needs within a step.
         steps: Training steps in all, those of a resumed training included.
-        checkpoint: Folder for checkpoints; where it holds one, training goes on from there and
-            gives, bit for bit, what an uninterrupted one gives. Ctrl-C finishes the step and
-            saves it.
+        checkpoint: Folder for checkpoints and `history.csv`; where it holds one, training goes on
+            from there and gives, bit for bit, what an uninterrupted one gives. Ctrl-C finishes the
+            step and saves it.
         every: Steps between checkpoints.
         clip: Largest norm of the gradient with respect to `model.parameters()`, each of which is
             of size one; None does not clip.
         report: "text" shows progress.
         seed: Seed of all random numbers.
-        callback: Called after each step with its number, the model and what there is so far.
+        callback: Called after each step with its number, the model and what there is so far; or
+            several. Training ends when one returns True or raises StopIteration; another exception
+            is raised after a checkpoint was saved.
+        schedule: A scheduler of torch for the optimiser, or a function that makes one from it;
+            goes on once in each step.
+        patience: Training ends after as many steps without a smaller loss; None does not end it.
+        min_delta: By how much a loss has to fall to count as smaller.
+        restore_best: Whether the model has the best parameters at the end, those before the step
+            with the smallest loss (a checkpoint has the last ones). Else it has the last ones, and
+            `model.load_state_dict(fit.best.values)` gives it the best.
+        tensorboard: Folder for TensorBoard.
 
     Returns:
-        Losses, and what happened on the way.
+        Losses, the best parameters, and what happened on the way.
 
     Raises:
-        GradientError: The model has no parameters, or the gradient was not finite three times
-            in a row; the last good parameters are restored then.
-        CheckpointError: The folder holds a checkpoint of another model or rule.
-        DomainError: The rule changes parameters within a trial, and the optimiser is L-BFGS.
+        GradientError: The model has no parameters, or the loss does not depend on any; three
+            updates in a row were skipped as something was not finite (the last good parameters are
+            restored then); the loss was lost three times without a better one in between (the best
+            ones are).
+        CheckpointError: The folder holds a checkpoint of another training.
+        DomainError: The rule changes parameters within a trial, and the optimiser is L-BFGS or the
+            loss is not a sum over time; the optimiser holds none of the parameters; an argument is
+            out of its domain.
+        MissingDependency: TensorBoard is asked for and not installed.
+
+    Example:
+        >>> from torch.optim.lr_scheduler import CosineAnnealingLR
+        >>> def schedule(optimizer):
+        ...     return CosineAnnealingLR(optimizer, T_max=100)
+        >>> # done = mn.fit(model, task, steps=100, schedule=schedule, restore_best=True)
+        >>> # done.best.loss, done.stopped, done.history.to_csv("history.csv")
     """
     if not model.limits:
         raise GradientError(
             "fit(model, ...): the model has no parameters. Name what to train:"
             " mirror(net, train=['ee.w'])."
         )
+    if every < 1 or every % 1:
+        raise DomainError(
+            f"fit(every={every}): that is the number of steps between checkpoints, at least one."
+            " Write, say, every=10."
+        )
     rule = rule if rule is not None else BPTT()
-    made = _optimizer(model, optimizer)
-    store = Checkpoint(Path(checkpoint), model, made) if checkpoint is not None else None
+    made = optimizer_for(model, optimizer)
+    plan = schedule_for(made, schedule)
+    same = specification(model, rule, made, plan, clip, seed)
+    folder = None if checkpoint is None else Path(checkpoint)
+    store = None if folder is None else Checkpoint(folder, model, made, plan, same)
     state, done = rule.init(model), Fit()
     if store is not None and store.exists():
         state, done = store.load(state)
-    trainer = _Trainer(model, made, clip, done)
-    trainer.require_fits(rule)
-    progress = tqdm(range(len(done.losses), steps), disable=report is None, desc="fit")
-    with _interrupts() as interrupts:
-        for k in progress:
-            trial = task.trial(k)
-            outcome, state = trainer.step(k, rule, state, task, trial, _seed(seed, k))
-            done.losses.append(outcome.loss)
-            _warn_of_rates(model, outcome.rates, k)
-            progress.set_postfix(loss=f"{outcome.loss:.4g}")
-            due = (k + 1) % every == 0 or k == steps - 1
-            if store is not None and due:
-                store.save(state, done)
-            if callback is not None:
-                callback(k, model, done)
-            if interrupts:
-                if store is not None and not due:
-                    store.save(state, done)
-                raise KeyboardInterrupt
+    trainer = Trainer(model, made, clip, done, Guard(model, done))
+    trainer.require_fits(rule, task)
+    training = _Training(
+        task, rule, trainer, plan, store, every, seed, Patience(patience, min_delta),
+        _callbacks(callback), Board(tensorboard), state,
+    )  # fmt: skip
+    training.run(steps, progress=report is not None)
+    if restore_best and done.best is not None:
+        model.load_state_dict(dict(done.best.values))
     return done
+
+
+def _callbacks(given: Callback | Sequence[Callback] | None) -> tuple[Callback, ...]:
+    if given is None:
+        return ()
+    return (given,) if callable(given) else tuple(given)
+
+
+@dataclass
+class _Training:
+    """A training that is under way.
+
+    Arguments:
+        task, rule, every, seed: As in `fit`.
+        trainer: Takes the steps.
+        schedule: Of the learning rates, or None.
+        store: Where checkpoints go, or None.
+        patience: Ends it.
+        callbacks: Called after each step.
+        board: For TensorBoard.
+        state: Of the rule.
+        saved: Steps that the last checkpoint holds.
+    """
+
+    task: Task
+    rule: Rule[Any]
+    trainer: Trainer
+    schedule: Any
+    store: Checkpoint | None
+    every: int
+    seed: int
+    patience: Patience
+    callbacks: tuple[Callback, ...]
+    board: Board
+    state: Any
+    saved: int = 0
+
+    def __post_init__(self) -> None:
+        self.done = self.trainer.done
+        self.saved = self.done.resumed
+        self.patience.see(self.done.losses)
+
+    def run(self, steps: int, progress: bool) -> None:
+        """Take the steps that are left."""
+        bar = tqdm(range(len(self.done.history), steps), disable=not progress, desc="fit")
+        try:
+            with _interrupts() as interrupts:
+                self._steps(bar, interrupts)
+        except BaseException as error:
+            self._hand_over(error)
+            raise
+        finally:
+            bar.close()
+            self.board.close()
+        self._save()
+
+    def _steps(self, bar: Any, interrupts: list[int]) -> None:
+        for k in bar:
+            if self.patience.exhausted:
+                self.done.stopped = "patience"
+                return
+            row = self._step(k)
+            bar.set_postfix(loss=f"{row.loss:.4g}")
+            if (k + 1) % self.every == 0:
+                self._save()
+            self.done.stopped = self._after(k, interrupts)
+            if interrupts:
+                self._save()
+                raise KeyboardInterrupt
+            if self.done.stopped:
+                return
+        self.done.stopped = "patience" if self.patience.exhausted else "steps"
+
+    def _step(self, k: int) -> Row:
+        """One step, and what is to be noted of it."""
+        trainer, done = self.trainer, self.done
+        rates, trial = trainer.rates, self.task.trial(k)
+        outcome, self.state = trainer.step(
+            k, self.rule, self.state, self.task, trial, _seed(self.seed, k)
+        )
+        row = Row(k, outcome.loss, trainer.norm, rates, k in done.skipped)
+        done.history.append(row)
+        done.keep_best(k, outcome.loss, trainer.values)
+        self.patience.see([outcome.loss])
+        if trainer.guard.is_lost(outcome.loss, row.skipped):
+            self._go_back(row)
+        trainer.guard.see_rates(outcome.rates, k)
+        if self.schedule is not None:
+            advance(self.schedule, outcome.loss)
+        self.board.write(row)
+        return row
+
+    def _go_back(self, row: Row) -> None:
+        """Go on from the best parameters."""
+        trainer, done = self.trainer, self.done
+        trainer.go_back_to_best()
+        done.rolled_back.append(row.step)
+        if isfinite(row.loss) or not row.skipped:
+            trainer.guard.say_lost(row.step, row.loss)
+        trainer.guard.require_progress(row.step)
+        self.state = self.rule.init(trainer.model)
+
+    def _after(self, k: int, interrupts: list[int]) -> str:
+        """Call back; why training ends, if it does."""
+        try:
+            wishes = [call(k, self.trainer.model, self.done) for call in self.callbacks]
+        except StopIteration:
+            return "callback"
+        except KeyboardInterrupt:
+            if interrupts:  # a second Ctrl-C
+                raise
+            return "interrupted"
+        except Exception:
+            self._save()
+            raise
+        return "callback" if any(wish is True for wish in wishes) else ""
+
+    def _save(self) -> None:
+        """Write a checkpoint, if there is anything new."""
+        if self.store is not None and self.saved != len(self.done.history):
+            self.store.save(self.state, self.done)
+            self.saved = len(self.done.history)
+
+    def _hand_over(self, error: BaseException) -> None:
+        """Give an error what there is so far."""
+        if isinstance(error, KeyboardInterrupt):
+            self.done.stopped = "interrupted"
+        with suppress(AttributeError):  # an exception of a user's may have no room for it
+            error.fit = self.done  # pyright: ignore[reportAttributeAccessIssue]
+            error.add_note(
+                f"fit(model, ...) had taken {len(self.done.history)} steps: this error's .fit has"
+                " their losses, the best parameters, and what was said."
+            )
 
 
 @contextmanager
@@ -143,173 +293,5 @@ def _interrupts() -> Generator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _optimizer(model: Mirror, given: Optimizer | MakeOptimizer | None) -> Optimizer:
-    if isinstance(given, Optimizer):
-        return given
-    make = given or (lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
-    return make(list(model.parameters()))
-
-
 def _seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
-
-
-class _Start(NamedTuple):
-    """What there was before a training step."""
-
-    parameters: list[Tensor]
-    optimizer: dict[str, Any]
-
-
-class _NotFinite(Exception):
-    """A gradient that an optimiser must not see."""
-
-
-@dataclass
-class _Trainer:
-    """Applies gradients, unless they are not finite."""
-
-    model: Mirror
-    optimizer: Optimizer
-    clip: float | None
-    done: Fit
-    failed: int = 0
-    number: int = 0
-    start: _Start | None = None
-
-    def step(
-        self, number: int, rule: Rule[Any], state: Any, task: Task, trial: Trial, seed: int
-    ) -> tuple[Outcome, Any]:
-        """Take one training step."""
-        self.number = number
-        self.start = _Start(
-            [p.detach().clone() for p in self.model.parameters()],
-            deepcopy(self.optimizer.state_dict()),
-        )
-        self.optimizer.zero_grad()
-        if not self._asks_again():
-            return rule.step(state, self.model, task, trial, seed, self.update)
-        seen: list[tuple[Outcome, Any]] = []
-
-        def closure() -> Tensor:
-            self.optimizer.zero_grad()
-            try:
-                seen.append(rule.step(state, self.model, task, trial, seed, _wait))
-            except (DomainError, NumericalError) as error:
-                if not seen:
-                    raise
-                raise _NotFinite from error  # the search tried values with which nothing runs
-            self.done.evaluations += 1
-            if not self._finite():
-                raise _NotFinite
-            self.model.project_gradients_()
-            return torch.tensor(seen[-1][0].loss, dtype=torch.float64)
-
-        try:
-            self.optimizer.step(closure)  # pyright: ignore
-        except _NotFinite:
-            self.undo()
-            self._skip()
-            return seen[0]
-        self.model.project_()
-        self.failed = 0
-        return min(seen, key=lambda pair: pair[0].loss)
-
-    def require_fits(self, rule: Rule[Any]) -> None:
-        """Refuse a rule and an optimiser that do not go together."""
-        if rule.online and self._asks_again():
-            name = type(rule).__name__
-            raise DomainError(
-                f"fit(model, ..., rule={name}(...)): {name} changes parameters in each window,"
-                " and L-BFGS evaluates a whole trial again and again with parameters of its own"
-                " choice, so that one undoes the other. Write optimizer=None, another optimiser"
-                " of torch, or rule=mn.BPTT(...)."
-            )
-
-    def _asks_again(self) -> bool:
-        """Whether the optimiser evaluates the loss itself, more than once a step."""
-        return isinstance(self.optimizer, LBFGS)
-
-    @torch.no_grad()
-    def undo(self) -> None:
-        """Take parameters and optimiser back to where this step started."""
-        if self.start is not None:
-            for p, good in zip(self.model.parameters(), self.start.parameters, strict=True):
-                p.copy_(good)
-            self.optimizer.load_state_dict(self.start.optimizer)
-
-    def _finite(self) -> bool:
-        """Whether all gradients are finite."""
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        if not gradients:
-            raise GradientError(
-                "fit(model, ...): the loss does not depend on any parameter. Check that it reads"
-                " what the trained variables influence."
-            )
-        return all(bool(torch.isfinite(g).all()) for g in gradients)
-
-    def update(self) -> bool:
-        """Apply the gradients, unless they are not finite, and clear them."""
-        finite = self._finite()
-        self.done.evaluations += 1
-        if finite:
-            self.model.project_gradients_()
-            self._clip()
-            self.optimizer.step()
-            self.model.project_()
-            self.failed = 0
-        else:
-            self._skip()
-        self.optimizer.zero_grad()
-        return finite
-
-    def _clip(self) -> None:
-        if self.clip is None:
-            return
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-        largest = max((float(g.abs().max()) for g in gradients if g.numel()), default=0.0)
-        if largest == 0:
-            return
-        # Divided by the largest of them, no finite gradient overflows when it is squared.
-        norm = sum(float((g / largest).double().square().sum()) for g in gradients) ** 0.5
-        if norm > self.clip / largest:
-            for g in gradients:
-                g.div_(largest).mul_(self.clip / norm)
-
-    def _skip(self) -> None:
-        self.failed += 1
-        self.done.skipped.append(self.number)
-        if self.failed >= PATIENCE:
-            self.undo()
-            raise GradientError(
-                f"fit(model, ...): the gradient was not finite {PATIENCE} times in a row, up to"
-                f" step {self.number}. The last good parameters were kept. Use clip=1.0, a wider"
-                " surrogate, BPTT(window=...) or a smaller step."
-            )
-        warnings.warn(
-            f"fit(model, ...): the gradient of step {self.number} is not finite; the update was"
-            " skipped.",
-            TrainingWarning,
-            stacklevel=4,
-        )
-
-
-def _wait() -> bool:
-    """Leave the gradients for the optimiser, which asked for them."""
-    return False
-
-
-def _warn_of_rates(model: Mirror, rates: Any, step: int) -> None:
-    """Say when a group that should learn cannot: silent, or firing at every step."""
-    learning = [slot.owner for slot in model.program.slots if slot.margin is not None]
-    highest = 1 / model.program.dt
-    for name in learning:
-        if rates.get(name) == 0 or rates.get(name, 0) > 0.9 * highest:
-            what = "is silent" if rates[name] == 0 else "fires at almost every step"
-            warnings.warn(
-                f"fit(model, ...): {name!r} {what} ({rates[name]:g} Hz) in step {step}, where"
-                " gradients through spikes fade. Change its drive or weights, or widen the"
-                " surrogate.",
-                TrainingWarning,
-                stacklevel=3,
-            )

@@ -1,6 +1,7 @@
-"""Names that a user's equations may use: those where the user called us."""
+"""The place where the user called us: its names, which equations may use, and its line."""
 
 import inspect
+from types import FrameType
 from typing import Any
 
 OURS = ("mirrorneuron", "jaxtyping", "beartype")
@@ -9,6 +10,18 @@ OURS = ("mirrorneuron", "jaxtyping", "beartype")
 def callers_names() -> dict[str, Any]:
     """Global and local names of the innermost caller that is not part of mirrorneuron."""
     frame = inspect.currentframe()
-    while frame and str(frame.f_globals.get("__name__", "")).startswith(OURS):
+    while frame and _is_ours(frame):
         frame = frame.f_back
     return {**frame.f_globals, **frame.f_locals} if frame else {}
+
+
+def callers_level() -> int:
+    """The `stacklevel` with which a warning of the function that asks points to that caller."""
+    frame, level = inspect.currentframe(), 0
+    while frame and _is_ours(frame):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith(OURS)

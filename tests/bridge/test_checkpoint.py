@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 from brian2 import Network, NeuronGroup, ms
-from torch.optim import LBFGS, SGD
+from torch.optim import LBFGS, SGD, Adam
+from torch.optim.lr_scheduler import StepLR
 
 import mirrorneuron as mn
 from mirrorneuron.errors import CheckpointError
@@ -44,9 +45,13 @@ def damage(path: Path, offset: int) -> None:
     path.write_bytes(path.read_bytes()[:offset])
 
 
-def test_two_files_are_kept_and_no_other(tmp_path: Path):
+def test_two_files_and_the_history_are_kept_and_no_other(tmp_path: Path):
     train(tmp_path, 5)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.pt", "previous.pt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint.pt",
+        "history.csv",
+        "previous.pt",
+    ]
 
 
 def test_cut_anywhere_a_checkpoint_is_never_believed(tmp_path: Path):
@@ -127,24 +132,105 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path):
         train(tmp_path / "folder", 1)
 
 
+def sgd(lr: float) -> Any:
+    return lambda parameters: SGD(parameters, lr=lr)
+
+
+def slower(optimizer: Any) -> StepLR:
+    return StepLR(optimizer, 5)
+
+
 @pytest.mark.parametrize(
-    "other",
+    ("other", "differs"),
     [
-        lambda: (model(size=3), {}),
-        lambda: (model(level=1.5), {}),
-        lambda: (model(torch.float32), {}),
-        lambda: (model(), {"optimizer": lambda parameters: SGD(parameters, lr=0.1)}),
-        lambda: (model(limit=mn.Sign()), {}),
+        (lambda: (model(size=3), {}), r"the network \(\w+, there \w+\)"),
+        (lambda: (model(level=1.5), {}), r"the network \(\w+, there \w+\)"),
+        (lambda: (model(torch.float32), {}), r"precision \(torch\.float32, there torch\.float64"),
+        (lambda: (model(), {"optimizer": sgd(0.1)}), r"optimiser \(SGD\(.*\), there Adam\(beta"),
+        (lambda: (model(), {"optimizer": Adam}), r"the learning rate \(0\.001, there 0\.01\)\."),
+        (lambda: (model(limit=mn.Sign()), {}), r"trained variables \(cells\.E \(keeps its sign\)"),
+        (lambda: (model(), {"seed": 1}), r"the seed \(1, there 0\)\."),
+        (lambda: (model(), {"clip": 1.0}), r"clip \(1\.0, there None\)\."),
+        (lambda: (model(), {"rule": mn.BPTT(0.5 * ms)}), r"rule \(BPTT\(window=.*there.*=None"),
+        (lambda: (model(), {"schedule": slower}), r"schedule \(StepLR\(step_size=5.*there none\)"),
     ],
-    ids=["size", "values", "precision", "optimiser", "limit"],
-)
-def test_a_training_of_another_kind_is_not_mixed_in(tmp_path: Path, other: Any):
+    ids=["size", "values", "precision", "optimiser", "rate", "limit", "seed", "clip", "rule",
+         "schedule"],
+)  # fmt: skip
+def test_a_training_of_another_kind_is_not_mixed_in(tmp_path: Path, other: Any, differs: str):
     train(tmp_path, 1)
     trained, arguments = other()
     start = trained.parameter("cells.E").detach().clone()
-    with pytest.raises(CheckpointError, match="belongs to another network"):
+    with pytest.raises(CheckpointError, match=rf"another training, which differs in.*{differs}"):
         train(tmp_path, 2, trained, **arguments)
     assert torch.equal(trained.parameter("cells.E"), start)
+
+
+def test_a_gradient_of_another_kind_is_not_mixed_in(tmp_path: Path):
+    def spiking(width: float, reset: Any) -> mn.Mirror:
+        cells = NeuronGroup(2, "dv/dt = (E - v)/(2*ms) : 1\nE : 1 (constant)", method="euler",
+                            threshold="v > 0.5", reset="v = 0", name="cells")  # fmt: skip
+        cells.E = 3
+        return mn.mirror(Network(cells), train=["cells.E"], surrogate=mn.SuperSpike(width),
+                         reset_gradient=reset, dtype=torch.float64)  # fmt: skip
+
+    train(tmp_path, 1, spiking(1.0, "detach"))
+    for width, reset in ((2.0, "detach"), (1.0, "surrogate")):
+        with pytest.raises(
+            CheckpointError, match=r"differs in the gradient of 'cells.spike' \(.*there"
+        ):
+            train(tmp_path, 2, spiking(width, reset))
+    assert train(tmp_path, 2, spiking(1.0, "detach"))[0].resumed == 1
+
+
+def test_an_optimiser_that_a_schedule_has_changed_goes_on_with_its_own_checkpoint(tmp_path: Path):
+    """The same optimiser, given again, has another learning rate than at the start."""
+    straight, trained = model(), model()
+    whole = mn.fit(straight, TASK, steps=6, report=None, schedule=slower)
+    optimizer = Adam(trained.parameters(), lr=1e-2)
+    for steps in (3, 6):
+        done, _ = train(tmp_path, steps, trained, optimizer=optimizer, schedule=slower)
+    assert done.losses == whole.losses and done.history[-1].learning_rates == pytest.approx((1e-3,))
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("model", {}),
+        ("model", {"cells.E": (torch.ones(3), torch.ones(3))}),
+        ("model", {"cells.E": torch.ones(2)}),
+        ("optimizer", {}),
+        ("optimizer", {"state": {}, "param_groups": []}),
+        ("rule", [1, 2, 3]),
+        ("done", {}),
+        ("done", {"history": [[1]]}),
+        ("done", [1]),
+        ("specification", "x"),
+        ("specification", [1]),
+    ],
+)
+def test_a_whole_file_with_the_wrong_content_is_damaged_and_changes_nothing(
+    tmp_path: Path, entry: str, value: Any
+):
+    train(tmp_path, 3)
+    for name in ("checkpoint.pt", "previous.pt"):
+        content = torch.load(tmp_path / name, weights_only=True)
+        torch.save({**content, entry: value}, tmp_path / name)
+        trained, optimizer = model(), None
+        if name == "checkpoint.pt":
+            with pytest.warns(UserWarning, match="checkpoint.pt is damaged"):
+                assert train(tmp_path, 2, trained)[0].resumed == 2
+            continue
+        before, optimizer = (
+            trained.state_dict()["cells.E"].clone(),
+            Adam(trained.parameters(), 1e-2),
+        )
+        with (
+            pytest.warns(UserWarning, match="is damaged"),
+            pytest.raises(CheckpointError, match=r"no checkpoint can be read.*of another version"),
+        ):
+            train(tmp_path, 4, trained, optimizer=optimizer)
+        assert torch.equal(trained.state_dict()["cells.E"], before) and not optimizer.state
 
 
 def lbfgs(trained: mn.Mirror) -> LBFGS:
