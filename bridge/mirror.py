@@ -30,6 +30,8 @@ from .event import Events, Fanout, copied
 from .function import Functions
 from .holder import Held, Holder
 from .live import Live
+from .margin import MARGIN
+from .nudge import Nudge
 from .parameter import Free, Limit, Positive
 from .program import Program, Slot, Table, Variable
 from .recording import Recording, Spikes
@@ -350,11 +352,13 @@ class Mirror(Holder):
             duration: How long, a Quantity [s].
             inputs: Sets a spiking group ("stimulus", spikes 0 or 1), a variable ("cells.I", SI
                 floats or a Quantity) or a TimedArray ("sound") at each step; "time batch neuron",
-                or "time neuron" for what all trials share.
+                or "time neuron" for what all trials share. `mn.Nudge(trace, 1*ms)` pulls a
+                variable towards a trace.
             batch_size: Number of trials; by default that of the inputs or state, else 1.
             state: Where to start: `recording.state`, or `initial_state()` (the default).
             record: Variables or subexpressions to record, `["cells.v", "cells.I_syn"]`, or of which
                 elements, `{"cells.v": [0, 5]}` (None: of all); spikes are always recorded.
+                "cells.spike.margin" is the distance to threshold when that is tested in a step.
             report: "text" shows progress.
             seed: Seed of the random numbers. The first trial draws what Brian2's numpy target
                 draws after `brian2.seed(seed)`.
@@ -470,8 +474,10 @@ class Mirror(Holder):
         chosen = self._recorded(record)
         now = self._begin(given, state, seed)
         first = now["step"]
-        advance = Stepper(self, given.series, first)
-        probe = Probe(self, [key for key in chosen if key in self.program.values], advance.context)
+        margins = [key for key in chosen if _is_margin(key)]
+        advance = Stepper(self, given.series, first, margins)
+        values = [key for key in chosen if key in self.program.values and not _is_margin(key)]
+        probe = Probe(self, values, advance.context)
         traces: dict[str, list[Tensor]] = {key: [] for key in chosen}
         events: dict[str, list[Events]] = {name: [] for name in self.program.spiking()}
         pace = {name: self.program.every(f"{name}.spike") for name in events}
@@ -482,12 +488,17 @@ class Mirror(Holder):
             advance.begin(now)
             computed = probe(now)
             for key, trace in traces.items():
+                if key in advance.watched:
+                    continue
                 value = computed[key] if key in computed else now.get(key)
                 value = self._fixed(key, given.batch_size) if value is None else value
                 index = chosen[key]
                 value = value if index is None else value[:, index]
                 trace.append(value if grad or index is not None else value.clone())
             advance.finish(now)
+            for key in margins:
+                value, index = advance.margin(key), chosen[key]
+                traces[key].append(value if index is None else value[:, index])
             for name, seen in events.items():
                 raised = (first + k) % pace[name] == 0
                 seen.append(now[f"{name}.spike"] if raised else silent[name])
@@ -603,18 +614,22 @@ class Stepper:
         model: Its parameters are read now.
         inputs: Key to one tensor a step, "batch neuron".
         first: Step count at which the inputs start.
+        margins: Distances to threshold to be kept, "cells.spike.margin".
 
     Raises:
         DomainError: A trained time constant is no longer positive.
     """
 
-    def __init__(self, model: Mirror, inputs: Mapping[str, tuple[Tensor, ...]], first: int) -> None:
+    def __init__(
+        self,
+        model: Mirror,
+        inputs: Mapping[str, tuple[Tensor, ...]],
+        first: int,
+        margins: Sequence[str] = (),
+    ) -> None:
         require_positive({key: model.present(key).detach().cpu() for key in model.times})
         driven, device = frozenset(inputs), model.device
         code = model.code(driven)
-        slots = model.program.slots
-        steps = list(zip(slots, code.slots, strict=True))
-        self.early, self.late = steps[: model.program.early], steps[model.program.early :]
         self.context = Context(
             program=model.program,
             f=Functions(model.dtype, device, model.exact),
@@ -628,6 +643,35 @@ class Stepper:
             first=first,
         )
         self.fixed = code.prelude(model.constants(driven), self.context)
+        self.found: dict[str, Tensor] = {}
+        self.watched = {key: Probe(model, [key], self.context) for key in margins}
+        slots = model.program.slots
+        steps = [(s, self._watch(s, run)) for s, run in zip(slots, code.slots, strict=True)]
+        self.early, self.late = steps[: model.program.early], steps[model.program.early :]
+
+    def _watch(self, slot: Slot, run: Step) -> Step:
+        """The step of a slot; that of a threshold keeps the margin that it meets, where asked."""
+        probe = self.watched.get(f"{slot.event}{MARGIN}")
+        if slot.kind != "threshold" or probe is None:
+            return run
+
+        def watched(state: State, fixed: list[Any], context: Any) -> None:
+            self.found |= probe(state)
+            run(state, fixed, context)
+
+        return watched
+
+    def margin(self, key: str) -> Tensor:
+        """Distance to threshold in this step, "batch neuron"; minus infinity if it was not tested.
+
+        Arguments:
+            key: One of those to be kept.
+        """
+        if key in self.found:
+            return self.found[key]
+        shape = (self.context.batch_size, self.watched[key].slots[key].size)
+        f = self.context.f
+        return torch.full(shape, -torch.inf, dtype=f.dtype, device=f.device)
 
     def __call__(self, state: State) -> None:
         """Execute all slots once."""
@@ -637,6 +681,7 @@ class Stepper:
     def begin(self, state: State) -> None:
         """Execute the slots before the place where a StateMonitor records."""
         self.context.draws, self.context.tick = state["draws"], state["step"]
+        self.found.clear()
         if self.early:
             self._execute(self.early, state)
 
@@ -706,11 +751,24 @@ class Given:
         }
         self.driven = frozenset(self.series)
         self.variables = [k for k in self.series if k in model.program.variables]
+        nudged = {name: x for name, x in inputs.items() if isinstance(x, Nudge)}
+        self.gains = {targets[name][0]: self._gain(name, x) for name, x in nudged.items()}
 
     def set(self, state: State, k: int) -> None:
-        """Put the variables' values of step k into the state."""
+        """Put the variables' values of step k into the state, or pull it towards them."""
         for key in self.variables:
-            state[key] = self.series[key][k].to(state[key].dtype)
+            value = self.series[key][k].to(state[key].dtype)
+            gain = self.gains.get(key)
+            state[key] = value if gain is None else torch.lerp(state[key], value, gain)
+
+    def _gain(self, name: str, nudge: Nudge) -> float:
+        if name not in self.model.program.variables:
+            raise DomainError(
+                f"run(inputs={{{name!r}: mn.Nudge(...)}}): {name!r} is no variable, and only a"
+                " variable can be pulled towards a trace. Name one, 'cells.v', or give the values"
+                " themselves."
+            )
+        return nudge.gain(self.model.program.dt)
 
     def _target(self, name: str) -> tuple[str, Dimensions, int | None]:
         """Key, unit and size of what an input sets."""
@@ -728,6 +786,7 @@ class Given:
     def _array(self, name: str, target: tuple[str, Dimensions, int | None], value: Any) -> Tensor:
         _, unit, size = target
         what = f"run(inputs={{{name!r}: ...}})"
+        value = value.values if isinstance(value, Nudge) else value
         if not isinstance(value, Tensor):
             bare = si(value, unit, what) if hasattr(value, "dim") else np.asarray(value)
             value = torch.from_numpy(np.array(bare, dtype=float))
@@ -768,6 +827,11 @@ class Given:
         if size < 1:
             raise ShapeError("run(batch_size=0): there is no trial to run. Write batch_size=1.")
         return size
+
+
+def _is_margin(key: str) -> bool:
+    """Whether a recorded value is a distance to threshold: no name of Brian2's has two dots."""
+    return key.count(".") == 2 and key.endswith(MARGIN)
 
 
 def _tables(program: Program) -> dict[str, Table]:

@@ -314,7 +314,7 @@ class Program:
         early: How many of the slots come before the place where a StateMonitor records.
         functions: What users wrote, by name.
         values: What can be computed from the variables and recorded: the subexpressions of the
-            equations, by "object.name".
+            equations, by "object.name", and distances to threshold, by "object.event.margin".
         ignored: Objects that only observe (monitors), with what replaces them.
         drives: PoissonInputs by name.
     """

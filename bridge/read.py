@@ -8,7 +8,7 @@ target, so that a Program means what Brian2 computes, in the same order of opera
 
 import ast
 from collections import abc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -57,6 +57,7 @@ from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
 from mirrorneuron.units import Dimensions
 
 from .function import registered
+from .margin import MARGIN, margin
 from .program import (
     Array,
     Drive,
@@ -343,7 +344,7 @@ class _Reader:
             slots=slots,
             early=sum(self._is_early(slot) for slot in slots),
             functions=self.functions,
-            values=dict(self._values()),
+            values=dict(self._values()) | dict(_margins(slots)),
             ignored=self.ignored,
             drives=self.drives,
         )
@@ -668,6 +669,14 @@ def _span(options: Mapping[str, Any]) -> tuple[int, int]:
     """First element that a summed variable sets, and the one after the last."""
     start, stop = options["_target_start"], options["_target_stop"]
     return start, options["_target_var"].size if stop == -1 else stop
+
+
+def _margins(slots: Sequence[Slot]) -> Iterator[tuple[str, Slot]]:
+    """Distances to threshold, by event: "cells.spike.margin"."""
+    for slot in slots:
+        value = margin(slot) if slot.kind == "threshold" else None
+        if value is not None:
+            yield f"{slot.event}{MARGIN}", value
 
 
 def _parent(group: Any) -> Any:

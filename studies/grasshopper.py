@@ -17,12 +17,12 @@ it, and passes it to a neuron with a moving threshold of four time scales.
 Energy and level: Gollisch & Herz 2005, doi:10.1371/journal.pbio.0030008. Moving threshold with
 several time scales: Kobayashi, Tsubo & Shinomoto 2009, doi:10.3389/neuro.10.009.2009.
 
-Fit (recording 1 only): the recorded spikes are fed to the neuron through Synapses, so that its
+Fit (recording 1 only): `mn.fit_recording` imposes the recorded spikes on the neuron, so that its
 threshold moves as it did in the animal. The network is smooth then, and the mirror gives the exact
-gradient of the likelihood of the recorded spikes under the hazard exp(v - h1 - h2 - h3 - h4) per ms
-(Pillow et al. 2005, doi:10.1523/JNEUROSCI.3305-05.2005). L-BFGS follows it. One number remains for
-the neuron that fires on its own, without noise: by how much it has to be driven harder. The bias
-is shifted until free runs of recording 1 have as many spikes as were recorded.
+gradient of the likelihood of the recorded spikes under the escape rate exp(v - h1 - h2 - h3 - h4)
+per ms (Pillow et al. 2005, doi:10.1523/JNEUROSCI.3305-05.2005). L-BFGS follows it. One number
+remains for the neuron that fires on its own, without noise: by how much it has to be driven harder.
+The bias is shifted until free runs of recording 1 have as many spikes as were recorded.
 
 Then the values are written back, and Brian2 runs recording 2.
 
@@ -40,7 +40,6 @@ proved unstable. What is reported is a transfer to another stimulus, not a resul
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,30 +49,18 @@ import torch
 from brian2 import (
     Network,
     NeuronGroup,
-    SpikeGeneratorGroup,
     SpikeMonitor,
-    Synapses,
     TimedArray,
+    ms,
     second,
 )
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import differential_evolution
-from torch import Tensor
 from torch.optim import LBFGS
 from tqdm.auto import tqdm
 
-from mirrorneuron import (
-    BPTT,
-    Mirror,
-    Positive,
-    Recording,
-    Task,
-    Trial,
-    fit,
-    mirror,
-    validate,
-)
+from mirrorneuron import Mirror, Positive, fit_recording, mirror, validate
 from mirrorneuron.analysis import (
     Picture,
     SpikeTrains,
@@ -164,7 +151,7 @@ class Fitted:
     """What the fit on recording 1 gave.
 
     Arguments:
-        model: Mirror of the led network, with the values that were found.
+        model: Mirror of the network, with the values that were found.
         losses: Loss of each step.
         shift: Shift of the bias for the free neuron.
         simulated: Seconds simulated in all, by which the gradient-free fit is measured.
@@ -197,8 +184,8 @@ class Grasshopper(Study):
         dt: Time step [s].
         latency: From the filtered sound to the recorded spike [s].
         refractory: After each spike [s].
-        window, warm_up: Length of the pieces in which recording 1 is fitted, and of what
-            precedes each, so that fast variables forget their start [s].
+        window, warm_up: Length of the windows in which recording 1 is fitted, and of what precedes
+            each, over which the gradient goes back [s].
         spread: Standard deviation of the logarithms of the values at the start of the fit.
         steps: Steps of L-BFGS.
         shrink: Pull towards the starting values, of which the logarithm is meant.
@@ -212,7 +199,7 @@ class Grasshopper(Study):
     latency: float = 6e-3
     refractory: float = 2e-3
     window: float = 0.5
-    warm_up: float = 0.2
+    warm_up: float = 1.0
     spread: float = 0.3
     steps: int = 12
     shrink: float = 0.02
@@ -258,36 +245,23 @@ class Grasshopper(Study):
 
     # ---- the networks
 
-    def receptor(self, session: Session, n: int = 1, spiking: bool = True) -> NeuronGroup:
-        """The neuron, with or without a threshold of its own."""
-        behaviour: dict[str, Any] = {}
-        if spiking:
-            behaviour = {
-                "threshold": "v > h1 + h2 + h3 + h4",
-                "reset": ADD,
-                "refractory": self.refractory * second,
-            }
-        sound = TimedArray(session.sound, dt=self.dt * second, name="sound")
+    def receptor(self, session: Session, n: int = 1) -> NeuronGroup:
+        """The neuron."""
+        refractory: Any = self.refractory * second  # brian2 declares it a bool
         cells = NeuronGroup(
             n,
             EQUATIONS,
+            threshold="v > h1 + h2 + h3 + h4",
+            reset=ADD,
+            refractory=refractory,
             method="exponential_euler",
             dt=self.dt * second,
-            namespace={"sound": sound},
+            namespace={"sound": TimedArray(session.sound, dt=self.dt * second, name="sound")},
             name="receptor",
-            **behaviour,
         )
         set_values(cells, START)
         cells.x = session.sound[0] ** 2
         return cells
-
-    def led_network(self, session: Session) -> Network:
-        """The neuron, its threshold moved by recorded spikes instead of its own."""
-        cell = self.receptor(session, spiking=False)
-        recorded = SpikeGeneratorGroup(1, [], [] * second, dt=self.dt * second, name="recorded")
-        feedback = Synapses(recorded, cell, on_pre=ADD, dt=self.dt * second, name="feedback")
-        feedback.connect()
-        return Network(cell, recorded, feedback)
 
     def free_network(self, session: Session, n: int = 1) -> Network:
         """Neurons that fire on their own."""
@@ -305,38 +279,37 @@ class Grasshopper(Study):
 
     def fit(self, session: Session, checkpoint: Path, progress: bool) -> Fitted:
         """Follow the gradient of the likelihood, then shift the bias of the free neuron."""
-        train = {f"receptor.{name}": Free() if name == "b" else Positive() for name in START}
-        model = mirror(self.led_network(session), train=train, dtype=torch.float64, namespace={})
-        rng = np.random.default_rng(self.seed)
-        with torch.no_grad():
-            for key in train:
-                model.parameter(key).mul_(float(np.exp(self.spread * rng.normal())))
-        likelihood = Likelihood(self, session, model)
-        task = Task(
-            (self.warm_up + self.window) * second,
-            likelihood.loss,
-            lambda _: Trial(
-                likelihood.inputs, batch_size=likelihood.pieces, state=likelihood.state
-            ),
-            record=["receptor.v", *(f"receptor.h{k}" for k in LEVELS)],
-        )
-        done = fit(
+        limits = {f"receptor.{name}": Free() if name == "b" else Positive() for name in START}
+        model = mirror(self.free_network(session), train=limits, dtype=torch.float64, namespace={})
+        fired = np.zeros((len(session.sound), 1))
+        fired[session.steps(self.latency)] = 1
+        found = fit_recording(
             model,
-            task,
-            BPTT(),
-            LBFGS(model.parameters(), max_iter=1, max_eval=20, line_search_fn="strong_wolfe"),
+            {"sound": session.sound[:, None]},
+            fired,
+            window=self.window * second,
+            warm_up=self.warm_up * second,
+            escape=(1, 1 / ms),
+            pull=self.shrink,
+            starts=[self.start()],
             steps=self.steps,
+            optimizer=lambda x: LBFGS(x, max_iter=1, max_eval=20, line_search_fn="strong_wolfe"),
             checkpoint=checkpoint,
-            every=5,
             report="text" if progress else None,
             seed=self.seed,
-        )
+        ).best
         shift = self.shift(session, model)
         with torch.no_grad():
             model.parameter("receptor.b").add_(shift)
-        piece = (self.warm_up + self.window) * likelihood.pieces
-        simulated = done.evaluations * piece + len(self.shifts) * DURATION
-        return Fitted(model, done.losses, shift, simulated)
+        simulated = found.simulated + len(self.shifts) * DURATION
+        return Fitted(model, list(found.losses), shift, simulated)
+
+    def start(self) -> dict[str, Any]:
+        """Values to start from, scattered around the usual ones."""
+        rng = np.random.default_rng(self.seed)
+        scattered = {n: x * float(np.exp(self.spread * rng.normal())) for n, x in START.items()}
+        units = {name: second if name in TIMES else 1 for name in START}
+        return {f"receptor.{name}": x * units[name] for name, x in scattered.items()}
 
     def shift(self, session: Session, model: Mirror) -> float:
         """Shift of the bias with which free runs of recording 1 have as many spikes as recorded."""
@@ -395,99 +368,6 @@ class Grasshopper(Study):
         """Highest coincidence factor over latencies near the usual one, and that latency."""
         latencies = self.latency + np.arange(-4, 5) * self.dt
         return max((gamma(session.spikes, late(spikes, x), 4e-3), float(x)) for x in latencies)
-
-
-@dataclass(frozen=True)
-class Likelihood:
-    """Likelihood of the recorded spikes, given that they moved the threshold.
-
-    Arguments:
-        study, session: Settings and data.
-        model: Mirror of the led network.
-    """
-
-    study: Grasshopper
-    session: Session
-    model: Mirror
-
-    @cached_property
-    def starts(self) -> Int[np.ndarray, " batch"]:
-        """First step of each piece, its warm-up included (which may lie before the recording)."""
-        length = round(self.study.window / self.study.dt)
-        return np.arange(0, len(self.session.sound), length) - self.warm
-
-    @property
-    def warm(self) -> int:
-        """Steps of the warm-up."""
-        return round(self.study.warm_up / self.study.dt)
-
-    @property
-    def pieces(self) -> int:
-        """Number of pieces, which are fitted side by side."""
-        return len(self.starts)
-
-    @cached_property
-    def inputs(self) -> dict[str, Tensor]:
-        """Sound and recorded spikes of each piece, "time batch 1"."""
-        steps = np.arange(self.warm + round(self.study.window / self.study.dt))
-        place = self.starts[None, :] + steps[:, None]
-        inside = np.clip(place, 0, len(self.session.sound) - 1)
-        fired = np.zeros(len(self.session.sound))
-        fired[self.session.steps(self.study.latency)] = 1
-        spikes = np.where(place >= 0, fired[inside], 0.0)
-        return {
-            "sound": torch.from_numpy(self.session.sound[inside])[..., None],
-            "recorded": torch.from_numpy(spikes)[..., None],
-        }
-
-    @cached_property
-    def weights(self) -> tuple[Tensor, Tensor]:
-        """Bins with a spike, and bins in which the neuron could have fired but did not."""
-        spikes = self.inputs["recorded"]
-        counted = torch.zeros_like(spikes)
-        counted[self.warm :] = 1
-        dead = torch.zeros_like(spikes)
-        for k in range(1, round(self.study.refractory / self.study.dt)):
-            dead[k:] += spikes[:-k]
-        return spikes * counted, (1 - spikes) * (dead == 0) * counted
-
-    @property
-    def trial(self) -> Trial:
-        """All pieces, in every step the same."""
-        return Trial(self.inputs, batch_size=self.pieces, state=self.state)
-
-    def state(self) -> dict[str, Any]:
-        """Start of the pieces: slow thresholds hold what all earlier spikes left in them."""
-        state = self.model.initial_state(self.pieces)
-        times = self.session.steps(self.study.latency)
-        age = torch.from_numpy((self.starts[:, None] - times[None, :]) * self.study.dt)
-        for k in LEVELS:
-            size, tau = (self.model.parameter(f"receptor.{n}{k}") for n in "aT")
-            left = torch.where(age > 0, torch.exp(-age.clamp(min=0) / tau), 0.0)
-            state[f"receptor.h{k}"] = size * left.sum(1, keepdim=True)
-        state["receptor.x"] = self.inputs["sound"][0] ** 2
-        return state
-
-    def loss(self, recording: Recording, trial: Trial) -> Tensor:
-        """Minus the logarithm of the likelihood per spike, plus the pull to the start."""
-        spikes, silent = self.weights
-        jump = sum(self.model.parameter(f"receptor.a{k}") for k in LEVELS)
-        threshold = sum(recording[f"receptor.h{k}"] for k in LEVELS)
-        after = recording["receptor.v"] - threshold  # at the start of a step: the last one's end
-        margin = after[1:] + self.inputs["recorded"][:-1] * jump
-        expected = torch.exp(margin.clamp(max=6.0)) * self.study.dt / 1e-3
-        hit = spikes[:-1] * torch.log(-torch.expm1(-expected) + 1e-12)
-        likelihood = (hit - silent[:-1] * expected).sum() / spikes.sum()
-        return self.study.shrink * self.distance() - likelihood
-
-    def distance(self) -> Tensor:
-        """Squared distance of all parameters from their start."""
-        total = torch.zeros(())
-        for name, start in START.items():
-            value = self.model.parameter(f"receptor.{name}")
-            gap = value - start if name == "b" else torch.log(value / start)
-            total = total + gap.square().sum()
-        return total
 
 
 # ---- values, trains and scores

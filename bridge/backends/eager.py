@@ -153,6 +153,8 @@ def _writer(
         "generator": _Generator,
         "value": _Value,
     }
+    if slot.kind == "threshold" and slot.event in varying and not _may_draw(program, slot):
+        return _Imposed(program, slot, number, prelude, varying, trained)
     kind = _Synapses if slot.kind == "update" and _meet(program, slot) else kinds.get(slot.kind)
     return (kind or _Writer)(program, slot, number, prelude, varying, trained)
 
@@ -468,6 +470,18 @@ class _Threshold(_Writer):
         return call if below else f"c.neither({call})"
 
 
+class _Imposed(_Writer):
+    """A threshold that is not tested: the events are given by an input."""
+
+    def body(self) -> None:
+        owner, key = self.slot.owner, self.slot.event
+        self.emit(f"S[{key!r}] = c.events({key!r}, False, {self.slot.size})")
+        if self.slot.refractory:
+            for name, value in (("not_refractory", "False"), ("lastspike", "c.t")):
+                state = f"S['{owner}.{name}']"
+                self.emit(f"{state} = c.mark({state}, S[{key!r}], {value})")
+
+
 class _Reset(_Writer):
     """Statements for the elements with an event."""
 
@@ -640,6 +654,13 @@ class _Generator(_Writer):
 
     def body(self) -> None:
         self.emit(f"S[{self.slot.event!r}] = c.generate({self.slot.owner!r})")
+
+
+def _may_draw(program: Program, slot: Slot) -> bool:
+    """Whether the statements of a slot draw random numbers, or call what a user wrote."""
+    used = {n for s in slot.statements for n in names(parse(s.expression))}
+    own = {n for n, key in slot.functions.items() if key in program.functions}
+    return bool(used & (RANDOM | set(slot.samplers) | own))
 
 
 def _number(value: float | int | bool) -> str:

@@ -10,7 +10,6 @@ from torch import Tensor
 from mirrorneuron._arrays import require_finite
 from mirrorneuron.bridge.learning._contracts import Trial
 from mirrorneuron.bridge.program import Array
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError, ShapeError
 from mirrorneuron.units import Dimensions, si
 
@@ -114,14 +113,15 @@ def series(values: Array, reference: Tensor, asked: str) -> Tensor:
     return like(full, reference)
 
 
-def raster(target: Any, recording: Recording, group: str, asked: str) -> Tensor:
+def raster(target: Any, reference: Tensor, dt: float, group: str, asked: str) -> Tensor:
     """Target spikes as counts in each step, "time batch neuron" (batch may be 1).
 
     Arguments:
         target: A spike monitor, or anything with `.i` and `.t`; a pair (i, t); the times of one
             neuron; a mapping from neurons to times; a list of such, one for each trial; or zeros
             and ones, "time neuron" or "time batch neuron".
-        recording: Says how long the trial and how large the group is.
+        reference: Has the shape of the spikes to compare with, "time batch neuron".
+        dt: Time step [s].
         group: Its spikes are meant.
         asked: How messages name the loss.
 
@@ -130,17 +130,17 @@ def raster(target: Any, recording: Recording, group: str, asked: str) -> Tensor:
         DomainError: A spike lies outside the trial, or is of a neuron that the group has not.
         ShapeError: Zeros and ones of another shape than the recording.
     """
-    reference = recording.spikes[group]
     if isinstance(target, list):
         trials = cast(list[Any], target)
-        return torch.cat([raster(one, recording, group, asked) for one in trials], dim=1)
+        return torch.cat([raster(one, reference[:, :1], dt, group, asked) for one in trials], dim=1)
     if isinstance(target, Tensor | np.ndarray) and target.ndim > 1:
         return series(plain(target, Dimensions(), f"{asked}: the target"), reference, asked)
     index, times = _spikes(target, asked)
-    counts = np.zeros((recording.steps, reference.shape[2]))
-    step = np.floor(times / recording.dt + 0.5).astype(np.int64)
-    _require_inside(step, index, recording, reference.shape[2], group, asked)
-    np.add.at(counts.reshape(-1), step * counts.shape[1] + index, 1)
+    steps, _, size = reference.shape
+    counts = np.zeros((steps, size))
+    step = np.floor(times / dt + 0.5).astype(np.int64)
+    _require_inside(step, index, (steps, size), dt, group, asked)
+    np.add.at(counts.reshape(-1), step * size + index, 1)
     return like(counts[:, None], reference)
 
 
@@ -167,11 +167,12 @@ def _times(value: Any, asked: str) -> Array:
 
 
 def _require_inside(
-    step: Array, index: Array, recording: Recording, size: int, group: str, asked: str
+    step: Array, index: Array, shape: tuple[int, int], dt: float, group: str, asked: str
 ) -> None:
-    late = (step < 0) | (step >= recording.steps)
+    steps, size = shape
+    late = (step < 0) | (step >= steps)
     if late.any():
-        when, length = step[late][0] * recording.dt, recording.steps * recording.dt
+        when, length = step[late][0] * dt, steps * dt
         raise DomainError(
             f"{asked}: the target has a spike at {when * 1e3:g} ms, but the trial has"
             f" {length * 1e3:g} ms. Times count from the start of the trial, and what lies outside"

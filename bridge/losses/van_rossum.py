@@ -29,7 +29,7 @@ class VanRossum(Loss):
         asked = f"mn.losses.van_rossum({self.group!r})"
         spikes = recording.spikes[self.group]
         target = chosen(self.target, trial, self.group, asked)
-        difference = spikes - raster(target, recording, self.group, asked)
+        difference = spikes - raster(target, spikes, recording.dt, self.group, asked)
         decay = exp(-recording.dt / self.tau)
         squared = exponential(difference, decay).square()
         inside = (1 - decay**2) * squared[:-1].sum(0)  # within each step it decays as outside

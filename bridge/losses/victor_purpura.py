@@ -28,7 +28,7 @@ class VictorPurpura(Loss):
         asked = f"mn.losses.victor_purpura({self.group!r})"
         spikes = recording.spikes[self.group]
         target = chosen(self.target, trial, self.group, asked)
-        wanted = raster(target, recording, self.group, asked).expand_as(spikes)
+        wanted = raster(target, spikes, recording.dt, self.group, asked).expand_as(spikes)
         return _Distance.apply(spikes, wanted, self.cost * recording.dt).mean()
 
 

@@ -11,6 +11,7 @@ from .bio.genn import genn_findings
 from .bio.recording import Simulation
 from .bio.simulate import simulate
 from .bridge import losses
+from .bridge.fitting import RecordingFit, fit_recording
 from .bridge.function import register
 from .bridge.learning import (
     BPTT,
@@ -26,6 +27,7 @@ from .bridge.learning import (
     fit,
 )
 from .bridge.mirror import Mirror, mirror
+from .bridge.nudge import Nudge
 from .bridge.parameter import Bounded, Free, Positive, Sign
 from .bridge.recording import Recording
 from .bridge.surrogates import (
@@ -62,8 +64,10 @@ __all__ = [
     "Gaussian",
     "GradientCheck",
     "Mirror",
+    "Nudge",
     "Positive",
     "Recording",
+    "RecordingFit",
     "Rule",
     "Sigmoid",
     "Sign",
@@ -79,6 +83,7 @@ __all__ = [
     "bio",
     "check_gradient",
     "fit",
+    "fit_recording",
     "genn_findings",
     "losses",
     "mirror",
