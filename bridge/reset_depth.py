@@ -64,8 +64,9 @@ def reset_depth(
     top = copied(context.at_threshold(event, state, fixed))
     low = top | {event: Events.of(torch.ones_like(state[event].spikes))}
     _execute(context, resets, low, fixed)
-    share = torch.linspace(0, 1, GRID, dtype=context.f.dtype, device=context.f.device)[:, None]
-    between = torch.lerp(cast(Tensor, low[variable]), cast(Tensor, top[variable]), share)
+    lowest, highest = cast(Tensor, low[variable]), cast(Tensor, top[variable])
+    share = torch.linspace(0, 1, GRID, dtype=lowest.dtype, device=lowest.device)[:, None]
+    between = torch.lerp(lowest, highest, share)
     here = top | {variable: between}
     moved = copied(here)
     _execute(context, updates, moved, fixed)

@@ -238,8 +238,8 @@ def test_an_empty_network_is_refused() -> None:
 
 def test_a_threshold_without_a_known_width_asks_for_one_when_gradients_pass() -> None:
     group = NeuronGroup(
-        1, "dv/dt = (I - v)/(10*ms) : 1\nI : 1", threshold="v > 1", reset="v = 0", method="euler",
-        name="plain",
+        1, "dv/dt = (I - v)/(10*ms) : 1\nI : 1", threshold="v > 1", refractory="v > 1",
+        method="euler", name="plain",
     )  # fmt: skip
     group.I = 2
     model = mn.mirror(Network(group), train=["plain.I"])

@@ -387,12 +387,9 @@ def test_a_network_is_trained_by_a_sum_of_losses() -> None:
         threshold="v > 10*mV", reset="v = 0*mV", method="exact", name="cells",
     )  # fmt: skip
     cells.drive = 10.5 * mV
-    model = mn.mirror(
-        Network(cells), train=["cells.drive"], surrogate=mn.Gaussian(4 * mV),
-        reset_gradient="surrogate", dtype=torch.float64,
-    )  # fmt: skip
+    model = mn.mirror(Network(cells), train=["cells.drive"], dtype=torch.float64)
     loss = mn.losses.rate("cells", 60 * Hz) + 0.01 * mn.losses.voltage(
         "cells.depth", -5 * mV, scale=5 * mV
     )
-    done = mn.fit(model, mn.Task(100 * ms, loss), steps=15, report=None)
+    done = mn.fit(model, mn.Task(100 * ms, loss), steps=25, report=None)
     assert done.losses[-1] < 0.2 * done.losses[0]
