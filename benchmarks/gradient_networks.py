@@ -378,7 +378,7 @@ def moving_threshold(dt: float) -> Network:
 
 
 @network(
-    ["drive.w", "drive.tau_d", "drive.U", "ee.w", "ee.tau_d", "cells.tau_m"], cells=(3, 60),
+    ["drive.w", "drive.tau_d", "drive.U", "ee.w", "ee.tau_d", "cells.tau_m"], cells=(3, 90),
     output=READOUT,
 )  # fmt: skip
 def short_term(dt: float) -> Network:
