@@ -118,7 +118,8 @@ def _missing(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
 
 
 def _rank(restart: Restart) -> float:
-    return restart.held_out if isfinite(restart.held_out) else restart.loss
+    found = restart.loss if np.isnan(restart.held_out) else restart.held_out
+    return found if isfinite(found) else inf
 
 
 def fit_recording(
@@ -153,7 +154,9 @@ def fit_recording(
     They are the more probable the closer it stands to threshold then, and the farther from it when
     there was none: the escape rate is $\rho = \rho_0 e^{m/w}$ at the margin m, and in a step a
     spike has the probability $1 - e^{-\rho \Delta t}$. $\epsilon^2$ is the mean squared error of
-    the trace, $\sigma^2$ its variance. The gradient is exact, no surrogate is needed.
+    the trace, $\sigma^2$ its variance. The gradient is exact, no surrogate is needed: also where w
+    and $\rho_0$ are not given, but those with which the spikes are most probable in each evaluation
+    (with a weak prior, or spikes that a margin explains without a mistake would have no width).
 
     The model has to have one spiking group with a recording, whose threshold is one comparison. It
     is left with the best parameters; `model.write_back()` puts them into Brian2.
@@ -175,7 +178,7 @@ def fit_recording(
         warm_up: How long each window runs before it counts [s], by default as long as it counts.
         skip: Beginning of the recording that does not count [s].
         escape: Noise of the threshold: width $w$ in the unit of the margin, and rate at threshold
-            $\rho_0$ [Hz]. By default those with which the spikes are most probable.
+            $\rho_0$ [Hz].
         after_spike: How long after each spike the trace is not compared [s], by default 2 ms.
         weight: $\lambda$.
         pull: Weight of the squared distance of the parameters from where the model has them now: of
@@ -227,7 +230,7 @@ def fit_recording(
         folder = None if checkpoint is None else Path(checkpoint) / f"start_{k}"
         made.append(fitter.run(start, folder, seed + k))
     found = RecordingFit(made, model)
-    if not isfinite(found.best.loss):
+    if not isfinite(_rank(found.best)):
         raise GradientError(f"{ASKED}: the fit broke down from every start. {made[0].failure}")
     _set(model, found.best.values)
     if found.best.unexplained:
