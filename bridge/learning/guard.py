@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from statistics import median
 
@@ -41,10 +41,12 @@ class Guard:
     Arguments:
         model: What is trained.
         done: What there is so far; causes are noted there.
+        fading: Trials in a row, up to now, in which a group was silent or saturated.
     """
 
     model: Mirror
     done: Fit
+    fading: dict[str, int] = field(default_factory=dict[str, int])
 
     def say(self, cause: str, message: str) -> None:
         """Warn, the first time that there is this cause."""
@@ -190,18 +192,25 @@ class Guard:
     # ---- activity
 
     def see_rates(self, rates: Mapping[str, float], step: int) -> None:
-        """Say when a group that should learn cannot: silent, or firing at every step."""
+        """Say when a group that should learn cannot: silent, or firing at every step.
+
+        One trial may be silent by chance: it has to be so in three in a row, or from the start.
+        """
         highest = 1 / self.model.program.dt
-        for slot in self.model.program.slots:
-            name, rate = slot.owner, rates.get(slot.owner)
-            if slot.margin is None or rate is None or 0 < rate <= 0.9 * highest:
-                continue
+        slots = self.model.program.slots
+        for name in dict.fromkeys(slot.owner for slot in slots if slot.margin is not None):
+            rate = rates.get(name, highest / 2)
             what = "is silent" if rate == 0 else "fires at almost every step"
-            self.say(
-                f"{name!r} {what}",
-                f"{name!r} {what} ({rate:g} Hz) in step {step}, where gradients through spikes"
-                " fade. Change its drive or weights, or widen the surrogate.",
-            )
+            fades = rate == 0 or rate > 0.9 * highest
+            self.fading[name] = self.fading.get(name, 0) + 1 if fades else 0
+            first = step + 1 - self.fading[name]
+            if fades and self.fading[name] >= min(PATIENCE, step + 1):
+                when = f"step {step}" if first == step else f"steps {first} to {step}"
+                self.say(
+                    f"{name!r} {what}",
+                    f"{name!r} {what} ({rate:g} Hz) in {when}, where gradients through spikes fade."
+                    " Change its drive or weights, or widen the surrogate.",
+                )
 
 
 def _listed(rates: tuple[float, ...]) -> str:

@@ -271,19 +271,40 @@ def test_the_rule_starts_anew_from_the_best_parameters():
 # ---- activity and optimisers
 
 
-def test_a_silent_group_is_said_once():
+def driven(drives: Sequence[float]) -> tuple[mn.Mirror, mn.Task]:
+    """Cells that are silent, spike, or do so at every step, by their drive in each step."""
     cells = NeuronGroup(
-        2, "dv/dt = (E - v)/(2*ms) : 1\nE : 1 (constant)", threshold="v > 1", reset="v = 0",
-        method="euler", name="cells",
+        2, "dv/dt = (E + I - v)/(2*ms) : 1\nE : 1 (constant)\nI : 1", threshold="v > 1",
+        reset="v = 0", method="euler", name="cells",
     )  # fmt: skip
-    cells.E = 0.5
-    silent = mn.mirror(Network(cells), train=["cells.E"], surrogate=mn.SuperSpike(1),
-                       dtype=torch.float64)  # fmt: skip
-    learn = mn.Task(1 * ms, lambda r, _: distance(r), record=["cells.v"])
-    with pytest.warns(mn.TrainingWarning, match=r"'cells' is silent \(0 Hz\) in step 0") as said:
-        done = fit(learn, 4, silent)
-    assert spoken(said) == 1 and list(done.warnings) == ["'cells' is silent"]
-    assert said[0].filename == __file__
+    made = mn.mirror(Network(cells), train=["cells.E"], surrogate=mn.SuperSpike(1.0),
+                     dtype=torch.float64)  # fmt: skip
+
+    def trial(k: int) -> mn.Trial:
+        return mn.Trial(inputs={"cells.I": torch.full((10, 1, 2), drives[k])})
+
+    return made, mn.Task(1 * ms, lambda r, _: distance(r), trial, ["cells.v"])
+
+
+@pytest.mark.parametrize(
+    ("drives", "sentence"),
+    [
+        ([0.5] * 4, r"'cells' is silent \(0 Hz\) in step 0,"),
+        ([5.0, 0.5, 0.5, 0.5, 0.5], r"'cells' is silent \(0 Hz\) in steps 1 to 3,"),
+        ([5.0, 30, 30, 30, 30], r"'cells' fires at almost every step \(10000 Hz\) in steps 1 to 3"),
+    ],
+)
+def test_a_group_that_cannot_learn_is_said_once(drives: list[float], sentence: str):
+    trained, learn = driven(drives)
+    with pytest.warns(mn.TrainingWarning, match=sentence) as said:
+        done = fit(learn, len(drives), trained)
+    assert spoken(said) == 1 and len(done.warnings) == 1
+    assert said[-1].filename == __file__
+
+
+def test_a_trial_that_is_silent_by_chance_is_no_fault():
+    trained, learn = driven([5.0, 0.5, 0.5, 5.0, 0.5, 30])
+    assert not fit(learn, 6, trained).warnings
 
 
 @pytest.mark.parametrize(
