@@ -112,8 +112,11 @@ class Live(Tensor):
             out = kwargs.pop("out")
             return out.copy_(func(*_read(args), **_read(kwargs)))
         first = args[0] if args else kwargs.get("tensor")  # torch.nn.init gives it by this name
+        in_place = name in IN_PLACE or (name.endswith("_") and not name.startswith("__"))
+        if in_place and isinstance(first, list | tuple):
+            return _change_each(func, cast(list[Any], first), args, kwargs)
         if isinstance(first, Live):
-            if name in IN_PLACE or (name.endswith("_") and not name.startswith("__")):
+            if in_place:
                 return _change(func, name, first, args, kwargs)
             if name in HOOKS:
                 raise GradientError(
@@ -216,6 +219,17 @@ def _change(
             func(**_read({**kwargs, "tensor": value}))
         live.source.write(value)
     return live
+
+
+def _change_each(
+    func: Any, tensors: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Carry out an operation in place on several tensors, as optimisers do."""
+    values = [x.source.read().detach() if isinstance(x, Live) else x for x in tensors]
+    func(values, *_read(args[1:]), **_read(kwargs))
+    for x, value in zip(tensors, values, strict=True):
+        if isinstance(x, Live):
+            x.source.write(value)
 
 
 def _apply(func: Any, name: str, live: Live, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

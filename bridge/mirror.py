@@ -255,7 +255,7 @@ class Mirror(Holder):
         made = type(self).__new__(type(self))
         memo[id(self)], memo[id(self.program)] = made, self.program
         made.__setstate__(deepcopy(self.__getstate__(), memo))
-        made.network = self.network
+        made.network, made._codes = self.network, dict(self._codes)
         return made
 
     # ---- running

@@ -56,7 +56,7 @@ class Free(Limit):
 
 @dataclass(frozen=True)
 class Bounded(Limit):
-    """Values in [low, high], borders included.
+    """Values in [low, high], borders included; a value outside is moved to the border.
 
     Arguments:
         low, high: Quantities in the unit of the parameter.

@@ -48,8 +48,9 @@ class Report:
             became += self._trained(group.name)
             yield group.name, group.kind, f"{group.size:,}", became, gradient
         for drive in self.program.drives.values():
-            became = f"{drive.count:,} inputs at {drive.rate:g} Hz into {drive.target}"
             size = f"{drive.count:,}"
+            inputs = "input" if drive.count == 1 else "inputs"
+            became = f"{size} {inputs} at {drive.rate:g} Hz into {drive.target}"
             yield drive.name, "PoissonInput", size, became + self._trained(drive.name), ""
         for name, instead in self.program.ignored.items():
             yield name, "monitor", "", f"not part of the dynamics; read {instead}", ""

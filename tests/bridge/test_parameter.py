@@ -242,6 +242,22 @@ def test_a_gradient_can_be_set_and_changed():
         assert tau.grad is None and kept is not None and kept[0] > 1
 
 
+@pytest.mark.parametrize("foreach", [False, True])
+def test_gradients_can_be_clipped_in_si_units(foreach: bool):
+    made = model({"cells.tau": mn.Positive(), "syn.w": mn.Free()})
+    loss(made).backward()
+    seen = [made.parameter(key) for key in ("cells.tau", "syn.w")]
+    before = [p.grad.clone() for p in seen]
+    norm = torch.nn.utils.clip_grad_norm_(seen, 1.0, foreach=foreach)
+    for p, gradient in zip(seen, before, strict=True):
+        torch.testing.assert_close(p.grad, gradient / norm, rtol=1e-5, atol=0)
+
+
+def test_an_optimiser_takes_what_is_of_size_one_and_nothing_else():
+    with pytest.raises(ValueError, match="non-leaf"):
+        SGD([model(["syn.w"]).parameter("syn.w")], lr=1.0)
+
+
 # ---- a live tensor
 
 CHANGES = {

@@ -253,7 +253,7 @@ def test_a_poissoninput_is_in_the_report_and_so_are_limits():
     made = model({"tau_m": mn.Positive(), "external.weight": mn.Bounded(0 * mV, 5 * mV)})
     text = str(made.report)
     assert "30 inputs at 100 Hz into g.v; trained: weight (from 0. V to 5. mV)" in text
-    assert "1 inputs at 300 Hz into h.u" in text
+    assert "1 input at 300 Hz into h.u" in text
     assert "tau_m (positive, one with h.tau_m)" in text
     assert "all 5 objects are mirrored" in text
 
