@@ -10,9 +10,9 @@ from mirrorneuron._arrays import require_finite
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 from mirrorneuron.units import Dimensions
 
-from .expression import names, parse
+from .lower.expression import names, parse
+from .lower.reach import influenced, reached
 from .program import Program
-from .reach import influenced, reached
 from .tie import Tied, asking, members, require_one_value
 
 SECOND = Dimensions(s=1.0)

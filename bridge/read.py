@@ -56,8 +56,7 @@ from brian2.utils.stringtools import get_identifiers
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
 from mirrorneuron.units import Dimensions
 
-from .function import registered
-from .margin import MARGIN, margin
+from .lower.margin import MARGIN, margin
 from .program import (
     Array,
     Drive,
@@ -74,6 +73,7 @@ from .program import (
     UserFunction,
     Variable,
 )
+from .register import registered
 
 MONITORS = {
     SpikeMonitor: "recording.spikes",

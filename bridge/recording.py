@@ -12,9 +12,9 @@ from torch import Tensor
 from mirrorneuron.errors import UnknownName
 from mirrorneuron.units import Dimensions, quantity
 
-from .context import Draws
-from .event import Events
+from .draws import Draws
 from .program import Array
+from .spikes import Events
 
 SECOND = Dimensions(s=1.0)
 

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .backends.eager import Step
-from .context import Context, Draws, State
-from .event import Events, copied
+from .backends.eager.emit import Step
+from .backends.eager.runtime import Context
+from .draws import Draws
 from .program import Array, Slot
 from .spike_gradient import ResetDepth
+from .spikes import Events, State, copied
 
 MEANS = {"rand": 0.5, "randn": 0.0}
 GRID = 65

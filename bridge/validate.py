@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from brian2 import Clock, Network, NetworkOperation, prefs, second, seed
 
-from .context import Draws, State
-from .event import Events, copied
-from .mirror import Mirror, Stepper
+from .backends.eager.engine import EagerEngine, Stepper
+from .draws import Draws
+from .mirror import Mirror
 from .program import Array, Program, Slot
 from .read import read
+from .spikes import Events, State, copied
 
 SNAPSHOT = "mirrorneuron"
 LOOKS = 100
@@ -160,7 +161,8 @@ class _Observer:
         self.step, self.parted = 0, False
         self.predicted: State = model.initial_state()
         self.free: State = {**copied(self.predicted), "draws": Draws(start_seed, 1)}
-        self.advance = Stepper(model, {}, model.program.step)
+        code = EagerEngine(model.program, model.trained_constants, model.gradients)
+        self.advance = Stepper(code, model.values, {}, model.program.step)
         written = sorted(k for k in model.program.written() if k in model.program.variables)
         self.variables = {key: _variable(network, key) for key in written}
         self.spikes: dict[str, list[tuple[Array, Array]]] = {name: [] for name in evidence.sizes}

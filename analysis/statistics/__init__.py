@@ -1,7 +1,8 @@
 """Statistics of single neurons, one file each: `statistics["cv2"](spikes, dt)`."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.analysis._contracts import Statistic
+
+from .._contracts import Statistic
 
 __all__ = ["statistics"]
 

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mirrorneuron.analysis import _elephant
-from mirrorneuron.analysis._contracts import statistic
-from mirrorneuron.analysis.spike_train import per_intervals
+from .. import _elephant
+from .._contracts import statistic
+from ..spike_train import per_intervals
 
 
 @statistic(unit="1", label="CV")

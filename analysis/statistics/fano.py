@@ -3,9 +3,10 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mirrorneuron.analysis import _elephant
-from mirrorneuron.analysis._contracts import check_positive, statistic
 from mirrorneuron.errors import DomainError
+
+from .. import _elephant
+from .._contracts import check_positive, statistic
 
 
 @statistic(unit="1", label="Fano")

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mirrorneuron.analysis import _elephant
-from mirrorneuron.analysis._contracts import statistic
+from .. import _elephant
+from .._contracts import statistic
 
 
 @statistic(unit="Hz", label="rate", silent=0.0)

@@ -11,8 +11,9 @@ from typing import Any
 from brian2 import NeuronGroup, Synapses
 from brian2.units.fundamentalunits import Quantity
 
-from mirrorneuron.bio._contracts import NeuronModel, SynapseModel
 from mirrorneuron.errors import UnknownName
+
+from .._contracts import NeuronModel, SynapseModel
 
 
 @dataclass(frozen=True, kw_only=True)

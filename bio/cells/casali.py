@@ -13,10 +13,10 @@ Kuriyama has -85 mV.
 
 from dataclasses import replace
 
-from mirrorneuron.bio._contracts import SynapseModel
-from mirrorneuron.bio.cells._contracts import Cell, Family
-from mirrorneuron.bio.neurons.lif import lif
-from mirrorneuron.bio.synapses.exponential_conductance import exponential_conductance
+from .._contracts import SynapseModel
+from ..neurons.lif import lif
+from ..synapses.exponential_conductance import exponential_conductance
+from ._contracts import Cell, Family
 
 # fmt: off
 # C [pF], g_L [nS], E_L, V_th, V_r [mV], t_ref [ms], I [pA], tau of excitation, of inhibition [ms]

@@ -10,8 +10,8 @@ sign of the published implementation, +1: see `neurons["eglif"]`. Its rates are 
 soon after the start, in which the cells still settle.
 """
 
-from mirrorneuron.bio.cells._contracts import Cell, Family
-from mirrorneuron.bio.neurons.eglif import eglif
+from ..neurons.eglif import eglif
+from ._contracts import Cell, Family
 
 # fmt: off
 _COLUMNS = (

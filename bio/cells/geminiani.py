@@ -19,10 +19,10 @@ published implementation, +1: see `neurons["eglif"]`. `nuclear` projects out of 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mirrorneuron.bio._contracts import SynapseModel
-from mirrorneuron.bio.cells._contracts import Cell, Claim, Family
-from mirrorneuron.bio.neurons.eglif import eglif
-from mirrorneuron.bio.synapses.alpha_conductance import alpha_conductance
+from .._contracts import SynapseModel
+from ..neurons.eglif import eglif
+from ..synapses.alpha_conductance import alpha_conductance
+from ._contracts import Cell, Claim, Family
 
 HZ_PER_PA = 1e12
 

@@ -17,8 +17,8 @@ synapses, for which the constants were published.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mirrorneuron.bio.cells import geminiani
-from mirrorneuron.bio.cells._contracts import Cell, Family
+from . import geminiani
+from ._contracts import Cell, Family
 
 # fmt: off
 _COLUMNS = (

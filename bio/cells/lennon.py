@@ -8,9 +8,9 @@ afterhyperpolarisation alone. The interneuron is silent without the noise curren
 
 from dataclasses import replace
 
-from mirrorneuron.bio.cells._contracts import Cell, Family
-from mirrorneuron.bio.neurons.ahp_lif import ahp_lif
-from mirrorneuron.bio.synapses.exponential_conductance import exponential_conductance
+from ..neurons.ahp_lif import ahp_lif
+from ..synapses.exponential_conductance import exponential_conductance
+from ._contracts import Cell, Family
 
 lennon = Family(
     cells={

@@ -14,10 +14,10 @@ Differs from it: the current of the nuclear cell is the first repository's; the 
 
 from dataclasses import replace
 
-from mirrorneuron.bio._contracts import SynapseModel
-from mirrorneuron.bio.cells._contracts import Cell, Family
-from mirrorneuron.bio.neurons.adex import adex
-from mirrorneuron.bio.neurons.inferior_olive import inferior_olive, nuclear_inhibition
+from .._contracts import SynapseModel
+from ..neurons.adex import adex
+from ..neurons.inferior_olive import inferior_olive, nuclear_inhibition
+from ._contracts import Cell, Family
 
 climbing_fibre = SynapseModel(
     equations="",

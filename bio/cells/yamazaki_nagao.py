@@ -15,10 +15,10 @@ the granule cell is 0.42 nS; here each decays by itself, and it is 0.43 nS.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mirrorneuron.bio._contracts import SynapseModel
-from mirrorneuron.bio.cells._contracts import Cell, Family
-from mirrorneuron.bio.neurons.ahp_lif import ahp_lif
-from mirrorneuron.bio.synapses.exponential_conductance import exponential_conductance
+from .._contracts import SynapseModel
+from ..neurons.ahp_lif import ahp_lif
+from ..synapses.exponential_conductance import exponential_conductance
+from ._contracts import Cell, Family
 
 # V_th [mV], C [pF], g_L [nS], E_L [mV], E_ahp [mV], g_ahp [nS], tau_ahp [ms], I [pA]
 _MEMBRANES = {

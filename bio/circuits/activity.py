@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirrorneuron.bio.recording import Spikes
+from ..recording import Spikes
 
 Array = NDArray[Any]
 

@@ -18,14 +18,14 @@ from brian2 import (
 from brian2.core.spikesource import SpikeSource
 from numpy.typing import NDArray
 
-from mirrorneuron.bio._quantity import evaluate
-from mirrorneuron.bio.cells import Cell, cells
-from mirrorneuron.bio.cells.olivocerebellar_loop import climbing_fibre_eglif
-from mirrorneuron.bio.plasticity import PlasticityRule
-from mirrorneuron.bio.synapses import synapses
 from mirrorneuron.errors import DomainError, ShapeError, UnknownName
 from mirrorneuron.units import si
 
+from .._quantity import evaluate
+from ..cells import Cell, cells
+from ..cells.olivocerebellar_loop import climbing_fibre_eglif
+from ..plasticity import PlasticityRule
+from ..synapses import synapses
 from ._contracts import Wiring
 from .anatomy import CONDITIONS, FOOTPRINT, PATHWAYS, POPULATIONS
 from .given import HERTZ, METRE, SECOND

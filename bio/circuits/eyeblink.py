@@ -37,11 +37,11 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from mirrorneuron.bio.plasticity import PlasticityRule, plasticity
-from mirrorneuron.bio.recording import Simulation, Spikes
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import si
 
+from ..plasticity import PlasticityRule, plasticity
+from ..recording import Simulation, Spikes
 from .anatomy import PATHWAYS
 from .cerebellum import BACKGROUND, Circuit
 from .given import METRE, rate_of, time_of

@@ -6,11 +6,11 @@ from typing import Any
 
 from brian2 import second, siemens
 
-from mirrorneuron.bio._contracts import SynapseModel
-from mirrorneuron.bio.cells import Cell
-from mirrorneuron.bio.plasticity import PlasticityRule
 from mirrorneuron.errors import DomainError
 
+from .._contracts import SynapseModel
+from ..cells import Cell
+from ..plasticity import PlasticityRule
 from ._contracts import Wiring
 
 NANOSIEMENS = 1e-9

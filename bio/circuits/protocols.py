@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from brian2 import second
 
-from mirrorneuron.bio.recording import Simulation
-from mirrorneuron.bio.simulate import simulate
 from mirrorneuron.errors import DomainError
 from mirrorneuron.units import si
 
+from ..recording import Simulation
+from ..simulate import simulate
 from .activity import Activity, activity
 from .anatomy import BASAL, LAYERS, POPULATIONS
 from .cerebellum import BACKGROUND, Circuit

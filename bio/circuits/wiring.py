@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from mirrorneuron.bio.simulation._memory import available_memory
 from mirrorneuron.errors import BuildError
 
+from ..simulation._memory import available_memory
 from ._contracts import Pairs, Pathway, Population, Wiring
 from .anatomy import (
     FOOTPRINT,

@@ -1,6 +1,7 @@
 """Models of electrical synapses, one file each."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.bio._contracts import JunctionModel
+
+from .._contracts import JunctionModel
 
 junctions: Registry[JunctionModel] = Registry(__name__, JunctionModel)

@@ -1,6 +1,7 @@
 """Neuron models, one file each."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.bio._contracts import NeuronModel
+
+from .._contracts import NeuronModel
 
 neurons: Registry[NeuronModel] = Registry(__name__, NeuronModel)

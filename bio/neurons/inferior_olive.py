@@ -28,9 +28,10 @@ from typing import Any
 import numpy as np
 from brian2 import Equations, NeuronGroup, Synapses
 
-from mirrorneuron.bio._contracts import NeuronModel, SynapseModel
-from mirrorneuron.bio._quantity import Bound, settle
 from mirrorneuron.errors import DomainError, ShapeError, UnknownName
+
+from .._contracts import NeuronModel, SynapseModel
+from .._quantity import Bound, settle
 
 inferior_olive = NeuronModel(
     equations="""

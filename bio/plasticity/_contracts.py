@@ -20,8 +20,10 @@ from brian2.units.fundamentalunits import Quantity, get_dimensions
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from mirrorneuron.bio._contracts import NeuronModel, SynapseModel
-from mirrorneuron.bio._quantity import (
+from mirrorneuron.errors import DomainError, ShapeError, UnitError, UnknownName
+
+from .._contracts import NeuronModel, SynapseModel
+from .._quantity import (
     Bound,
     Fault,
     evaluate,
@@ -29,7 +31,6 @@ from mirrorneuron.bio._quantity import (
     settle,
     unit_text,
 )
-from mirrorneuron.errors import DomainError, ShapeError, UnitError, UnknownName
 
 Array = NDArray[Any]
 Values = Mapping[str, float]

@@ -5,7 +5,7 @@ came `window` - $a$ after it: the kernel of that lag is known, without any trace
 kernel is the same for all synapses of a cell, which therefore computes it once, as `z_{c}`.
 """
 
-from mirrorneuron.bio.plasticity._contracts import Teaching
+from ._contracts import Teaching
 
 BURST = 5  # a burst of five spikes, as of a periorbital stimulus, is remembered whole
 

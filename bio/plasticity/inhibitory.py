@@ -12,8 +12,8 @@ Differs from it: nothing.
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import Array, lags
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Values
+from ._closed_form import Array, lags
+from ._contracts import PlasticityRule, Values
 
 
 def change(pre: Array, other: Array, p: Values) -> float:

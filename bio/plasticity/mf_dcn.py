@@ -16,8 +16,8 @@ ms, where the exponential has fallen to 0.018, are left out.
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import Array, lags
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Teaching, Values
+from ._closed_form import Array, lags
+from ._contracts import PlasticityRule, Teaching, Values
 
 
 def change(pre: Array, other: Array, p: Values) -> float:

@@ -12,8 +12,8 @@ is the size of an inhibitory conductance, and $\tau_-$ is the 20 ms of NEST's ne
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import Array, after, before, lags
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Values
+from ._closed_form import Array, after, before, lags
+from ._contracts import PlasticityRule, Values
 
 
 def change(pre: Array, other: Array, p: Values) -> float:

@@ -13,8 +13,8 @@ number from -15 to 15; the start is ours.
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import Array, lags
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Values
+from ._closed_form import Array, lags
+from ._contracts import PlasticityRule, Values
 
 
 def change(pre: Array, other: Array, p: Values) -> float:

@@ -16,9 +16,9 @@ within the window, `lost_{c}` of the cell counts those that were forgotten.
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import Array, lags, within
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Values
-from mirrorneuron.bio.plasticity._fibre import fibre
+from ._closed_form import Array, lags, within
+from ._contracts import PlasticityRule, Values
+from ._fibre import fibre
 
 
 def kernel(lag: Array, p: Values) -> Array:

@@ -14,9 +14,9 @@ counts, not every climbing-fibre spike with one before.
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import Array, lags, within
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Values
-from mirrorneuron.bio.plasticity._fibre import last
+from ._closed_form import Array, lags, within
+from ._contracts import PlasticityRule, Values
+from ._fibre import last
 
 
 def change(pre: Array, other: Array, p: Values) -> float:

@@ -16,9 +16,9 @@ when the cell is no longer refractory.
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import Array, lags
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Teaching, Values
-from mirrorneuron.bio.plasticity.pf_pc_sinexp import pf_pc_sinexp as _sinexp
+from ._closed_form import Array, lags
+from ._contracts import PlasticityRule, Teaching, Values
+from .pf_pc_sinexp import pf_pc_sinexp as _sinexp
 
 
 def kernel(lag: Array, p: Values) -> Array:

@@ -19,9 +19,9 @@ window, `lost_{c}` of the cell counts those that were forgotten.
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import Array, lags, within
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Values
-from mirrorneuron.bio.plasticity._fibre import fibre
+from ._closed_form import Array, lags, within
+from ._contracts import PlasticityRule, Values
+from ._fibre import fibre
 
 STEPS = 200_001
 

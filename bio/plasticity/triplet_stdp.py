@@ -11,8 +11,8 @@ Differs from it: bounds of the weight.
 
 import numpy as np
 
-from mirrorneuron.bio.plasticity._closed_form import INSTANT, Array, after, before, lags
-from mirrorneuron.bio.plasticity._contracts import PlasticityRule, Values
+from ._closed_form import INSTANT, Array, after, before, lags
+from ._contracts import PlasticityRule, Values
 
 
 def change(pre: Array, other: Array, p: Values) -> float:

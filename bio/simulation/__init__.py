@@ -1,6 +1,7 @@
 """Backends on which `simulate` runs a network, one file each."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.bio.simulation._contracts import Backend
+
+from ._contracts import Backend
 
 backends: Registry[Backend] = Registry(__name__, Backend)

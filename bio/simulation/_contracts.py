@@ -10,8 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from mirrorneuron.bio.recording import Spikes
 from mirrorneuron.units import Dimensions
+
+from ..recording import Spikes
 
 Array = NDArray[Any]
 

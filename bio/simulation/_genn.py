@@ -15,10 +15,17 @@ from typing import Any
 import numpy as np
 from brian2 import Synapses
 
-from mirrorneuron.bio.recording import Spikes
-from mirrorneuron.bio.simulation._contracts import Array, Job, Outcome
-from mirrorneuron.bio.simulation._monitor import Monitors, gigabytes, watching
-from mirrorneuron.bio.simulation._scope import (
+from mirrorneuron.bridge.genn.emit import emit
+from mirrorneuron.bridge.genn.run import Plan, Ran, run
+from mirrorneuron.bridge.genn.subset import findings
+from mirrorneuron.bridge.program import Program
+from mirrorneuron.bridge.read import read
+from mirrorneuron.errors import BuildError, Outside, OutsideGeNN, Unsupported
+
+from ..recording import Spikes
+from ._contracts import Array, Job, Outcome
+from ._monitor import Monitors, gigabytes, watching
+from ._scope import (
     built,
     interruptible,
     on_device,
@@ -26,12 +33,6 @@ from mirrorneuron.bio.simulation._scope import (
     runtime_device,
     seeded,
 )
-from mirrorneuron.bridge.genn.emit import emit
-from mirrorneuron.bridge.genn.run import Plan, Ran, run
-from mirrorneuron.bridge.genn.subset import findings
-from mirrorneuron.bridge.program import Program
-from mirrorneuron.bridge.read import read
-from mirrorneuron.errors import BuildError, Outside, OutsideGeNN, Unsupported
 
 COPIES = 3  # in Brian2, as they are read, and in the rows of GeNN
 PATHWAY = 16  # source and delay of a synapse as they are read [byte]

@@ -24,10 +24,11 @@ from brian2 import (
 from brian2.core.variables import ArrayVariable, DynamicArrayVariable, Subexpression
 from brian2.synapses.synapses import SynapticPathway
 
-from mirrorneuron.bio.recording import Spikes
-from mirrorneuron.bio.simulation._contracts import Array, Job
 from mirrorneuron.errors import BuildError, DomainError, UnknownName
 from mirrorneuron.units import Dimensions
+
+from ..recording import Spikes
+from ._contracts import Array, Job
 
 MONITORS = (EventMonitor, PopulationRateMonitor, StateMonitor)
 SPIKING = (NeuronGroup, PoissonGroup, SpikeGeneratorGroup)

@@ -25,9 +25,10 @@ from brian2.core.variables import ArrayVariable
 from brian2.groups.group import Group
 from brian2.utils.stringtools import get_identifiers
 
-from mirrorneuron.bio.simulation._contracts import Array
 from mirrorneuron.errors import BuildError
 from mirrorneuron.units import Dimensions
+
+from ._contracts import Array
 
 MADE = (NeuronGroup, PoissonGroup, PoissonInput, SpikeGeneratorGroup, Synapses)
 LEFT_OUT = ("self", "name", "namespace", "clock", "codeobj_class")

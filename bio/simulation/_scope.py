@@ -16,8 +16,9 @@ from brian2.codegen.runtime.cython_rt.extension_manager import (
 from brian2.core.variables import ArrayVariable
 from brian2.devices import device_module
 
-from mirrorneuron.bio.simulation._contracts import Job
 from mirrorneuron.errors import BuildError, DomainError
+
+from ._contracts import Job
 
 INEXACT = ("-ffast-math", "-fno-finite-math-only", "-Ofast", "-funsafe-math-optimizations")
 devices: Any = device_module  # the name `device` there is a proxy

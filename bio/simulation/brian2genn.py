@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from mirrorneuron.bio.recording import Spikes
-from mirrorneuron.bio.simulation._contracts import Array, Backend, Job, Outcome
-from mirrorneuron.bio.simulation._genn import checked
-from mirrorneuron.bio.simulation._monitor import watching
-from mirrorneuron.bio.simulation._portable import noting, portable
-from mirrorneuron.bio.simulation._scope import (
+from mirrorneuron.errors import BuildError, OutsideGeNN
+
+from ..recording import Spikes
+from ._contracts import Array, Backend, Job, Outcome
+from ._genn import checked
+from ._monitor import watching
+from ._portable import noting, portable
+from ._scope import (
     built,
     interruptible,
     on_device,
@@ -29,7 +31,6 @@ from mirrorneuron.bio.simulation._scope import (
     runtime_device,
     seeded,
 )
-from mirrorneuron.errors import BuildError, OutsideGeNN
 
 PYTHON = "BRIAN2GENN_PYTHON"
 RUNNER = Path(__file__).with_name("_brian2genn_runner.py")

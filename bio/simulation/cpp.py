@@ -23,9 +23,11 @@ from brian2 import NetworkOperation, prefs, second
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.groups.group import Group
 
-from mirrorneuron.bio.simulation._contracts import Backend, Job, Outcome
-from mirrorneuron.bio.simulation._monitor import Monitors, gigabytes, watching
-from mirrorneuron.bio.simulation._scope import (
+from mirrorneuron.errors import BuildError, DomainError
+
+from ._contracts import Backend, Job, Outcome
+from ._monitor import Monitors, gigabytes, watching
+from ._scope import (
     built,
     compiler,
     cores,
@@ -35,7 +37,6 @@ from mirrorneuron.bio.simulation._scope import (
     preferring,
     seeded,
 )
-from mirrorneuron.errors import BuildError, DomainError
 
 MARK = "mirrorneuron at "
 REPORT = f'std::cout << "{MARK}" << completed << std::endl;'

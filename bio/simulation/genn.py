@@ -5,9 +5,10 @@ Source: Knight, Komissarov & Nowotny 2021 (PyGeNN), doi:10.3389/fninf.2021.65900
 
 from typing import Any
 
-from mirrorneuron.bio.simulation._contracts import Backend, Job, Outcome
-from mirrorneuron.bio.simulation._genn import run_through
 from mirrorneuron.errors import BuildError, MirrorNeuronError, UnknownName
+
+from ._contracts import Backend, Job, Outcome
+from ._genn import run_through
 
 INSTALL = "pip install https://github.com/genn-team/genn/archive/refs/tags/5.4.0.zip"
 HARDWARE = {"auto": None, "cpu": "single_threaded_cpu", "cuda": "cuda", "hip": "hip"}

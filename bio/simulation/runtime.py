@@ -7,9 +7,11 @@ from typing import Any, Literal
 from brian2 import second
 from brian2.devices.device import auto_target
 
-from mirrorneuron.bio.simulation._contracts import Backend, Job, Outcome
-from mirrorneuron.bio.simulation._monitor import watching
-from mirrorneuron.bio.simulation._scope import (
+from mirrorneuron.errors import BuildError, UnknownName
+
+from ._contracts import Backend, Job, Outcome
+from ._monitor import watching
+from ._scope import (
     built,
     compiler,
     exact_arithmetic,
@@ -19,7 +21,6 @@ from mirrorneuron.bio.simulation._scope import (
     runtime_device,
     seeded,
 )
-from mirrorneuron.errors import BuildError, UnknownName
 
 TARGETS = ("auto", "cython", "numpy")
 

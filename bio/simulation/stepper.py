@@ -5,8 +5,8 @@ It is a tier of correctness: it shows that the strings mean what Brian2 means.
 
 from typing import Any
 
-from mirrorneuron.bio.simulation._contracts import Backend, Job, Outcome
-from mirrorneuron.bio.simulation._genn import run_through
+from ._contracts import Backend, Job, Outcome
+from ._genn import run_through
 
 
 def _load() -> Any:

@@ -1,6 +1,7 @@
 """Synapse models, one file each."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.bio._contracts import SynapseModel
+
+from .._contracts import SynapseModel
 
 synapses: Registry[SynapseModel] = Registry(__name__, SynapseModel)

@@ -14,7 +14,7 @@ of `alpha_conductance`; our default constants.
 
 from dataclasses import replace
 
-from mirrorneuron.bio.synapses.alpha_conductance import alpha_conductance as _receptor
+from .alpha_conductance import alpha_conductance as _receptor
 
 # U, tau_rec and tau_fac [ms].
 _MASOLI = {

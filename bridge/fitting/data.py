@@ -8,13 +8,15 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.losses._target import plain, positive, raster, series, time
-from mirrorneuron.bridge.margin import MARGIN
-from mirrorneuron.bridge.mirror import Given, Mirror
-from mirrorneuron.bridge.nudge import Nudge
-from mirrorneuron.bridge.recording import SECOND
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 from mirrorneuron.units import quantity
+
+from ..inputs import Inputs
+from ..losses._target import plain, positive, raster, series, time
+from ..lower.margin import MARGIN
+from ..mirror import Mirror
+from ..nudge import Nudge
+from ..recording import SECOND
 
 ASKED = "fit_recording(model, ...)"
 NUDGE, AFTER = 1e-3, 2e-3
@@ -194,7 +196,7 @@ def _steps(model: Mirror, given: Mapping[str, Any], trace: Any, fired: Any) -> i
 
 def _array(model: Mirror, name: str, value: Any, steps: int) -> Tensor:
     """An input, checked as that of a run."""
-    (rows,) = Given(model, {name: value}, steps, None, None).series.values()
+    (rows,) = Inputs(model.values, {name: value}, steps, None, None).series.values()
     return torch.stack(rows)
 
 

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
-from mirrorneuron.bridge.learning import BPTT, Task, Trial, fit
-from mirrorneuron.bridge.learning.window import part_steps
-from mirrorneuron.bridge.losses._target import HERTZ, plain, positive, time
-from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.bridge.parameter import Positive
-from mirrorneuron.bridge.recording import SECOND
 from mirrorneuron.errors import DomainError, GradientError, NumericalError
 from mirrorneuron.units import quantity
 
+from ..learning import BPTT, Task, Trial, fit
+from ..learning.window import part_steps
+from ..losses._target import HERTZ, plain, positive, time
+from ..mirror import Mirror
+from ..parameter import Positive
+from ..recording import SECOND
 from .data import ASKED, Data, read_data
 from .escape import Escape
 from .teacher_forcing import Misfit, State, size_of, states_at

@@ -14,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.learning import Trial
-from mirrorneuron.bridge.losses import Loss
-from mirrorneuron.bridge.parameter import Positive
-from mirrorneuron.bridge.recording import Recording
-
+from ..learning import Trial
+from ..losses import Loss
+from ..parameter import Positive
+from ..recording import Recording
 from .data import Data
 from .escape import Escape, misfit
 from .windows import Windows, beside

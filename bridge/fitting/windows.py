@@ -13,10 +13,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.event import Events
-from mirrorneuron.bridge.expression import parse
-from mirrorneuron.bridge.program import Program
 from mirrorneuron.errors import DomainError
+
+from ..lower.expression import parse
+from ..program import Program
+from ..spikes import Events
 
 TIMES = ("lastspike", "lastupdate")
 

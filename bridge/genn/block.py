@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from mirrorneuron.bridge.expression import hoist, names, parse
-from mirrorneuron.bridge.program import Program, Slot, Statement, Table
-
+from ..lower.expression import hoist, names, parse
+from ..program import Program, Slot, Statement, Table
 from .host import evaluate
 from .language import RANDOM, C, number
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mirrorneuron.bridge.program import Array, Program, Ref, Slot, Statement, Variable
-
+from ..program import Array, Program, Ref, Slot, Statement, Variable
 from .block import TYPES, Block, Parameters, identifier
 from .layout import Layout
 from .model import Model, Neurons, Projection, Stored

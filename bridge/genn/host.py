@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mirrorneuron.bridge.program import Table
 from mirrorneuron.errors import DomainError
+
+from ..program import Table
 
 BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: np.add,

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mirrorneuron.bridge.expression import EQUALITY, ORDER
-from mirrorneuron.bridge.program import Table
 from mirrorneuron.errors import DomainError
+
+from ..lower.expression import EQUALITY, ORDER
+from ..program import Table
 
 INFIX: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 RENAMED = {"abs": "fabs", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "int": "trunc"}

@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from mirrorneuron.bridge.expression import names, parse
-from mirrorneuron.bridge.program import Array, Program, Ref, Slot
+from ..lower.expression import names, parse
+from ..program import Array, Program, Ref, Slot
 
 SOURCES = ("SpikeGeneratorGroup", "PoissonGroup")
 

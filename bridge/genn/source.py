@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mirrorneuron.bridge.expression import parse
-from mirrorneuron.bridge.program import Generator, Program, Slot
-
+from ..lower.expression import parse
+from ..program import Generator, Program, Slot
 from .host import evaluate
 from .model import Source
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mirrorneuron.bridge.expression import names, parse
-from mirrorneuron.bridge.program import Program, Slot, Statement
 from mirrorneuron.errors import Outside
 
+from ..lower.expression import names, parse
+from ..program import Program, Slot, Statement
 from .emit import splits
 from .language import KNOWN, RANDOM
 from .layout import SOURCES, Layout

@@ -7,9 +7,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError, GradientError
+
+from ..mirror import Mirror
+from ..recording import Recording
 
 
 class Trial(NamedTuple):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-from mirrorneuron.bridge.event import detach
-from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import UnknownName
 
+from ..mirror import Mirror
+from ..spikes import detach
 from ._contracts import Outcome, Rule, Task, Trial
 from .replay import Replay
 from .window import Course, Tally, edges, part_steps

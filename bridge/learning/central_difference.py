@@ -19,10 +19,10 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 
+from ..mirror import Mirror
+from ..recording import Recording
 from ._contracts import Task, Trial
 from .ensemble import Ensemble
 from .gradient_check import GradientCheck

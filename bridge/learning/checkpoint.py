@@ -17,9 +17,9 @@ import torch
 from torch.optim import Optimizer
 
 from mirrorneuron._callers import callers_level
-from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import CheckpointError
 
+from ..mirror import Mirror
 from .result import Fit
 from .specification import differences
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.context import Draws
-from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import GradientError
 
+from ..draws import Draws
+from ..mirror import Mirror
+from ..recording import Recording
 from ._contracts import Task, Trial
 
 KEPT = 16  # values that a step keeps for the way back, for each value of the state

@@ -14,9 +14,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm.auto import tqdm
 
-from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import DomainError, GradientError
 
+from ..mirror import Mirror
 from ._contracts import Rule, Task
 from .board import Board
 from .bptt import BPTT

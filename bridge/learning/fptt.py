@@ -31,11 +31,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.event import detach
-from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 
+from ..mirror import Mirror
+from ..recording import Recording
+from ..spikes import detach
 from ._contracts import Outcome, Rule, Task, Trial
 from .window import Course, Tally, edges, part_steps
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 
-from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import DomainError
 
+from ..mirror import Mirror
 from .fptt import Forward, Number
 
 

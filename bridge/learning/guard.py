@@ -7,9 +7,9 @@ from math import inf, isfinite
 from statistics import median
 
 from mirrorneuron._callers import callers_level
-from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import GradientError
 
+from ..mirror import Mirror
 from .result import Fit
 
 PATIENCE = 3

@@ -17,9 +17,8 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.event import Events
-from mirrorneuron.bridge.recording import Recording
-
+from ..recording import Recording
+from ..spikes import Events
 from .window import Course
 
 

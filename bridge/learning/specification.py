@@ -11,8 +11,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mirrorneuron.bridge.mirror import Mirror
-
+from ..mirror import Mirror
 from ._contracts import Rule
 
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable", "lr")

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
-from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.errors import DomainError, GradientError, NumericalError
 
+from ..mirror import Mirror
 from ._contracts import Outcome, Rule, Task, Trial
 from .guard import PATIENCE, Guard
 from .norm import clip_, norm

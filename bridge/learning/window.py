@@ -8,11 +8,11 @@ from zlib import crc32
 import numpy as np
 from torch import Tensor
 
-from mirrorneuron.bridge.mirror import TIME, Mirror
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError, ShapeError
 from mirrorneuron.units import si
 
+from ..mirror import TIME, Mirror
+from ..recording import Recording
 from ._contracts import Outcome, Task, Trial
 
 

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from mirrorneuron.bridge.learning._contracts import Trial
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError
+
+from ..learning._contracts import Trial
+from ..recording import Recording
 
 AnyLoss = Callable[[Recording, Trial], Tensor]
 

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from mirrorneuron._arrays import require_finite
-from mirrorneuron.bridge.learning._contracts import Trial
-from mirrorneuron.bridge.program import Array
 from mirrorneuron.errors import DomainError, ShapeError
 from mirrorneuron.units import Dimensions, si
+
+from ..learning._contracts import Trial
+from ..program import Array
 
 SECOND = Dimensions(s=1.0)
 HERTZ = Dimensions(s=-1.0)

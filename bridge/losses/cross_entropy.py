@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.learning._contracts import Trial
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError, ShapeError
 from mirrorneuron.units import Dimensions
 
+from ..learning._contracts import Trial
+from ..recording import Recording
 from ._contracts import Loss
 from ._target import chosen, plain, positive
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.learning._contracts import Trial
-from mirrorneuron.bridge.program import Array
-from mirrorneuron.bridge.recording import SECOND, Recording
 from mirrorneuron.errors import DomainError, ShapeError
 
+from ..learning._contracts import Trial
+from ..program import Array
+from ..recording import SECOND, Recording
 from ._contracts import Loss
 from ._target import chosen, like, plain, positive, time
 

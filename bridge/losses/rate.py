@@ -8,11 +8,11 @@ import numpy as np
 from torch import Tensor
 
 from mirrorneuron._arrays import require_finite
-from mirrorneuron.bridge.learning._contracts import Trial
-from mirrorneuron.bridge.program import Array
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError, ShapeError
 
+from ..learning._contracts import Trial
+from ..program import Array
+from ..recording import Recording
 from ._contracts import Loss, Sum
 from ._target import HERTZ, chosen, like, plain, positive, time
 

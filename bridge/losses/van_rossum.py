@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.learning._contracts import Trial
-from mirrorneuron.bridge.recording import SECOND, Recording
-
+from ..learning._contracts import Trial
+from ..recording import SECOND, Recording
 from ._contracts import Loss
 from ._target import chosen, positive, raster
 

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge.learning._contracts import Trial
-from mirrorneuron.bridge.program import Array
-from mirrorneuron.bridge.recording import Recording
-
+from ..learning._contracts import Trial
+from ..program import Array
+from ..recording import Recording
 from ._contracts import Loss
 from ._target import HERTZ, chosen, positive, raster
 

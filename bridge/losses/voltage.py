@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mirrorneuron.bridge.learning._contracts import Trial
-from mirrorneuron.bridge.recording import Recording
 from mirrorneuron.errors import DomainError
 from mirrorneuron.units import Dimensions
 
+from ..learning._contracts import Trial
+from ..recording import Recording
 from ._contracts import Loss
 from ._target import chosen, plain, positive, series, time
 

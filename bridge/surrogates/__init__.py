@@ -1,8 +1,8 @@
 """Surrogates: stand-ins for the derivative of a spike, one file each."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.bridge._contracts import Surrogate
 
+from .._contracts import Surrogate
 from .arctan import Arctan
 from .fast_sigmoid import FastSigmoid
 from .gaussian import Gaussian

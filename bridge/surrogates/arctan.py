@@ -5,7 +5,7 @@ from math import pi
 
 from torch import Tensor
 
-from mirrorneuron.bridge._contracts import Surrogate
+from .._contracts import Surrogate
 
 
 def arctan(margin: Tensor, width: Tensor | float) -> Tensor:

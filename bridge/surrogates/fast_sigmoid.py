@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge._contracts import Surrogate
+from .._contracts import Surrogate
 
 
 def fast_sigmoid(margin: Tensor, width: Tensor | float) -> Tensor:

@@ -6,7 +6,7 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge._contracts import Surrogate
+from .._contracts import Surrogate
 
 
 def gaussian(margin: Tensor, width: Tensor | float) -> Tensor:

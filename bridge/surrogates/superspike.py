@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mirrorneuron.bridge._contracts import Surrogate
-
+from .._contracts import Surrogate
 from .fast_sigmoid import fast_sigmoid
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mirrorneuron.bridge._contracts import Surrogate
 from mirrorneuron.errors import DomainError
+
+from .._contracts import Surrogate
 
 
 def triangle(margin: Tensor, width: Tensor | float, factor: float = 1.0) -> Tensor:

@@ -1,6 +1,7 @@
 """Activation dynamics, one file each."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.muscle._contracts import Activation
+
+from .._contracts import Activation
 
 activations: Registry[Activation] = Registry(__name__, Activation)

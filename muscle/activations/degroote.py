@@ -8,7 +8,7 @@ Differs from it: $b = 10$ as OpenSim's documentation advises, where the paper ha
 and decay hardly differ.
 """
 
-from mirrorneuron.muscle._contracts import Activation
+from .._contracts import Activation
 
 degroote = Activation(
     equation="((0.5 + 0.5*tanh(b*(u - a)))/(tau_a*(0.5 + 1.5*a))"

@@ -1,6 +1,7 @@
 """Force curves of muscle fibres, one file each."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.muscle._contracts import Curves
+
+from .._contracts import Curves
 
 curves: Registry[Curves] = Registry(__name__, Curves)

@@ -14,7 +14,7 @@ Differs from it: force is proportional to activation, where the paper has a recr
 $1 - \exp(-(a/0.56 n)^n)$; two branches are a sum over clipped velocities.
 """
 
-from mirrorneuron.muscle._contracts import Curves
+from .._contracts import Curves
 
 brown = Curves(
     active="exp(-abs((l**beta_l - 1)/omega)**rho)",

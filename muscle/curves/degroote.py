@@ -14,7 +14,7 @@ $f_v(0) = 1$; passive force in OpenSim's form, above zero down to $l = 0.2$, its
 12.
 """
 
-from mirrorneuron.muscle._contracts import Curves
+from .._contracts import Curves
 
 degroote = Curves(
     active="""

@@ -14,7 +14,7 @@ Differs from it: no slanted asymptote (their end slope is 0.001), and b does not
 below 0.3; two branches are a sum over clipped velocities.
 """
 
-from mirrorneuron.muscle._contracts import Curves
+from .._contracts import Curves
 
 SHAPE = "0.41/clip(1 - ((clip(l, 0, 1) - 1)/w)**2, 0.01, 1)"
 

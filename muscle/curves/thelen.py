@@ -14,7 +14,7 @@ Differs from it: two branches are a sum over clipped velocities; the eccentric b
 continued linearly at 0.95 of its asymptote; the exponent of the passive force is bounded at 12.
 """
 
-from mirrorneuron.muscle._contracts import Curves
+from .._contracts import Curves
 
 thelen = Curves(
     active="exp(-(l - 1)**2/width)",

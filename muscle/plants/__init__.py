@@ -1,6 +1,7 @@
 """Plants: skeletons with their muscles, one file each."""
 
 from mirrorneuron._registry import Registry
-from mirrorneuron.muscle.plant import Plant
+
+from ..plant import Plant
 
 plants: Registry[Plant] = Registry(__name__, Plant)

@@ -14,8 +14,8 @@ carries them, not read in the table; soft limits, viscosity and De Groote's curv
 
 from numpy import pi
 
-from mirrorneuron.muscle.plant import Muscle, Plant
-from mirrorneuron.muscle.skeleton import Joint, TwoJoints
+from ..plant import Muscle, Plant
+from ..skeleton import Joint, TwoJoints
 
 
 def muscle(

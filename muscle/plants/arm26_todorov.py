@@ -9,8 +9,8 @@ which all six fibres keep to 0.5 to 1.5 optimal lengths, if the zero angles are 
 
 from numpy import pi
 
-from mirrorneuron.muscle.plant import Muscle, Plant
-from mirrorneuron.muscle.skeleton import Joint, TwoJoints
+from ..plant import Muscle, Plant
+from ..skeleton import Joint, TwoJoints
 
 DEGREE = pi / 180
 

@@ -10,8 +10,8 @@ activation De Groote et al. 2016, doi:10.1007/s10439-016-1591-9.
 Differs from it: constant moment arms, neutral length, range and viscosity are ours.
 """
 
-from mirrorneuron.muscle.plant import Muscle, Plant
-from mirrorneuron.muscle.skeleton import Joint, OneJoint
+from ..plant import Muscle, Plant
+from ..skeleton import Joint, OneJoint
 
 NEUTRAL = 0.90
 

@@ -12,8 +12,8 @@ default; viscosity and the softness of the limits are ours.
 
 from numpy import pi
 
-from mirrorneuron.muscle.plant import Muscle, Plant
-from mirrorneuron.muscle.skeleton import Joint, OneJoint
+from ..plant import Muscle, Plant
+from ..skeleton import Joint, OneJoint
 
 TRICEPS = (-0.0197, -0.028069, 0.050713, -0.029927, 0.0057643)
 BICEPS = (0.0092996, 0.035777, -0.0067096, 0.0028999, -0.0018645)

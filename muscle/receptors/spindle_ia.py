@@ -9,7 +9,7 @@ Differs from it: $n (n^2 + e^2)^{-0.2}$ with $e = 1$ mm/s in place of the power,
 is infinite; the stretch is that of the fibre beyond optimal; an offset of 50 Hz.
 """
 
-from mirrorneuron.muscle._contracts import Receptor
+from .._contracts import Receptor
 
 spindle_ia = Receptor(
     sense="length*stretch + speed_gain*speed*(speed**2 + smooth**2)**(-0.2)",

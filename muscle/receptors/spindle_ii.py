@@ -6,7 +6,7 @@ Source: Prochazka 1999, section on spindle models, doi:10.1016/S0079-6123(08)628
 Differs from it: the stretch is that of the fibre beyond optimal.
 """
 
-from mirrorneuron.muscle._contracts import Receptor
+from .._contracts import Receptor
 
 spindle_ii = Receptor(
     sense="length*stretch",

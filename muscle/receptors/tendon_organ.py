@@ -6,7 +6,7 @@ Source: Prochazka 1999, section on tendon organs, doi:10.1016/S0079-6123(08)6285
 Differs from it: the force is in maximal isometric forces, so that muscles of all sizes share it.
 """
 
-from mirrorneuron.muscle._contracts import Receptor
+from .._contracts import Receptor
 
 tendon_organ = Receptor(
     sense="tension",

@@ -8,7 +8,7 @@ Source: Lin & Crago 2002, section on the tendon organ, doi:10.1114/1.1432692.
 Differs from it: $c = 0.02 F_0$, where the paper has 4 N for a muscle of the hand.
 """
 
-from mirrorneuron.muscle._contracts import Receptor
+from .._contracts import Receptor
 
 tendon_organ_dynamic = Receptor(
     sense="gain*log(1 + tension/c)",

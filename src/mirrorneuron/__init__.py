@@ -12,7 +12,6 @@ from .bio.recording import Simulation
 from .bio.simulate import simulate
 from .bridge import losses
 from .bridge.fitting import RecordingFit, fit_recording
-from .bridge.function import register
 from .bridge.learning import (
     BPTT,
     FPTT,
@@ -30,6 +29,7 @@ from .bridge.mirror import Mirror, mirror
 from .bridge.nudge import Nudge
 from .bridge.parameter import Bounded, Free, Positive, Sign
 from .bridge.recording import Recording
+from .bridge.register import register
 from .bridge.surrogates import (
     Arctan,
     FastSigmoid,

@@ -31,8 +31,9 @@ from numpy.random import Generator, default_rng
 from torch import Tensor
 
 from ._arrays import require_finite
-from .bridge.context import Draws
-from .bridge.mirror import Mirror, Stepper, mirror
+from .bridge.backends.eager.engine import EagerEngine, Stepper
+from .bridge.draws import Draws
+from .bridge.mirror import Mirror, mirror
 from .errors import DomainError, NumericalError, ShapeError, UnknownName
 from .muscle import Plant, plants, receptors
 from .muscle.skeleton import TwoJoints
@@ -255,7 +256,8 @@ class Arm:
         deviations = [np.full(len(s.shown.labels), s.noise) for s in self.senses]
         self._noise = self._tensor(np.concatenate(deviations))
         driven = (EXCITATION, LOAD, *(HAND if self.bones else ()))
-        self._advance = Stepper(self.model, dict.fromkeys(driven, ()), 0)
+        code = EagerEngine(self.model.program, frozenset(), self.model.gradients)
+        self._advance = Stepper(code, self.model.values, dict.fromkeys(driven, ()), 0)
         begun = self.model.initial_state()
         self._keys = [key for key, x in begun.items() if isinstance(x, Tensor)]
 

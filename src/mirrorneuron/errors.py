@@ -2,6 +2,7 @@
 
     MirrorNeuronError
     ├── UnsupportedFeature (NotImplementedError)    a part of a network that cannot be mirrored
+    ├── NotCovered (NotImplementedError)            a network that a backend cannot run
     ├── OutsideGeNN (NotImplementedError)           a part of a network that GeNN cannot run
     ├── UnknownName (KeyError)                      a name that nothing has
     ├── UnitError (DimensionMismatchError)          a quantity with another unit
@@ -82,6 +83,27 @@ class UnsupportedFeature(MirrorNeuronError, NotImplementedError):
         tail = "strict=False mirrors the rest and lists these in model.report."
         listed = "\n\n".join(indent(str(item), "  ") for item in self.items)
         return f"{head}\n\n{listed}\n\n{tail}"
+
+
+class NotCovered(MirrorNeuronError, NotImplementedError):
+    """A backend cannot run a network; lists everything that it cannot.
+
+    Arguments:
+        asked: What was called.
+        missing: What it cannot run, a sentence each.
+        able: Name of a backend that can.
+    """
+
+    def __init__(self, asked: str, missing: Sequence[str], able: str) -> None:
+        super().__init__(asked, tuple(missing), able)
+        self.asked, self.missing, self.able = asked, tuple(missing), able
+
+    def __str__(self) -> str:
+        listed = "\n".join(f"  {what}" for what in self.missing)
+        return (
+            f"{self.asked}: this backend cannot run the network.\n\n{listed}\n\n"
+            f"Write backend={self.able!r}, which runs it, or backend='auto'."
+        )
 
 
 @dataclass(frozen=True)

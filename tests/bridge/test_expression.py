@@ -8,8 +8,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mirrorneuron.bridge.expression import Renderer, hoist, names, parse, substitute
-from mirrorneuron.bridge.function import UNARY, Functions
+from mirrorneuron.bridge.backends.eager.functions import UNARY, Functions
+from mirrorneuron.bridge.lower.expression import Renderer, hoist, names, parse, substitute
 from mirrorneuron.errors import DomainError
 
 NAMES = ("v", "w", "tau", "g_L")

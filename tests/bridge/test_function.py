@@ -10,7 +10,8 @@ import pytest
 import torch
 from brian2.units.unitsafefunctions import exprel as brian2_exprel
 
-from mirrorneuron.bridge.function import KNOWN, RANDOM, UNARY, Functions
+from mirrorneuron.bridge.backends.eager.functions import KNOWN, UNARY, Functions
+from mirrorneuron.bridge.lower.functions import RANDOM
 
 DOMAINS = {
     "log": (1e-3, 9.0), "log10": (1e-3, 9.0), "log1p": (-0.9, 9.0), "sqrt": (1e-3, 9.0),

@@ -9,10 +9,10 @@ from brian2 import Hz, Network, NeuronGroup, Quantity, SpikeMonitor, mA, ms, mV,
 from torch import Tensor
 
 import mirrorneuron as mn
-from mirrorneuron.bridge.event import Events
 from mirrorneuron.bridge.losses.first_spike import latency
 from mirrorneuron.bridge.losses.van_rossum import exponential
 from mirrorneuron.bridge.recording import Spikes
+from mirrorneuron.bridge.spikes import Events
 from mirrorneuron.errors import DomainError, ShapeError, UnitError, UnknownName
 from mirrorneuron.units import Dimensions
 

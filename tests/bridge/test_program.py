@@ -26,7 +26,7 @@ from brian2 import (
 )
 
 import mirrorneuron as mn
-from mirrorneuron.bridge.backends import eager
+from mirrorneuron.bridge.backends.eager import emit
 from mirrorneuron.bridge.program import Program
 from mirrorneuron.bridge.read import read
 from mirrorneuron.errors import Unsupported
@@ -200,7 +200,7 @@ def test_a_printed_mirror_tells_size_step_and_type():
 
 def test_the_generated_code_is_readable_python_with_the_users_names():
     model = mn.mirror(build(), train=["feed.w"])
-    source = model.code().source
+    source = model.engine.code().source
     functions = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
     assert functions[0] == "prelude"
     own = [n for n in functions if not n.endswith(("_values", "_crossing"))]
@@ -225,7 +225,7 @@ def test_moving_what_is_constant_out_of_the_steps_changes_no_result(
 
     moved = values()
     assert moved[1].sum() > 0
-    hoist = eager.hoist
+    hoist = emit.hoist
 
     def leaf_by_leaf(node: ast.expr, varying: set[str], keep: Callable[..., ast.expr]) -> ast.expr:
         """Moves single names only, so that every operation happens in every step."""
@@ -237,7 +237,7 @@ def test_moving_what_is_constant_out_of_the_steps_changes_no_result(
                   for k, v in ast.iter_fields(node) if isinstance(v, list)}  # fmt: skip
         return type(node)(**{**dict(ast.iter_fields(node)), **changed, **listed})
 
-    monkeypatch.setattr(eager, "hoist", leaf_by_leaf)
+    monkeypatch.setattr(emit, "hoist", leaf_by_leaf)
     for a, b in zip(moved, values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=0)
     assert torch.equal(moved[0], values()[0])

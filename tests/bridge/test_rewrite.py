@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirrorneuron.bridge.backends.rewrite import GENTLE, TAME, span, tame, without_signs
-from mirrorneuron.bridge.expression import parse
-from mirrorneuron.bridge.function import TAMED, UNARY, Functions
+from mirrorneuron.bridge.backends.eager.functions import TAMED, UNARY, Functions
+from mirrorneuron.bridge.lower.expression import parse
+from mirrorneuron.bridge.lower.simplify import GENTLE, TAME, span, tame, without_signs
 
 LEAVES = st.sampled_from(["x", "y", "k", "0.5", "2", "3.0"])
 X = np.array([0.0, -0.0, 1.5, -2.25, 1e-3, -40.0, 700.0, 1e200])

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirrorneuron.bridge.backends.sharing import share
-from mirrorneuron.bridge.function import Functions
+from mirrorneuron.bridge.backends.eager.functions import Functions
+from mirrorneuron.bridge.backends.eager.sharing import share
 
 NAMES = ("x", "y", "z")
 LEAVES = st.sampled_from([*NAMES, "K[0]", "0.5", "2"])

@@ -37,9 +37,10 @@ def mirrored(*objects: Any, **arguments: Any) -> Mirror:
 
 
 def depth(model: Mirror) -> ResetDepth:
-    from mirrorneuron.bridge.mirror import Stepper
+    from mirrorneuron.bridge.backends.eager.engine import EagerEngine, Stepper
 
-    advance = Stepper(model, {}, 0)
+    code = EagerEngine(model.program, model.trained_constants, {})
+    advance = Stepper(code, model.values, {}, 0)
     found = reset_depth(
         advance.context,
         advance.early + advance.late,

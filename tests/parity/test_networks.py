@@ -8,8 +8,8 @@ from networks import networks
 from registry import Entry
 
 import mirrorneuron as mn
-from mirrorneuron.bridge.context import Draws
-from mirrorneuron.bridge.event import Events
+from mirrorneuron.bridge.draws import Draws
+from mirrorneuron.bridge.spikes import Events
 from mirrorneuron.bridge.validate import Evidence, compare
 
 CUT, WHOLE = 23, 60  # steps

@@ -4,9 +4,9 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..program import Slot, Statement
 from .expression import ORDER, names, parse, substitute
-from .function import RANDOM
-from .program import Slot, Statement
+from .functions import RANDOM
 
 MARGIN = ".margin"
 

@@ -9,8 +9,8 @@ import ast
 from collections.abc import Iterator, Set
 from functools import cache
 
+from ..program import Program, Slot, Statement
 from .expression import ORDER, names, parse
-from .program import Program, Slot, Statement
 
 STOPS = {"int", "floor", "ceil", "sign", "timestep"}
 

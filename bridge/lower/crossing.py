@@ -9,8 +9,8 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ..program import Program, Slot
 from .expression import ORDER, names, parse, substitute
-from .program import Program, Slot
 
 ZERO, ONE = ast.Constant(0), ast.Constant(1)
 

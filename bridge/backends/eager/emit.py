@@ -14,12 +14,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mirrorneuron.bridge.crossing import Crossing, crossing
-from mirrorneuron.bridge.expression import ORDER, Renderer, hoist, names, parse, substitute
-from mirrorneuron.bridge.function import RANDOM
-from mirrorneuron.bridge.program import Program, Ref, Slot, Statement
-
-from .rewrite import tame, without_signs
+from ...lower.crossing import Crossing, crossing
+from ...lower.expression import (
+    ORDER,
+    Renderer,
+    hoist,
+    names,
+    parse,
+    substitute,
+)
+from ...lower.functions import RANDOM
+from ...lower.simplify import tame, without_signs
+from ...program import Program, Ref, Slot, Statement
 from .sharing import share
 
 IN_PLACE: dict[str, ast.operator] = {
@@ -62,7 +68,7 @@ class Reset(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Eager:
+class Code:
     """Code of a Program.
 
     Arguments:
@@ -86,7 +92,7 @@ def compile_program(
     driven: frozenset[str] = frozenset(),
     trained: frozenset[str] = frozenset(),
     slots: Sequence[Slot] | None = None,
-) -> Eager:
+) -> Code:
     """Generate code.
 
     Arguments:
@@ -116,7 +122,7 @@ def compile_program(
         if isinstance(w, _Reset)
     }
     steps = tuple(scope[w.title] for w in writers)
-    return Eager(source, scope["prelude"], steps, crossings, resets)
+    return Code(source, scope["prelude"], steps, crossings, resets)
 
 
 @dataclass
@@ -610,7 +616,7 @@ class _Synapses(_Writer):
         elif statement.op == "-=":
             new = f"a.accumulate({state}, {index}, -({value}))"
         elif statement.op in IN_PLACE:
-            new = f"a.scale({state}, {index}, {value}, {statement.op == '/='})"
+            new = f"c.scale(a, {state}, {index}, {value}, {statement.op == '/='})"
         else:
             new = f"a.overwrite({state}, {index}, {value})"
         guard = self.slot.guards.get(statement.target)

@@ -7,7 +7,6 @@ operations that statements alone cannot express: raising, delivering and answeri
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,64 +15,18 @@ from torch import Tensor
 
 from mirrorneuron.errors import DomainError, GradientError
 
-from .backends.eager import Cross, Reset
-from .event import Arrivals, Events, Fanout, Served, escape, gate, jump_to, spike
-from .function import Functions, Sites, Value, call_user
-from .program import Array, Program
-from .spike_gradient import SpikeGradient
+from ...draws import Draws, Sites
+from ...program import Array, Program
+from ...spike_gradient import SpikeGradient
+from ...spikes import Events, State
+from .emit import Cross, Reset
+from .fanout import Fanout
+from .functions import Functions, Value
+from .spike_functions import escape, gate, jump_to, spike
+from .synapses import ActiveSynapses, GatedSynapses, reached_synapses, scaled
+from .user_function import call_user
 
-State = dict[str, Any]
 T = TypeVar("T")
-
-
-class Draws:
-    """Random numbers: one stream a trial, consumed in the order of Brian2's numpy target.
-
-    The first trial draws what numpy draws after `np.random.seed`. Streams are made when the first
-    number is drawn: most networks draw none.
-
-    Arguments:
-        seed: Seed of the first trial; the others get streams of their own from it. None takes a
-            fresh one.
-        size: Number of trials.
-    """
-
-    def __init__(self, seed: int | None, size: int) -> None:
-        if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1)[0])
-        self.seed, self.size = seed, size
-
-    @staticmethod
-    def given(*streams: np.random.RandomState) -> "Draws":
-        """Streams that exist already."""
-        draws = Draws(0, len(streams))
-        draws.streams = streams
-        return draws
-
-    @cached_property
-    def streams(self) -> tuple[np.random.RandomState, ...]:
-        """One for each trial."""
-        rest = np.random.SeedSequence(self.seed).spawn(self.size - 1)
-        others = (np.random.RandomState(s.generate_state(4)) for s in rest)
-        return (np.random.RandomState(self.seed), *others)
-
-    def of_trials(self, start: int, stop: int) -> "Draws":
-        """Streams of some trials, at the same place."""
-        return Draws.given(*deepcopy(self.streams[start:stop]))
-
-    def copy(self) -> "Draws":
-        """Streams that go on from the same place on their own."""
-        return deepcopy(self)
-
-    def draw(self, kind: str, sizes: Sequence[int], args: Sequence[Sequence[Any]]) -> list[Array]:
-        """`sizes[b]` numbers for trial b, by the method `kind` of its stream with `args[b]`."""
-        made: list[Array] = []
-        for stream, size, own in zip(self.streams, sizes, args, strict=True):
-            if kind in ("rand", "randn"):
-                made.append(getattr(stream, kind)(size))
-            else:
-                made.append(getattr(stream, kind)(*own, size=size).astype(float))
-        return made
 
 
 def _at(sites: Sites, x: Any, cuts: Array) -> list[Any]:
@@ -389,18 +342,20 @@ class Context:
         _, place = cross.values(state, fixed, self)
         return state | {cross.variable: self.fit(place, state[cross.variable])}
 
-    def arrive(self, pathway: str, state: State) -> Arrivals:
+    def arrive(self, pathway: str, state: State) -> ActiveSynapses | GatedSynapses:
         """Push the present events of a pathway's source, and take out those that are due."""
         fanout, key = self.fanouts[pathway], f"{pathway}.history"
         now: Events = state[fanout.pathway.event]
         past: tuple[Events, ...] = state[key]
         due = tuple(now if d == 0 else past[d - 1] for d in fanout.delays)
         state[key] = (now, *past[:-1]) if past else ()
-        return Arrivals(fanout, due)
+        return reached_synapses(fanout, due)
 
-    def everyone(self, size: int) -> Served:
+    def everyone(self, size: int) -> ActiveSynapses:
         """All synapses, for code that runs over them without an event."""
-        return Served.all(size, self.batch_size, self.f.device)
+        return ActiveSynapses.all(size, self.batch_size, self.f.device)
+
+    scale = staticmethod(scaled)
 
     def _place(self, index: Tensor, start: int, size: int) -> Tensor:
         """Where the synapses of all trials belong in one flat array, kept for the next step."""

@@ -5,29 +5,15 @@ numpy, as Brian2's numpy target does, and carries the gradient by hand; sums, pr
 quotients are the same everywhere. `exact=False` leaves all of it to torch.
 """
 
-from collections.abc import Callable, Sequence
-from copy import deepcopy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mirrorneuron.errors import DomainError, GradientError
-
-from .program import Array, UserFunction
-
 Value = Tensor | float | int | bool
-
-
-class Sites(NamedTuple):
-    """Some elements, in order: trial of each, its place in a flat array, the shape of that."""
-
-    batch: Array
-    place: Array
-    shape: tuple[int, ...]
 
 
 class Rule(NamedTuple):
@@ -267,151 +253,6 @@ class Functions:
         return torch.trunc(steps) if isinstance(steps, Tensor) else int(steps)
 
 
-REGISTERED: WeakKeyDictionary[Any, Callable[..., Tensor]] = WeakKeyDictionary()
-
-
-def register(function: Any, torch_function: Callable[..., Tensor]) -> None:
-    """Say what a function that you wrote for Brian2 equations does to tensors.
-
-    Arguments:
-        function: The function, decorated with `@check_units` or `@implementation`, or a Brian2
-            `Function`.
-        torch_function: The same on SI floats: takes and returns tensors whose last axis runs
-            over elements. Gradients pass through it.
-
-    Raises:
-        DomainError: Brian2 would not take the function in equations.
-
-    Example:
-        >>> from brian2 import check_units, exp
-        >>> @check_units(x=1, result=1)
-        ... def softplus(x):
-        ...     return log(1 + exp(x))
-        >>> register(softplus, torch.nn.functional.softplus)
-    """
-    if not hasattr(function, "_arg_units"):
-        name = getattr(function, "__name__", repr(function))
-        raise DomainError(
-            f"register({name}, ...): Brian2 equations cannot call it, as it does not say which"
-            " units it takes. Decorate it with @check_units(x=1, result=1) first."
-        )
-    REGISTERED[function] = torch_function
-
-
-def registered(function: Any) -> Callable[..., Tensor] | None:
-    """What was registered for a Brian2 `Function`, which may wrap the user's own function."""
-    own = getattr(function, "pyfunc", None)
-    return REGISTERED.get(function) or REGISTERED.get(own)
-
-
-class _User(torch.autograd.Function):
-    """A user's function: values by numpy, gradient by what was registered for torch."""
-
-    @staticmethod
-    def forward(ctx: Any, function: UserFunction, value: Tensor, *args: Any) -> Tensor:
-        ctx.function = function
-        ctx.save_for_backward(*args)
-        return value
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        needs = ctx.needs_input_grad[2:]
-        with torch.enable_grad():
-            args = [
-                x.detach().requires_grad_(need)
-                for x, need in zip(ctx.saved_tensors, needs, strict=True)
-            ]
-            value = ctx.function.torch(*args)
-            wanted = [x for x in args if x.requires_grad]
-            given = grads[0].sum_to_size(value.shape)
-            found = iter(torch.autograd.grad(value, wanted, given, allow_unused=True))
-        return None, None, *(next(found) if need else None for need in needs)
-
-
-def call_user(
-    function: UserFunction,
-    whole: tuple[int, ...],
-    args: Sequence[Value],
-    f: Functions,
-    streams: Sequence[np.random.RandomState],
-    sites: Sites | None = None,
-) -> Tensor:
-    """Value of a user's function.
-
-    Where numbers have to be those of Brian2, or nothing is registered for torch, it is what
-    Brian2's numpy target calls, trial by trial.
-
-    Arguments:
-        function: The function.
-        whole: Which arguments are whole numbers for Brian2.
-        args: Numbers, or tensors whose last axis runs over elements.
-        f: Type and device of the values.
-        streams: Random numbers of each trial.
-        sites: The elements for which Brian2 calls it, where these are not all: what it draws, it
-            draws for them.
-
-    Raises:
-        GradientError: The gradient has to pass, and nothing is registered for torch.
-    """
-    tensors = [f.tensor(x) for x in args]
-    follows = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
-    if follows and function.torch is None:
-        raise GradientError(
-            f"run(...): the gradient has to pass through {function.name}(), of which only Python"
-            " code for numpy is known. Register the same for tensors:"
-            f" mn.register({function.name}, lambda ...: ...)."
-        )
-    if function.torch is not None and not f.exact:
-        return function.torch(*tensors)
-    arrays = [x.detach().cpu().numpy() for x in tensors]
-    for k in whole:
-        arrays[k] = arrays[k].astype(np.int32)
-    value = torch.from_numpy(_values(function, arrays, streams, sites)).to(f.device)
-    value = value if value.dtype == torch.bool else value.to(f.dtype)
-    return _User.apply(function, value, *tensors) if follows else value
-
-
-def _values(
-    function: UserFunction,
-    arrays: Sequence[Any],
-    streams: Sequence[np.random.RandomState],
-    sites: Sites | None,
-) -> Any:
-    """Values of each trial, "batch element"; those at `sites` by a call for them alone."""
-    if sites is None:
-        rows = [
-            _call_with(stream, function, [_of_trial(x, b) for x in arrays])
-            for b, stream in enumerate(streams)
-        ]
-        return np.stack(rows)
-    found = np.broadcast_to(_values(function, arrays, deepcopy(streams), None), sites.shape).copy()
-    for b, stream in enumerate(streams):
-        place = sites.place[sites.batch == b]
-        if len(place):
-            own = [
-                x if x.ndim == 0 else np.broadcast_to(x, sites.shape).flat[place] for x in arrays
-            ]
-            found.flat[place] = _call_with(stream, function, own)
-    return found
-
-
-def _call_with(stream: np.random.RandomState, function: UserFunction, args: Sequence[Any]) -> Any:
-    """Value of a function that finds a trial's stream in the place of numpy's own."""
-    own = np.random.get_state()
-    np.random.set_state(stream.get_state())
-    try:
-        return np.atleast_1d(function.numpy(*(x if x.ndim else x.item() for x in args)))
-    finally:
-        stream.set_state(np.random.get_state())
-        np.random.set_state(own)
-
-
-def _of_trial(x: Any, trial: int) -> Any:
-    """Values of one trial, along one axis."""
-    return x[min(trial, len(x) - 1)] if x.ndim == 2 else x
-
-
 KNOWN = frozenset(UNARY) | {
     "where", "clip", "int", "floor", "ceil", "abs", "sign", "timestep",
 }  # fmt: skip
-RANDOM = frozenset({"rand", "randn", "poisson"})

@@ -1,0 +1,77 @@
+"""What a folder in `backends/` provides."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from ..inputs import Inputs
+from ..program import Program
+from ..spike_gradient import SpikeGradient
+from ..spikes import Events, State
+from ..values import Values
+
+
+class Trace(NamedTuple):
+    """What a run leaves behind.
+
+    Arguments:
+        spikes: Group to its spikes, one entry a step.
+        values: Key to what was recorded at the start of each step, "time batch element"; without
+            an entry where the run had no steps.
+        state: The network's state at the end.
+    """
+
+    spikes: Mapping[str, list[Events]]
+    values: Mapping[str, Tensor]
+    state: State
+
+
+class Engine(Protocol):
+    """A Program that is ready to run. It knows the Program and is given values: no mirror."""
+
+    def run(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+        progress: bool = False,
+    ) -> Trace:
+        """Run for the steps of the inputs, differentiably where gradients are recorded.
+
+        Arguments:
+            values: Values of the variables, the trained ones with their gradient.
+            inputs: What is set from outside, the number of steps and that of trials.
+            state: Where to start. It is changed.
+            record: Variables and computed values to record, and of which elements (None: of all).
+            progress: Whether to show it.
+
+        Raises:
+            NumericalError: A value became NaN or infinite.
+        """
+        ...
+
+
+class Backend(ABC):
+    """A way of running Programs."""
+
+    @abstractmethod
+    def covers(self, program: Program) -> Sequence[str]:
+        """What of a Program it cannot run, a sentence each; nothing if it runs all of it."""
+
+    @abstractmethod
+    def compile(
+        self,
+        program: Program,
+        constants: frozenset[str],
+        gradients: Mapping[str, SpikeGradient],
+    ) -> Engine:
+        """Make a Program ready to run.
+
+        Arguments:
+            program: The network.
+            constants: Keys of the constants of namespaces that are trained.
+            gradients: What stands for the derivative of each event.
+        """

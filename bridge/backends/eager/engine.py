@@ -1,0 +1,242 @@
+"""The eager engine: one generated torch step, looped; torch keeps what the gradient needs.
+
+It covers every feature and defines the gradients: other engines are compared with it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from mirrorneuron.errors import NumericalError
+
+from ...draws import Draws
+from ...inputs import Inputs
+from ...lower.margin import MARGIN
+from ...program import Program, Slot
+from ...spike_gradient import SpikeGradient
+from ...spikes import Events, State
+from ...values import Values
+from .._contracts import Trace
+from .emit import Code, Step, compile_program
+from .fanout import Fanout
+from .functions import Functions
+from .runtime import Context
+
+CHUNK = 100
+
+
+class EagerEngine:
+    """A Program as generated torch code: see `Engine`.
+
+    Arguments:
+        program: The network.
+        constants: Keys of the constants of namespaces that are trained.
+        gradients: What stands for the derivative of each event.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        constants: frozenset[str],
+        gradients: Mapping[str, SpikeGradient],
+    ) -> None:
+        self.program, self.constants, self.gradients = program, constants, gradients
+        self._codes: dict[tuple[frozenset[str], tuple[str, ...] | None], Code] = {}
+
+    def code(
+        self, driven: frozenset[str] = frozenset(), values: tuple[str, ...] | None = None
+    ) -> Code:
+        """Generated code of a step, or of recorded values; `driven` names what inputs set."""
+        key = driven, values
+        if key not in self._codes:
+            slots = None if values is None else [self.program.values[name] for name in values]
+            self._codes[key] = compile_program(self.program, driven, self.constants, slots)
+        return self._codes[key]
+
+    def run(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+        progress: bool = False,
+    ) -> Trace:
+        """Run from a state, which is changed: see `Engine.run`."""
+        first, program = state["step"], self.program
+        margins = [key for key in record if _is_margin(key)]
+        advance = Stepper(self, values, inputs.series, first, margins)
+        computed = [key for key in record if key in program.values and not _is_margin(key)]
+        probe = Probe(self, values, computed, advance.context)
+        traces: dict[str, list[Tensor]] = {key: [] for key in record}
+        events: dict[str, list[Events]] = {name: [] for name in program.spiking()}
+        pace = {name: program.every(f"{name}.spike") for name in events}
+        silent = {name: values.silent(name, inputs.batch_size) for name in events}
+        grad = torch.is_grad_enabled()
+        for k in tqdm(range(inputs.steps), disable=not progress, desc="mirror", unit="step"):
+            inputs.set(state, k)
+            advance.begin(state)
+            found = probe(state)
+            for key, trace in traces.items():
+                if key in advance.watched:
+                    continue
+                value = found[key] if key in found else state.get(key)
+                value = values.in_trials(key, inputs.batch_size) if value is None else value
+                index = record[key]
+                value = value if index is None else value[:, index]
+                trace.append(value if grad or index is not None else value.clone())
+            advance.finish(state)
+            for key in margins:
+                value, index = advance.margin(key), record[key]
+                traces[key].append(value if index is None else value[:, index])
+            for name, seen in events.items():
+                raised = (first + k) % pace[name] == 0
+                seen.append(state[f"{name}.spike"] if raised else silent[name])
+            if k % CHUNK == CHUNK - 1 or k == inputs.steps - 1:
+                self._require_finite(state, k)
+        return Trace(events, {key: torch.stack(t) for key, t in traces.items() if t}, state)
+
+    def _require_finite(self, state: State, k: int) -> None:
+        for key, value in state.items():
+            if not isinstance(value, Tensor) or bool(torch.isfinite(value).all()):
+                continue
+            trial, element = (int(i) for i in torch.nonzero(~torch.isfinite(value))[0])
+            first = max(0, k + 1 - CHUNK)
+            low, high = (x * self.program.dt * 1e3 for x in (first, k + 1))
+            raise NumericalError(
+                f"run(...): {key} of element {element} (trial {trial}) became"
+                f" {value[trial, element].item()} between {low:g} and {high:g} ms after the start"
+                f" (steps {first} to {k}). The integrator left its range of stability, or an"
+                " expression was divided by zero. Lower dt, or use another method."
+            )
+
+
+class Stepper:
+    """Takes a state one time step further, in place.
+
+    Arguments:
+        engine: Code of the network.
+        values: Values of its variables.
+        inputs: Key to one tensor a step, "batch neuron".
+        first: Step count at which the inputs start.
+        margins: Distances to threshold to be kept, "cells.spike.margin".
+    """
+
+    def __init__(
+        self,
+        engine: "EagerEngine",
+        values: Values,
+        inputs: Mapping[str, tuple[Tensor, ...]],
+        first: int,
+        margins: Sequence[str] = (),
+    ) -> None:
+        program, driven, device = engine.program, frozenset(inputs), values.device
+        code = engine.code(driven)
+        self.context = Context(
+            program=program,
+            f=Functions(values.dtype, device, values.exact),
+            gradients={k: g.to(values.dtype, device) for k, g in engine.gradients.items()},
+            crossings=code.crossings,
+            resets=code.resets,
+            indices={k: torch.from_numpy(v).to(device) for k, v in program.indices.items()},
+            fanouts={k: Fanout(p, device) for k, p in program.pathways.items()},
+            draws=Draws(0, 0),
+            inputs=inputs,
+            first=first,
+        )
+        self.fixed = code.prelude(values.constants(driven), self.context)
+        self.found: dict[str, Tensor] = {}
+        self.watched = {key: Probe(engine, values, [key], self.context) for key in margins}
+        steps = [(s, self._watch(s, run)) for s, run in zip(program.slots, code.slots, strict=True)]
+        self.early, self.late = steps[: program.early], steps[program.early :]
+
+    def _watch(self, slot: Slot, run: Step) -> Step:
+        """The step of a slot; that of a threshold keeps the margin that it meets, where asked."""
+        probe = self.watched.get(f"{slot.event}{MARGIN}")
+        if slot.kind != "threshold" or probe is None:
+            return run
+
+        def watched(state: State, fixed: list[Any], context: Any) -> None:
+            self.found |= probe(state)
+            run(state, fixed, context)
+
+        return watched
+
+    def margin(self, key: str) -> Tensor:
+        """Distance to threshold in this step, "batch neuron"; minus infinity if it was not tested.
+
+        Arguments:
+            key: One of those to be kept.
+        """
+        if key in self.found:
+            return self.found[key]
+        shape = (self.context.batch_size, self.watched[key].slots[key].size)
+        f = self.context.f
+        return torch.full(shape, -torch.inf, dtype=f.dtype, device=f.device)
+
+    def __call__(self, state: State) -> None:
+        """Execute all slots once."""
+        self.begin(state)
+        self.finish(state)
+
+    def begin(self, state: State) -> None:
+        """Execute the slots before the place where a StateMonitor records."""
+        self.context.draws, self.context.tick = state["draws"], state["step"]
+        self.found.clear()
+        if self.early:
+            self._execute(self.early, state)
+
+    def finish(self, state: State) -> None:
+        """Execute the others."""
+        self._execute(self.late, state)
+        state["step"] += 1
+
+    def _execute(self, slots: list[tuple[Slot, Step]], state: State) -> None:
+        context, step = self.context, state["step"]
+        with np.errstate(all="ignore"):  # the state is checked for what is not finite
+            for slot, run in slots:
+                if step % slot.every == 0:
+                    context.clock(step, slot.clock_dt)
+                    run(state, self.fixed, context)
+
+
+class Probe:
+    """Computes subexpressions from a state.
+
+    Arguments:
+        engine: Code of the network.
+        values: Values of its variables.
+        keys: What to compute.
+        context: That of the steps between which it is computed.
+    """
+
+    def __init__(
+        self, engine: "EagerEngine", values: Values, keys: Sequence[str], context: Context
+    ) -> None:
+        self.slots = {key: engine.program.values[key] for key in keys}
+        self.context, driven = context, frozenset(context.inputs)
+        code = engine.code(driven, tuple(keys))
+        self.functions = dict(zip(self.slots, code.slots, strict=True))
+        slots = self.slots.values()
+        used = {ref.variable for slot in slots for ref in slot.refs.values()}
+        self.fixed = code.prelude(values.constants(driven, used), context)
+
+    def __call__(self, state: State) -> dict[str, Tensor]:
+        """Values in the present step, "batch element"."""
+        context, step = self.context, state["step"]
+        found: dict[str, Tensor] = {}
+        with np.errstate(all="ignore"):
+            for key, slot in self.slots.items():
+                context.clock(step, slot.clock_dt)
+                value = self.functions[key](state, self.fixed, context)
+                shape = (context.batch_size, slot.size)
+                found[key] = context.f.tensor(value).to(context.f.dtype).expand(shape)
+        return found
+
+
+def _is_margin(key: str) -> bool:
+    """Whether a recorded value is a distance to threshold: no name of Brian2's has two dots."""
+    return key.count(".") == 2 and key.endswith(MARGIN)

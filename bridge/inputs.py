@@ -1,0 +1,152 @@
+"""Inputs: what a run of a mirror is given from outside."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mirrorneuron._arrays import require_finite
+from mirrorneuron.errors import DomainError, ShapeError, UnknownName
+from mirrorneuron.units import Dimensions, si
+
+from .nudge import Nudge
+from .program import Program, Table
+from .spikes import Events, State
+from .values import Values
+
+
+class Inputs:
+    """What a run is given from outside, checked: see `Mirror.run`.
+
+    Arguments:
+        values: Values of the network, with their type and device.
+        given: What is set, by name.
+        steps: Number of steps of the run.
+        batch_size: Number of trials, if it was asked for.
+        state: State from which the run starts, if it was given.
+
+    Attributes:
+        series: Key to one tensor a step, "batch element".
+        batch_size: Number of trials.
+        driven: Keys of the series.
+    """
+
+    def __init__(
+        self,
+        values: Values,
+        given: Mapping[str, Any],
+        steps: int,
+        batch_size: int | None,
+        state: Mapping[str, Any] | None,
+    ) -> None:
+        self.values, self.program, self.steps = values, values.program, steps
+        targets = {name: self._target(name) for name in given}
+        arrays = {name: self._array(name, targets[name], given[name]) for name in given}
+        self.batch_size = self._batch(arrays, batch_size, state)
+        self.series = {
+            targets[name][0]: x.expand(steps, self.batch_size, -1).unbind(0)
+            for name, x in arrays.items()
+        }
+        self.driven = frozenset(self.series)
+        self.variables = [k for k in self.series if k in self.program.variables]
+        nudged = {name: x for name, x in given.items() if isinstance(x, Nudge)}
+        self.gains = {targets[name][0]: self._gain(name, x) for name, x in nudged.items()}
+
+    def set(self, state: State, k: int) -> None:
+        """Put the variables' values of step k into the state, or pull it towards them."""
+        for key in self.variables:
+            value = self.series[key][k].to(state[key].dtype)
+            gain = self.gains.get(key)
+            state[key] = value if gain is None else torch.lerp(state[key], value, gain)
+
+    def _gain(self, name: str, nudge: Nudge) -> float:
+        if name not in self.program.variables:
+            raise DomainError(
+                f"run(inputs={{{name!r}: mn.Nudge(...)}}): {name!r} is no variable, and only a"
+                " variable can be pulled towards a trace. Name one, 'cells.v', or give the values"
+                " themselves."
+            )
+        return nudge.gain(self.program.dt)
+
+    def _target(self, name: str) -> tuple[str, Dimensions, int | None]:
+        """Key, unit and size of what an input sets."""
+        program = self.program
+        if name in program.groups and "spike" in program.groups[name].events:
+            return f"{name}.spike", Dimensions(), program.groups[name].size
+        if name in _tables(program):
+            return name, _tables(program)[name].unit, None
+        if name in program.variables:
+            variable = program.variables[name]
+            return name, variable.unit, 1 if variable.scalar else variable.value.size
+        known = [*program.spiking(), *_tables(program), *program.variables]
+        raise UnknownName.among(f"run(inputs={{{name!r}: ...}})", name, known)
+
+    def _array(self, name: str, target: tuple[str, Dimensions, int | None], value: Any) -> Tensor:
+        _, unit, size = target
+        what = f"run(inputs={{{name!r}: ...}})"
+        value = value.values if isinstance(value, Nudge) else value
+        if not isinstance(value, Tensor):
+            bare = si(value, unit, what) if hasattr(value, "dim") else np.asarray(value)
+            value = torch.from_numpy(np.array(bare, dtype=float))
+        x = value.to(self.values.device, self.values.dtype)
+        plain = x.detach().cpu().numpy()
+        require_finite(plain, what)
+        if target[0].endswith(".spike"):
+            _require_spikes(plain, what)
+        if x.dim() == 2:
+            x = x[:, None, :]
+        expected = "number of values" if size is None else size
+        if x.dim() != 3 or len(x) != self.steps or size not in (None, x.shape[2]):
+            raise ShapeError(
+                f"{what}: the shape is {tuple(value.shape)}, expected (time, batch, neuron) ="
+                f" ({self.steps}, any, {expected}). The run takes {self.steps} steps of"
+                f" {self.program.dt * 1e3:g} ms. Give one row for each step, or"
+                " batch_first=True for (batch, time, neuron)."
+            )
+        return x
+
+    def _batch(
+        self, arrays: Mapping[str, Tensor], wanted: int | None, state: Mapping[str, Any] | None
+    ) -> int:
+        sizes = {name: x.shape[1] for name, x in arrays.items() if x.shape[1] != 1}
+        if state is not None:
+            held = [v.spikes for v in state.values() if isinstance(v, Events)]
+            held += [v for v in state.values() if isinstance(v, Tensor)]
+            sizes |= {"state": held[0].shape[0]} if held else {}
+        if wanted is not None:
+            sizes |= {"batch_size": wanted}
+        if len(set(sizes.values())) > 1:
+            listed = ", ".join(f"{name}: {size}" for name, size in sizes.items())
+            raise ShapeError(
+                f"run(...): the numbers of trials differ ({listed}). All inputs and the state"
+                " belong to the same trials. Give each the same batch axis, or 1."
+            )
+        size = next(iter(sizes.values()), 1)
+        if size < 1:
+            raise ShapeError("run(batch_size=0): there is no trial to run. Write batch_size=1.")
+        return size
+
+
+def _tables(program: Program) -> dict[str, Table]:
+    """TimedArrays by their own names."""
+    return {table.name: table for table in program.tables.values()}
+
+
+def time_first(x: Any) -> Any:
+    """An input "batch time neuron" as "time batch neuron"; what all trials share as it is."""
+    if x.ndim != 3:
+        return x
+    return x.transpose(0, 1) if isinstance(x, Tensor) else np.swapaxes(x, 0, 1)
+
+
+def _require_spikes(values: Any, what: str) -> None:
+    wrong = np.argwhere((values != 0) & (values != 1))
+    if len(wrong):
+        first = tuple(int(k) for k in wrong[0])
+        raise DomainError(
+            f"{what} is {values[first]:g} at index {', '.join(map(str, first))}. A neuron spikes"
+            " in a step (1) or does not (0). Give a rate to a PoissonGroup, or a current to a"
+            " variable."
+        )

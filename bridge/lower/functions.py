@@ -1,0 +1,3 @@
+"""Functions that statements call."""
+
+RANDOM = frozenset({"rand", "randn", "poisson"})
