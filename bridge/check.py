@@ -10,7 +10,7 @@ from mirrorneuron._arrays import require_finite
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 from mirrorneuron.units import Dimensions
 
-from .lower.expression import names, parse
+from .lower.expression import names
 from .lower.reach import influenced, reached
 from .program import Program
 from .tie import Tied, asking, members, require_one_value
@@ -38,7 +38,7 @@ def time_constants(program: Program) -> dict[str, Any]:
     found: dict[str, Any] = {}
     written = program.written()
     for slot in program.slots:
-        for name in {n for s in slot.statements for n in _divisors(parse(s.expression))}:
+        for name in {n for s in slot.statements for n in _divisors(s.tree)}:
             if name in slot.refs:
                 variable = program.variables[slot.refs[name].variable]
                 if variable.unit == SECOND and variable.key not in written:
@@ -159,7 +159,7 @@ def _is_read(program: Program, key: str) -> bool:
     for slot in program.slots:
         local = {n for n, ref in slot.refs.items() if ref.variable == key}
         for statement in slot.statements:
-            read = set(names(parse(statement.expression)))
+            read = set(names(statement.tree))
             if local & read or (statement.target in local and statement.op not in ("=", ":=")):
                 return True
     return False

@@ -7,18 +7,21 @@ executes them. `read` makes it, a backend turns it into code, `print(program)` s
 This module imports neither brian2 nor torch.
 """
 
+import ast
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from html import escape
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirrorneuron.units import Dimensions
 
+from .lower.expression import parse
+
 Kind = Literal["float", "integer", "boolean"]
-SlotKind = Literal["update", "threshold", "reset", "synapses", "summed", "generator", "value"]
 Array = NDArray[Any]
 
 
@@ -73,7 +76,7 @@ class Statement:
     """`target op expression`, one line of abstract code.
 
     `op` is `:=` for a new local name, else `=`, `+=`, `-=`, `*=` or `/=`. The expression is
-    text in Brian2's own syntax, plus `where(condition, a, b)`.
+    text in Brian2's own syntax, plus `where(condition, a, b)`; `tree` is the same, parsed.
     """
 
     target: str
@@ -81,6 +84,11 @@ class Statement:
     expression: str
     kind: Kind
     scalar: bool
+
+    @cached_property
+    def tree(self) -> ast.expr:
+        """The expression as a syntax tree, which nobody changes."""
+        return parse(self.expression)
 
     def __str__(self) -> str:
         return f"{self.target} {self.op} {self.expression}"
@@ -110,14 +118,13 @@ class UserFunction:
     torch: Callable[..., Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Slot:
-    """The statements that one object executes at one place of the schedule.
+    """The statements that one object executes at one place of the schedule: one of those below.
 
     Arguments:
         name: Name of the Brian2 object that runs (`cells_stateupdater`).
         owner: Object whose elements the statements range over (`cells`).
-        kind: What happens with the statements.
         when, order: Place in Brian2's schedule.
         size: Number of elements.
         dt: Time step of the object [s].
@@ -135,20 +142,10 @@ class Slot:
         functions: Local name to the name of a function, Brian2's or a user's.
         samplers: Local name to the distribution that it draws from.
         guards: Target to the boolean name without which it is not written (refractoriness).
-        event: Event raised (threshold, generator) or answered (reset), `cells.spike`.
-        refractory: Whether a threshold starts a refractory period.
-        pathway: Name of the pathway whose synapses are touched.
-        sequential: Whether the synapses are served one after the other, each seeing what the
-            ones before it changed; else each statement is executed for all of them at once.
-        summed: For a summed variable, the target and the index it is summed over.
-        span: For a summed variable, the part of the target that it sets.
-        margin: Dimensions of the threshold comparison, where there is one.
-        unit: Dimensions of a value.
     """
 
     name: str
     owner: str
-    kind: SlotKind
     when: str
     order: int
     size: int
@@ -166,19 +163,16 @@ class Slot:
     functions: Mapping[str, str] = field(default_factory=dict[str, str])
     samplers: Mapping[str, Sampler] = field(default_factory=dict[str, Sampler])
     guards: Mapping[str, str] = field(default_factory=dict[str, str])
-    event: str | None = None
-    refractory: bool = False
-    pathway: str | None = None
-    sequential: bool = False
-    summed: Ref | None = None
-    span: tuple[int, int] = (0, 0)
-    margin: Dimensions | None = None
-    unit: Dimensions | None = None
 
     @property
     def statements(self) -> tuple[Statement, ...]:
         """All statements, in the order of execution."""
         return self.scalar + self.vector
+
+    @property
+    def purpose(self) -> str:
+        """What the slot is for, in words."""
+        return f"for each of {self.size} {self.owner}"
 
     def key(self, constant: str) -> str:
         """Name in the whole network of a constant."""
@@ -186,10 +180,143 @@ class Slot:
 
     def written(self) -> set[str]:
         """Keys of the variables that this slot changes."""
-        keys = {self.refs[s.target].variable for s in self.statements if s.target in self.refs}
-        if self.refractory:
-            keys |= {f"{self.owner}.not_refractory", f"{self.owner}.lastspike"}
-        return keys | ({self.summed.variable} if self.summed else set())
+        return {self.refs[s.target].variable for s in self.statements if s.target in self.refs}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update(Slot):
+    """A state update, or a `run_regularly`, of all elements.
+
+    Arguments:
+        sequential: Whether elements are updated one after the other, each seeing what the ones
+            before it changed; else each statement is executed for all of them at once.
+    """
+
+    sequential: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold(Slot):
+    """A condition, the last statement, that raises an event where it holds.
+
+    Arguments:
+        event: Event raised, `cells.spike`.
+        refractory: Whether it starts a refractory period.
+        margin: Dimensions of what the condition compares, if it compares anything.
+    """
+
+    event: str
+    refractory: bool = False
+    margin: Dimensions | None = None
+
+    @property
+    def purpose(self) -> str:
+        """What the slot is for, in words."""
+        return f"{self.event} for each of {self.size} {self.owner} where _cond"
+
+    def written(self) -> set[str]:
+        """Keys of the variables that this slot changes."""
+        marks = {f"{self.owner}.not_refractory", f"{self.owner}.lastspike"}
+        return super().written() | (marks if self.refractory else set())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reset(Slot):
+    """Statements for the elements with an event.
+
+    Arguments:
+        event: The event, `cells.spike`.
+    """
+
+    event: str
+
+    @property
+    def purpose(self) -> str:
+        """What the slot is for, in words."""
+        return f"for those {self.owner} with {self.event}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliver(Slot):
+    """Statements for the synapses at which an event arrives.
+
+    Arguments:
+        event: The event that travels, `cells.spike`.
+        pathway: Name of the pathway along which it does.
+        sequential: Whether the synapses are served one after the other, each seeing what the
+            ones before it changed; else each statement is executed for all of them at once.
+    """
+
+    event: str
+    pathway: str
+    sequential: bool = False
+
+    @property
+    def purpose(self) -> str:
+        """What the slot is for, in words."""
+        return f"for each synapse of {self.owner} where {self.event} arrives"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sum(Slot):
+    """A variable that is the sum over synapses of the last statement.
+
+    Arguments:
+        target: The variable, and the index over which it is summed.
+        span: First element of the variable that is set, and the one after the last.
+    """
+
+    target: Ref
+    span: tuple[int, int]
+
+    @property
+    def purpose(self) -> str:
+        """What the slot is for, in words."""
+        return f"{self.target.variable} sums over each of {self.size} {self.owner}"
+
+    def written(self) -> set[str]:
+        """Keys of the variables that this slot changes."""
+        return super().written() | {self.target.variable}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generate(Slot):
+    """Spikes given beforehand.
+
+    Arguments:
+        event: Event raised, `stimulus.spike`.
+    """
+
+    event: str
+
+    @property
+    def purpose(self) -> str:
+        """What the slot is for, in words."""
+        return f"{self.event} as given"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value(Slot):
+    """An expression, the last statement, that is computed when it is recorded.
+
+    Arguments:
+        unit: Its dimensions.
+    """
+
+    unit: Dimensions | None = None
+
+    @property
+    def purpose(self) -> str:
+        """What the slot is for, in words."""
+        return f"value of each of {self.size} {self.owner}"
+
+
+AnySlot = TypeVar("AnySlot", bound=Slot)
+
+
+def statements_of(slot: Slot) -> dict[str, Any]:
+    """Arguments with which a slot of another kind executes the same code."""
+    return {f.name: getattr(slot, f.name) for f in fields(Slot)}
 
 
 @dataclass(frozen=True)
@@ -330,7 +457,7 @@ class Program:
     slots: tuple[Slot, ...]
     early: int = 0
     functions: Mapping[str, UserFunction] = field(default_factory=dict[str, UserFunction])
-    values: Mapping[str, Slot] = field(default_factory=dict[str, Slot])
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     drives: Mapping[str, Drive] = field(default_factory=dict[str, Drive])
 
@@ -365,12 +492,20 @@ class Program:
         """Names of the groups that raise spikes."""
         return tuple(name for name, group in self.groups.items() if "spike" in group.events)
 
+    def slots_of(self, kind: type[AnySlot], owner: str | None = None) -> Iterator[AnySlot]:
+        """Slots of a kind, in order; only those of one object where it is named."""
+        for slot in self.slots:
+            if isinstance(slot, kind) and owner in (None, slot.owner):
+                yield slot
+
+    def resets(self, event: str) -> Iterator[Reset]:
+        """What answers an event."""
+        return (slot for slot in self.slots_of(Reset) if slot.event == event)
+
     def every(self, event: str) -> int:
         """In how many steps an event can be raised once."""
-        raising = (
-            s for s in self.slots if s.event == event and s.kind in ("threshold", "generator")
-        )
-        return next((slot.every for slot in raising), 1)
+        raising = (*self.slots_of(Threshold), *self.slots_of(Generate))
+        return next((slot.every for slot in raising if slot.event == event), 1)
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -399,25 +534,12 @@ def _lines(program: Program) -> Iterator[str]:
     for number, slot in enumerate(program.slots, 1):
         yield ""
         pace = f", every {slot.dt * 1e3:g} ms" if slot.every > 1 else ""
-        yield f"{number}. {slot.name} ({slot.when}, order {slot.order}{pace}): {_purpose(slot)}"
+        yield f"{number}. {slot.name} ({slot.when}, order {slot.order}{pace}): {slot.purpose}"
         for name, value in slot.constants.items():
             yield f"    {name} is {value:g} [{slot.units[name]}]"
         for statement in slot.statements:
             guard = slot.guards.get(statement.target)
             yield f"    {statement}" + (f"    where {guard}" if guard else "")
-
-
-def _purpose(slot: Slot) -> str:
-    each = f"each of {slot.size} {slot.owner}"
-    return {
-        "update": f"for {each}",
-        "threshold": f"{slot.event} for {each} where _cond",
-        "reset": f"for those {slot.owner} with {slot.event}",
-        "synapses": f"for each synapse of {slot.owner} where {slot.event} arrives",
-        "summed": f"{slot.summed.variable if slot.summed else ''} sums over {each}",
-        "generator": f"{slot.event} as given",
-        "value": f"value of {each}",
-    }[slot.kind]
 
 
 def _summary(variable: Variable) -> str:

@@ -59,19 +59,27 @@ from mirrorneuron.units import Dimensions
 from .lower.margin import MARGIN, margin
 from .program import (
     Array,
+    Deliver,
     Drive,
+    Generate,
     Generator,
     Group,
     Kind,
     Pathway,
     Program,
     Ref,
+    Reset,
     Sampler,
     Slot,
     Statement,
+    Sum,
     Table,
+    Threshold,
+    Update,
     UserFunction,
+    Value,
     Variable,
+    statements_of,
 )
 from .register import registered
 
@@ -82,14 +90,9 @@ MONITORS = {
     PopulationRateMonitor: "recording.spikes",
 }
 OWNERS = (NeuronGroup, PoissonGroup, SpikeGeneratorGroup, Synapses)
-RUNNERS = {
-    "stateupdate": "update",
-    "threshold": "threshold",
-    "reset": "reset",
-    "synapses": "synapses",
-    "summed_variable": "summed",
-    "spikegenerator": "generator",
-}
+RUNNERS = (
+    "stateupdate", "threshold", "reset", "synapses", "summed_variable", "spikegenerator",
+)  # fmt: skip
 VALUE = "_value"
 WEIGHT = "_weight"
 BY_STATEMENT = "#  Abstract code:"
@@ -422,23 +425,23 @@ class _Reader:
             return True
         return self.schedule.index(stem.removeprefix("after_")) < place
 
-    def _values(self) -> Iterator[tuple[str, Slot]]:
+    def _values(self) -> Iterator[tuple[str, Value]]:
         """What is computed when it is recorded."""
         for obj in self.objects:
             for name in _recordable(obj):
                 code = self.codes[f"{obj.name}_{name}_{VALUE}"]
                 unit = Dimensions.of(obj.variables[name])
-                yield f"{obj.name}.{name}", replace(self._slot(_Value(obj, name), code), unit=unit)
+                slot = self._slot(_Value(obj, name), code)
+                yield f"{obj.name}.{name}", Value(**statements_of(slot), unit=unit)
 
     def _slot(self, obj: Any, code: Code) -> Slot:
-        kind = "value" if isinstance(obj, _Value) else RUNNERS[code.template]
-        owner = obj if kind == "generator" else obj.group
+        """What one object executes."""
+        owner = obj if code.template == "spikegenerator" else obj.group
         scalar, vector = make_statements(code.text, code.variables, np.float64, blockname="")
         names = _Names(self, obj, code)
-        slot = Slot(
+        plain = Slot(
             name=obj.name,
             owner=_parent(owner).name,
-            kind=kind,  # pyright: ignore[reportArgumentType]
             when=obj.when,
             order=obj.order,
             size=len(owner),
@@ -447,20 +450,35 @@ class _Reader:
             scalar=tuple(map(_statement, scalar)),
             vector=tuple(map(_statement, vector)),
             guards=names.guards(),
-            event=self._event(obj, kind),
-            refractory=bool(code.options.get("_uses_refractory", False)),
-            pathway=self._pathway(obj) if kind == "synapses" else None,
-            sequential=code.looped,
-            summed=names.summed(owner) if kind == "summed" else None,
-            span=_span(code.options) if kind == "summed" else (0, 0),
-            margin=_margin(code) if kind == "threshold" else None,
         )
-        if kind == "generator":
-            self._generator(obj)
-        resolved = names.resolve(slot)
+        resolved = names.resolve(self._of_kind(plain, obj, code, names))
         if not (code.by_statement or code.looped):
             self._require_no_alias(owner, resolved)
         return resolved
+
+    def _of_kind(self, plain: Slot, obj: Any, code: Code, names: "_Names") -> Slot:
+        """A slot with what is particular to its kind."""
+        same = statements_of(plain)
+        match code.template:
+            case _ if isinstance(obj, _Value):
+                return Value(**same)
+            case "threshold":
+                refractory = bool(code.options.get("_uses_refractory", False))
+                event = f"{plain.owner}.{obj.event}"
+                return Threshold(**same, event=event, refractory=refractory, margin=_margin(code))
+            case "reset":
+                return Reset(**same, event=f"{plain.owner}.{obj.event}")
+            case "synapses":
+                event = f"{_parent(obj.source).name}.{obj.event}"
+                pathway = self._pathway(obj)
+                return Deliver(**same, event=event, pathway=pathway, sequential=code.looped)
+            case "summed_variable":
+                return Sum(**same, target=names.summed(obj.group), span=_span(code.options))
+            case "spikegenerator":
+                self._generator(obj)
+                return Generate(**same, event=f"{obj.name}.spike")
+            case _:
+                return Update(**same, sequential=code.looped)
 
     def _require_no_alias(self, owner: Any, slot: Slot) -> None:
         """Refuse `old = v` before `v += ...`, to which Brian2's targets give different meanings."""
@@ -483,13 +501,6 @@ class _Reader:
             same = {k: v for k, v in same.items() if target not in (k, v)}
             if source.isidentifier() and source not in shared and source not in slot.constants:
                 same[target] = source
-
-    def _event(self, obj: Any, kind: str) -> str | None:
-        if kind in ("threshold", "reset"):
-            return f"{_parent(obj.group).name}.{obj.event}"
-        if kind == "generator":
-            return f"{obj.name}.spike"
-        return f"{_parent(obj.source).name}.{obj.event}" if kind == "synapses" else None
 
     def _generator(self, obj: Any) -> None:
         self.generators[obj.name] = Generator(
@@ -671,11 +682,11 @@ def _span(options: Mapping[str, Any]) -> tuple[int, int]:
     return start, options["_target_var"].size if stop == -1 else stop
 
 
-def _margins(slots: Sequence[Slot]) -> Iterator[tuple[str, Slot]]:
+def _margins(slots: Sequence[Slot]) -> Iterator[tuple[str, Value]]:
     """Distances to threshold, by event: "cells.spike.margin"."""
     for slot in slots:
-        value = margin(slot) if slot.kind == "threshold" else None
-        if value is not None:
+        value = margin(slot) if isinstance(slot, Threshold) else None
+        if isinstance(slot, Threshold) and value is not None:
             yield f"{slot.event}{MARGIN}", value
 
 

@@ -6,14 +6,14 @@ from html import escape
 
 from mirrorneuron.errors import Unsupported
 
-from .program import Program, Slot
+from .program import Deliver, Generate, Program, Reset, Slot, Sum, Threshold, Update
 
-BECAME = {
-    "update": "updated every step",
-    "threshold": "raises spikes",
-    "reset": "reset on spikes",
-    "summed": "summed over synapses",
-    "generator": "spikes as given",
+BECAME: dict[type[Slot], str] = {
+    Update: "updated every step",
+    Threshold: "raises spikes",
+    Reset: "reset on spikes",
+    Sum: "summed over synapses",
+    Generate: "spikes as given",
 }
 COLUMNS = ("object", "kind", "size", "in the mirror", "gradient of its spikes")
 
@@ -63,8 +63,8 @@ class Report:
         return f"; trained: {', '.join(trained)}" if trained else ""
 
     def _became(self, slot: Slot) -> str:
-        if slot.pathway is None:
-            return BECAME[slot.kind]
+        if not isinstance(slot, Deliver):
+            return BECAME[type(slot)]
         pathway = self.program.pathways[slot.pathway]
         if not pathway.delay.size:
             return f"acts on {pathway.event}"

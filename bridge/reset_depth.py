@@ -10,7 +10,7 @@ from torch import Tensor
 from .backends.eager.emit import Step
 from .backends.eager.runtime import Context
 from .draws import Draws
-from .program import Array, Slot
+from .program import Array, Reset, Slot, Update
 from .spike_gradient import ResetDepth
 from .spikes import Events, State, copied
 
@@ -59,8 +59,8 @@ def reset_depth(
     if event not in context.crossings or context.crossings[event].escapes:
         return None
     context.draws, owner = ExpectedDraws(GRID), event.partition(".")[0]
-    resets = [pair for pair in steps if pair[0].kind == "reset" and pair[0].event == event]
-    updates = [pair for pair in steps if pair[0].kind == "update" and pair[0].owner == owner]
+    resets = [pair for pair in steps if isinstance(pair[0], Reset) and pair[0].event == event]
+    updates = [pair for pair in steps if isinstance(pair[0], Update) and pair[0].owner == owner]
     variable = context.crossings[event].variable
     top = copied(context.at_threshold(event, state, fixed))
     low = top | {event: Events.of(torch.ones_like(state[event].spikes))}

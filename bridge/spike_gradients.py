@@ -11,7 +11,7 @@ from mirrorneuron.units import si
 
 from ._contracts import Surrogate
 from .backends.eager.engine import EagerEngine, Stepper
-from .program import Program, Slot
+from .program import Program, Threshold
 from .reset_depth import GRID, reset_depth
 from .spike_gradient import ResetGradient, SpikeGradient, spike_gradient
 from .surrogates import Gaussian
@@ -35,27 +35,26 @@ def spike_gradients(
     program = values.program
     advance = Stepper(engine, values, {}, program.step)
     state = values.initial_state(GRID)
-    for slot in program.slots:
-        if slot.kind == "threshold" and slot.event is not None:
-            depth = reset_depth(
-                advance.context, advance.early + advance.late, advance.fixed, state, slot.event
+    for slot in program.slots_of(Threshold):
+        depth = reset_depth(
+            advance.context, advance.early + advance.late, advance.fixed, state, slot.event
+        )
+        surrogate = surrogates.get(slot.owner, Gaussian())
+        made = spike_gradient(surrogate, _width(slot, surrogate), slot.margin, depth, mode)
+        if made.unstable:
+            warnings.warn(
+                f"mirror(net): the gradient of {slot.owner!r} does not pass through its"
+                f" resets: {made.unstable}. Leave the width out, and it follows from the"
+                " model, or write reset_gradient='detach'.",
+                GradientWarning,
+                stacklevel=4,
             )
-            surrogate = surrogates.get(slot.owner, Gaussian())
-            made = spike_gradient(surrogate, _width(slot, surrogate), slot.margin, depth, mode)
-            if made.unstable:
-                warnings.warn(
-                    f"mirror(net): the gradient of {slot.owner!r} does not pass through its"
-                    f" resets: {made.unstable}. Leave the width out, and it follows from the"
-                    " model, or write reset_gradient='detach'.",
-                    GradientWarning,
-                    stacklevel=4,
-                )
-            yield slot.event, made
+        yield slot.event, made
 
 
 def chosen_surrogates(program: Program, given: Any) -> dict[str, Surrogate]:
     """Surrogate of each group with a threshold."""
-    comparing = [s.owner for s in program.slots if s.kind == "threshold" and s.margin is not None]
+    comparing = [s.owner for s in program.slots_of(Threshold) if s.margin is not None]
     if given is None or isinstance(given, Surrogate):
         return dict.fromkeys(comparing, given or Gaussian())
     if not isinstance(given, Mapping):
@@ -69,7 +68,7 @@ def chosen_surrogates(program: Program, given: Any) -> dict[str, Surrogate]:
     return dict.fromkeys(comparing, Gaussian()) | dict(cast(Mapping[str, Surrogate], given))
 
 
-def _width(threshold: Slot, surrogate: Surrogate) -> float | None:
+def _width(threshold: Threshold, surrogate: Surrogate) -> float | None:
     """The width of a surrogate [SI], if it was given."""
     if surrogate.width is None or threshold.margin is None:
         return None

@@ -16,6 +16,7 @@ from ..losses._target import plain, positive, raster, series, time
 from ..lower.margin import MARGIN
 from ..mirror import Mirror
 from ..nudge import Nudge
+from ..program import Threshold
 from ..recording import SECOND
 
 ASKED = "fit_recording(model, ...)"
@@ -125,7 +126,7 @@ def read_data(
 
 def _of_group(model: Mirror, spikes: Any) -> tuple[str, Any]:
     """The group whose spikes were recorded, and the spikes."""
-    groups = {s.owner for s in model.program.slots if s.kind == "threshold"}
+    groups = {s.owner for s in model.program.slots_of(Threshold)}
     margins = {key.split(".")[0] for key in model.program.values if key.endswith(f".spike{MARGIN}")}
     if isinstance(spikes, Mapping) and any(
         isinstance(k, str) for k in cast(Mapping[Any, Any], spikes)

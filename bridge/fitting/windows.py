@@ -15,8 +15,7 @@ from torch import Tensor
 
 from mirrorneuron.errors import DomainError
 
-from ..lower.expression import parse
-from ..program import Program
+from ..program import Generate, Program
 from ..spikes import Events
 
 TIMES = ("lastspike", "lastupdate")
@@ -101,10 +100,10 @@ def require_timeless(program: Program, inputs: Mapping[str, Any], asked: str) ->
         times = {name for name, kind in slot.clock.items() if kind != "dt"}
         given = {n for n, key in slot.tables.items() if program.tables[key].name in inputs}
         for statement in slot.statements:
-            read = set(_read(parse(statement.expression), given))
+            read = set(_read(statement.tree, given))
             if read & times and statement.target != "not_refractory":
                 _refuse(f"{slot.owner!r} reads {min(read & times)} in '{statement}'", asked)
-        if slot.kind == "generator" and slot.owner not in inputs:
+        if isinstance(slot, Generate) and slot.owner not in inputs:
             _refuse(f"the SpikeGeneratorGroup {slot.owner!r} has spikes at fixed times", asked)
 
 

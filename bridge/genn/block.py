@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from ..lower.expression import hoist, names, parse
+from ..lower.expression import hoist, names
 from ..program import Program, Slot, Statement, Table
 from .host import evaluate
 from .language import RANDOM, C, number
@@ -95,7 +95,7 @@ class Block:
 
     def _lines(self) -> Iterator[str]:
         for statement in self.slot.statements:
-            tree = parse(statement.expression)
+            tree = statement.tree
             if statement.target in self.slot.refs:
                 yield from self.store(statement, self.text(tree))
             elif not (self.varying() & set(names(tree))):

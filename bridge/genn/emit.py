@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..program import Array, Program, Ref, Slot, Statement, Variable
+from ..lower.dataflow import reads
+from ..program import (
+    Array,
+    Deliver,
+    Program,
+    Ref,
+    Reset,
+    Slot,
+    Statement,
+    Sum,
+    Threshold,
+    Update,
+    Variable,
+)
 from .block import TYPES, Block, Parameters, identifier
 from .layout import Layout
 from .model import Model, Neurons, Projection, Stored
@@ -141,7 +154,7 @@ class _Cells:
         self.held, self.parameters = _Held(), Parameters()
         self.tables: dict[str, Array] = {}
         self.inputs: dict[str, str] = {}
-        self.spikes = any(s.kind == "threshold" for s in layout.of(layout.early, name))
+        self.spikes = any(isinstance(s, Threshold) for s in layout.of(layout.early, name))
         for variable in self.program.variables.values():
             if variable.owner == name and variable.key in layout.written:
                 self._variable(variable, variable.name)
@@ -181,7 +194,7 @@ class _Cells:
         rest = [x for s in early if s not in before for x in self._block(s, "t")]
         if plain:
             rest += [x for s in late for x in self._block(s, "t")]
-        elif self.spikes and any(s.kind == "reset" for s in late):
+        elif self.spikes and any(isinstance(s, Reset) for s in late):
             rest.append(f"{self._pending()} = spiking;")
         body = [*started, *taken, *rest] if before else rest
         lines += [] if before else taken
@@ -203,8 +216,8 @@ class _Cells:
         """Slots before the synapses, with the sums that are delivered to this group."""
 
         def concerns(slot: Slot) -> bool:
-            if slot.kind == "summed" and slot.summed is not None:
-                return self.program.variables[slot.summed.variable].owner == self.name
+            if isinstance(slot, Sum):
+                return self.program.variables[slot.target.variable].owner == self.name
             return slot.owner == self.name
 
         return [s for s in self.layout.early if concerns(s)]
@@ -227,8 +240,8 @@ class _Cells:
 
     def _block(self, slot: Slot, time: str) -> Iterator[str]:
         """Lines of one slot."""
-        if slot.kind == "summed" and slot.summed is not None:
-            yield from self._summed(slot, slot.summed)
+        if isinstance(slot, Sum):
+            yield from self._summed(slot)
             return
         lines = list(self._statements(slot, time))
         part = self.layout.part(slot) or (0, self.size)
@@ -238,7 +251,7 @@ class _Cells:
         if slot.every > 1:
             count = self.parameters.keep(slot.every, "every")
             conditions.append(f"fmod(rint({time} / dt), {count}) < 0.5")
-        if slot.kind == "reset":
+        if isinstance(slot, Reset):
             plain = self.layout.is_plain(self.name)
             conditions.append("spiking" if plain else self._pending())
         head = f"if ({' && '.join(conditions)}) " if conditions else ""
@@ -249,7 +262,7 @@ class _Cells:
     def _statements(self, slot: Slot, time: str) -> Iterator[str]:
         block = self._writer(slot, time)
         yield from block.lines()
-        if slot.kind == "threshold":
+        if isinstance(slot, Threshold):
             yield f"spiking = {self._condition(block)};"
             if slot.refractory:
                 last = self.refer(f"{self.name}.lastspike")
@@ -307,8 +320,8 @@ class _Cells:
     def _places(self, ref: Ref) -> Array:
         return self.program.indices[ref.index or ""]
 
-    def _summed(self, slot: Slot, summed: Ref) -> Iterator[str]:
-        key, (first, last) = summed.variable, slot.span
+    def _summed(self, slot: Sum) -> Iterator[str]:
+        key, (first, last) = slot.target.variable, slot.span
         line = f"{self.refer(key)} = {self.input(slot, key)};"
         whole = (first, last) == (0, self.size)
         yield line if whole else f"if (id >= {first} && id < {last}) {line}"
@@ -403,7 +416,8 @@ class _Joints:
             yield from self._plastic(everything)
             return
         for slot in self.slots:
-            delay = self.program.pathways[slot.pathway].delay if slot.pathway else np.zeros(1)
+            delivers = isinstance(slot, Deliver)
+            delay = self.program.pathways[slot.pathway].delay if delivers else np.zeros(1)
             uniform = len(np.unique(delay)) == 1
             for key in self.layout.added(slot) or [""]:
                 name = f"{self.name}_{slot.name}_{key.split('.')[-1]}"
@@ -416,18 +430,18 @@ class _Joints:
 
     def _is_read(self, slot: Slot) -> bool:
         """Whether a spike's effect depends on what changes."""
-        return bool(self.layout.reads(slot) & self.layout.written)
+        return bool(reads(slot) & self.layout.written)
 
     def _plastic(self, everything: Array) -> Iterator[_Task]:
-        keys = {k for s in self.slots if s.kind == "synapses" for k in self.layout.added(s)}
-        keys |= {s.summed.variable for s in self.slots if s.summed is not None}
+        served = list(self.program.slots_of(Deliver, self.name))
+        keys = {k for s in served for k in self.layout.added(s)}
+        keys |= {s.target.variable for s in self.program.slots_of(Sum, self.name)}
         key = keys.pop() if keys else ""
         zeros = np.zeros(len(everything), dtype=np.int64)
         delays: dict[str, list[Array]] = {"pre": [], "post": []}
-        for slot in self.slots:
-            if slot.pathway is not None:
-                path = self.program.pathways[slot.pathway]
-                delays[path.side].append(path.delay)
+        for slot in served:
+            path = self.program.pathways[slot.pathway]
+            delays[path.side].append(path.delay)
         back = (delays["post"] or [zeros])[0]
         yield from self._by_delay(self.name, self.slots, key, delays["pre"] or [zeros], back)
 
@@ -445,10 +459,9 @@ class _Joints:
     def _projection(self, task: _Task, cells: Mapping[str, _Cells]) -> "Projection | _Relayed":
         writer = _Joint(self, task, cells)
         code = {"event": "", "pre": "", "post": "", "step": ""}
-        first = next((s for s in task.slots if s.kind == "synapses"
-                      and self.layout.direction(s) == "pre"), None)  # fmt: skip
-        for slot in sorted(task.slots, key=lambda s: s.kind == "summed"):  # updates are older
-            part = self.layout.direction(slot) if slot.kind == "synapses" else "step"
+        first = next(iter(self.layout.deliveries(self.name, "pre")), None)
+        for slot in sorted(task.slots, key=lambda s: isinstance(s, Sum)):  # updates are older
+            part = self.layout.direction(slot) if isinstance(slot, Deliver) else "step"
             part = "event" if task.event is not None and slot is first else part
             code[part] += "\n".join(writer.lines(slot)) + "\n"
         if code["step"]:
@@ -515,13 +528,13 @@ class _Joint:
             elif ref.variable == self.task.key:
                 yield self._add(slot, ref.variable, text if statement.op == "+=" else f"-({text})")
 
-        time = "t" if slot.kind == "summed" else "now"
+        time = "t" if isinstance(slot, Sum) else "now"
         block = Block(self.program, slot, changing, time, self.parameters, table, store)
         lines = list(block.lines())
-        if slot.kind == "summed":
+        if isinstance(slot, Sum):
             lines += self._sum(slot, block)
         head = ""
-        if slot.kind == "update":
+        if isinstance(slot, Update):
             head = f"if ({STARTED}) "
             if slot.every > 1:
                 count = self.parameters.keep(slot.every, "every")
@@ -530,10 +543,10 @@ class _Joint:
         yield from _indented(lines)
         yield "}"
 
-    def _sum(self, slot: Slot, block: Block) -> list[str]:
+    def _sum(self, slot: Sum, block: Block) -> list[str]:
         last = slot.statements[-1].target
         value = block.locals.get(last) or self.parameters.keep(block.constants[last])
-        return [self._add(slot, slot.summed.variable if slot.summed else "", value)]
+        return [self._add(slot, slot.target.variable, value)]
 
     def _add(self, slot: Slot, key: str, text: str) -> str:
         """Deliver a value."""
@@ -576,4 +589,4 @@ def splits(layout: Layout, synapses: str) -> bool:
     slots = layout.of(layout.program.slots, synapses)
     own = {v.key for v in layout.program.variables.values() if v.owner == synapses}
     changed = any(slot.written() & own for slot in slots)
-    return not changed and all(s.kind in ("synapses", "summed") for s in slots)
+    return not changed and all(isinstance(s, Deliver | Sum) for s in slots)

@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..lower.expression import names, parse
-from ..program import Array, Program, Ref, Slot
+from ..lower.dataflow import reads
+from ..program import Array, Deliver, Generate, Program, Ref, Slot, Sum, Threshold
 
 SOURCES = ("SpikeGeneratorGroup", "PoissonGroup")
 
@@ -38,10 +38,10 @@ class Layout:
     def cut(self) -> int:
         """Number of slots that come before the synapses."""
         slots = self.program.slots
-        served = [k for k, s in enumerate(slots) if s.kind == "synapses" or s.samplers]
+        served = [k for k, s in enumerate(slots) if isinstance(s, Deliver) or s.samplers]
         if served:
             return served[0]
-        raised = [k for k, s in enumerate(slots) if s.kind in ("threshold", "generator")]
+        raised = [k for k, s in enumerate(slots) if isinstance(s, Threshold | Generate)]
         return raised[-1] + 1 if raised else len(slots)
 
     @property
@@ -52,12 +52,12 @@ class Layout:
     @property
     def late(self) -> tuple[Slot, ...]:
         """Slots after the first synapses that are no synapses."""
-        return tuple(s for s in self.program.slots[self.cut :] if s.kind != "synapses")
+        return tuple(s for s in self.program.slots[self.cut :] if not isinstance(s, Deliver))
 
     @property
-    def served(self) -> tuple[Slot, ...]:
+    def served(self) -> tuple[Deliver, ...]:
         """What spikes do, in Brian2's order."""
-        return tuple(s for s in self.program.slots if s.kind == "synapses")
+        return tuple(self.program.slots_of(Deliver))
 
     @property
     def groups(self) -> Iterator[str]:
@@ -77,22 +77,9 @@ class Layout:
 
     def is_plain(self, group: str) -> bool:
         """Whether resets come at once, and not in the next step: where sums read what they set."""
-        summed = (s for s in self.program.slots if s.kind == "summed")
-        read = {key for s in summed for key in self.reads(s)}
+        read = {key for s in self.program.slots_of(Sum) for key in reads(s)}
         late = self.of(self.late, group)
         return bool(read & {key for s in late for key in s.written()})
-
-    def reads(self, slot: Slot) -> set[str]:
-        """Keys of the variables that the expressions of a slot read."""
-        found: set[str] = set()
-        for statement in slot.statements:
-            seen = set(names(parse(statement.expression)))
-            if statement.op not in (":=", "="):
-                seen.add(statement.target)
-            if guard := slot.guards.get(statement.target):
-                seen.add(guard)
-            found |= {slot.refs[n].variable for n in seen if n in slot.refs}
-        return found
 
     def added(self, slot: Slot) -> dict[str, list[int]]:
         """Variables of neurons into which a slot of synapses adds, with the places of the lines."""
@@ -120,18 +107,23 @@ class Layout:
                 owner = self.program.variables[ref.variable].owner
                 if side and owner != synapses:
                     found[side] = owner
-            if slot.summed is not None:
-                side = self.side(slot, slot.summed)
-                if side:
-                    found[side] = self.program.variables[slot.summed.variable].owner
-            if slot.pathway is not None:
-                group = self.program.pathways[slot.pathway].event.split(".")[0]
-                found[self.direction(slot)] = group
+            match slot:
+                case Sum(target=target) if side := self.side(slot, target):
+                    found[side] = self.program.variables[target.variable].owner
+                case Deliver(event=event):
+                    found[self.direction(slot)] = event.split(".")[0]
+                case _:
+                    pass
         return found["pre"], found["post"]
 
-    def direction(self, slot: Slot) -> str:
+    def direction(self, slot: Deliver) -> str:
         """Whether a pathway is driven by the "pre" or the "post" neuron."""
-        return self.program.pathways[slot.pathway or ""].side
+        return self.program.pathways[slot.pathway].side
+
+    def deliveries(self, synapses: str, side: str) -> tuple[Deliver, ...]:
+        """What spikes do that come from the "pre" or "post" neurons of a Synapses."""
+        found = self.program.slots_of(Deliver, synapses)
+        return tuple(slot for slot in found if self.direction(slot) == side)
 
     def edges(self, synapses: str) -> tuple[Array, Array]:
         """Pre- and postsynaptic neuron of each synapse."""

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..lower.expression import parse
-from ..program import Generator, Program, Slot
+from ..program import Generator, Program, Slot, Threshold
 from .host import evaluate
 from .model import Source
 
@@ -16,11 +15,8 @@ def sources(program: Program, steps: int, random: np.random.RandomState) -> dict
     found = {
         name: _given(program, generator, steps) for name, generator in program.generators.items()
     }
-    drawn = [
-        s
-        for s in program.slots
-        if s.kind == "threshold" and program.groups[s.owner].kind == "PoissonGroup"
-    ]
+    thresholds = program.slots_of(Threshold)
+    drawn = [s for s in thresholds if program.groups[s.owner].kind == "PoissonGroup"]
     return found | _drawn(program, drawn, steps, random)
 
 
@@ -40,18 +36,18 @@ def _given(program: Program, generator: Generator, steps: int) -> Source:
 
 
 def _drawn(
-    program: Program, slots: list[Slot], steps: int, random: np.random.RandomState
+    program: Program, slots: list[Threshold], steps: int, random: np.random.RandomState
 ) -> dict[str, Source]:
     """Step by step, as Brian2's numpy target draws: equal where nothing else draws in between."""
     fired: dict[str, list[Any]] = {slot.owner: [] for slot in slots}
-    work = [(slot, _values(program, slot, random), _trees(slot)) for slot in slots]
+    work = [(slot, _values(program, slot, random)) for slot in slots]
     for step in range(steps):
-        for slot, values, trees in work:
+        for slot, values in work:
             values |= {n: step * program.dt for n, kind in slot.clock.items() if kind == "t"}
             values |= {n: step for n, kind in slot.clock.items() if kind == "step"}
             tables = {n: program.tables[key] for n, key in slot.tables.items()}
-            for target, tree in trees:
-                values[target] = evaluate(tree, values, tables)
+            for statement in slot.statements:
+                values[statement.target] = evaluate(statement.tree, values, tables)
             fires = np.broadcast_to(values["_cond"], (slot.size,))
             fired[slot.owner].append(np.flatnonzero(fires))
     return {
@@ -63,10 +59,6 @@ def _drawn(
         )
         for name, found in fired.items()
     }
-
-
-def _trees(slot: Slot) -> list[tuple[str, Any]]:
-    return [(s.target, parse(s.expression)) for s in slot.statements]
 
 
 def _values(program: Program, slot: Slot, random: np.random.RandomState) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from mirrorneuron.errors import Outside
 
-from ..lower.expression import names, parse
-from ..program import Program, Slot, Statement
+from ..lower.dataflow import reads
+from ..lower.expression import names
+from ..program import Deliver, Generate, Program, Slot, Statement, Sum, Threshold, Update
 from .emit import splits
 from .language import KNOWN, RANDOM
 from .layout import SOURCES, Layout
@@ -84,12 +85,12 @@ class _Genn(_Checker):
                 "It would stay empty: nothing is recorded by Brian2.",
                 f"Leave it out and write record=['cells.v'], or use result.spikes (now {place}).",
             )  # fmt: skip
-        served = [k for k, s in enumerate(program.slots) if s.kind == "synapses"]
+        served = [k for k, s in enumerate(program.slots) if isinstance(s, Deliver)]
         for slot in program.slots[: served[-1]][self.layout.cut :] if served else ():
-            if slot.kind != "synapses" and not slot.samplers:
+            if not isinstance(slot, Deliver) and not slot.samplers:
                 yield self._disorder(slot)
         for slot in self.layout.late:
-            if slot.kind in ("threshold", "generator"):
+            if isinstance(slot, Threshold | Generate):
                 yield self._disorder(slot)
 
     def _disorder(self, slot: Slot) -> Outside:
@@ -103,31 +104,29 @@ class _Genn(_Checker):
     # ---- slots
 
     def _slot(self, slot: Slot) -> Iterator[Outside]:
-        if slot.event is not None and not slot.event.endswith(".spike"):
+        event = getattr(slot, "event", "x.spike")
+        if not event.endswith(".spike"):
             yield self.outside(
-                slot, slot.owner, f"the event {slot.event.split('.')[1]!r}",
+                slot, slot.owner, f"the event {event.split('.')[1]!r}",
                 "Only spikes travel.",
                 "Give the event a NeuronGroup of its own, whose threshold is its condition.",
             )  # fmt: skip
         for statement in slot.statements:
             yield from self._functions(slot, statement)
             yield from self._scalars(slot, statement)
-        if self.kind(slot.owner) in SOURCES and slot.kind not in ("threshold", "generator"):
+        if self.kind(slot.owner) in SOURCES and not isinstance(slot, Threshold | Generate):
             yield self.outside(
                 slot, slot.owner, "code of a spike source",
                 "Spikes of a source are drawn before the run.",
                 "Use a NeuronGroup with threshold='rand() < rates*dt'.",
             )  # fmt: skip
-        if (
-            self.kind(slot.owner) == "PoissonGroup"
-            and self.layout.reads(slot) & self.layout.written
-        ):
+        if self.kind(slot.owner) == "PoissonGroup" and reads(slot) & self.layout.written:
             yield self.outside(
                 slot, slot.owner, "rates that depend on what changes",
                 "Spikes of a PoissonGroup are drawn before the run.",
                 "Use a NeuronGroup with threshold='rand() < rates*dt'.",
             )  # fmt: skip
-        if slot.every > 1 and (slot.kind != "update" or self._is_late(slot)):
+        if slot.every > 1 and (not isinstance(slot, Update) or self._is_late(slot)):
             yield self.outside(
                 slot, slot.owner, f"dt = {slot.dt * 1e3:g} ms beside {self.program.dt * 1e3:g} ms",
                 "GeNN has one clock.",
@@ -147,7 +146,7 @@ class _Genn(_Checker):
 
     def _functions(self, slot: Slot, statement: Statement) -> Iterator[Outside]:
         known = KNOWN | set(slot.tables) | set(slot.samplers)
-        for name in set(names(parse(statement.expression))):
+        for name in set(names(statement.tree)):
             if name in slot.functions and name not in known:
                 yield self.outside(
                     slot, slot.owner, statement, f"{name}() has no counterpart in GeNN.",
@@ -193,7 +192,7 @@ class _Genn(_Checker):
                     "A neuron sees its own variables, a synapse those of its two neurons.",
                     "Bring the value by a summed variable of a Synapses.",
                 )  # fmt: skip
-        if not synaptic and slot.kind != "generator" and self.layout.part(slot) is None:
+        if not synaptic and not isinstance(slot, Generate) and self.layout.part(slot) is None:
             yield self.outside(
                 slot, slot.owner, "a part of a group that is no range",
                 "A neuron knows its number alone.",
@@ -208,9 +207,9 @@ class _Genn(_Checker):
         if not layout.is_plain(name):
             return
         late = layout.of(layout.late, name)
-        touched = {k for s in late for k in s.written() | layout.reads(s)}
+        touched = {k for s in late for k in s.written() | reads(s)}
         for slot in layout.served:
-            mine = set(layout.reads(slot)) | set(layout.added(slot))
+            mine = set(reads(slot)) | set(layout.added(slot))
             if shared := sorted(mine & touched):
                 yield self.outside(
                     slot, slot.owner, f"{', '.join(shared)}, which the reset of {name!r} sets too",
@@ -226,7 +225,7 @@ class _Genn(_Checker):
         if not slots or not len(layout.edges(name)[0]):
             return
         pre, post = layout.ends(name)
-        if not pre or (not post and any(s.kind == "summed" for s in slots)):
+        if not pre or (not post and any(program.slots_of(Sum, name))):
             yield self.outside(
                 None, name, "a Synapses at both ends of which nothing happens",
                 "It has no population to belong to.", "Leave it out.",
@@ -246,17 +245,18 @@ class _Genn(_Checker):
     def _plastic(self, name: str, slots: tuple[Slot, ...]) -> Iterator[Outside]:
         layout, program = self.layout, self.program
         for side, most in (("pre", 2), ("post", 1)):
-            paths = [s for s in slots if s.kind == "synapses" and layout.direction(s) == side]
+            paths = layout.deliveries(name, side)
             if len(paths) > most:
                 yield self.outside(
                     paths[most], name, f"more than {most} on_{side} of plastic synapses",
                     f"A synapse of GeNN has {most} reactions to a {side}synaptic spike.",
                     "Join them, or use two Synapses.",
                 )  # fmt: skip
-        if len([s for s in slots if s.kind == "synapses" and layout.direction(s) == "pre"]) > 1:
+        if len(layout.deliveries(name, "pre")) > 1:
             yield from self._relayed(name, slots)
-        targets = {k for s in slots if s.kind == "synapses" for k in layout.added(s)}
-        targets |= {s.summed.variable for s in slots if s.summed is not None}
+        served = list(program.slots_of(Deliver, name))
+        targets = {k for s in served for k in layout.added(s)}
+        targets |= {s.target.variable for s in program.slots_of(Sum, name)}
         if len(targets) > 1:
             yield self.outside(
                 None, name, f"it delivers into {', '.join(sorted(targets))}",
@@ -264,13 +264,13 @@ class _Genn(_Checker):
                 "Use a Synapses for each, or let one of the variables follow the other in the"
                 " equations of the neurons.",
             )  # fmt: skip
-        order = [layout.direction(s) for s in slots if s.kind == "synapses"]
+        order = [layout.direction(s) for s in served]
         if "post" in order and "pre" in order[order.index("post") :]:
             yield self.outside(
                 None, name, "on_post comes before on_pre",
                 "GeNN serves presynaptic spikes first.", "Leave order as it is.",
             )  # fmt: skip
-        delays = [program.pathways[s.pathway].delay for s in slots if s.pathway]
+        delays = [program.pathways[s.pathway].delay for s in served]
         classes = len(np.unique(np.stack(delays), axis=1).T) if delays else 1
         if classes > CLASSES:
             yield self.outside(
@@ -283,7 +283,7 @@ class _Genn(_Checker):
         """Two reactions to a presynaptic spike: they come through a relay."""
         layout, program = self.layout, self.program
         for slot in slots:
-            if slot.pathway is not None and layout.direction(slot) == "pre":
+            if isinstance(slot, Deliver) and layout.direction(slot) == "pre":
                 delay = program.pathways[slot.pathway].delay
                 if len(delay) and delay.min() < 1:
                     yield self.outside(
@@ -302,9 +302,9 @@ class _Genn(_Checker):
 
     def _served(self, slot: Slot) -> Iterator[Outside]:
         """What a spike does."""
-        if slot.kind != "synapses":
+        if not isinstance(slot, Deliver):
             return
-        layout, path = self.layout, self.program.pathways[slot.pathway or ""]
+        layout, path = self.layout, self.program.pathways[slot.pathway]
         if len(path.pending):
             yield self.outside(
                 slot, slot.owner, f"{len(path.pending)} spikes under way",
@@ -327,7 +327,7 @@ class _Genn(_Checker):
                         slot, slot.owner, statement, "Code of on_post cannot reach a neuron.",
                         "Use a Synapses of its own from the group that spikes.",
                     )  # fmt: skip
-            if key in layout.reads(_without(slot, places)):
+            if key in reads(_without(slot, places)):
                 yield self.outside(
                     slot, slot.owner, f"it reads {key}, to which it adds",
                     "GeNN adds everything when all synapses are served.",
@@ -351,7 +351,7 @@ class _Genn(_Checker):
 
     def _step(self, slot: Slot) -> Iterator[Outside]:
         """What happens at every synapse in every step."""
-        if slot.kind not in ("update", "summed") or self.kind(slot.owner) != "Synapses":
+        if not isinstance(slot, Update | Sum) or self.kind(slot.owner) != "Synapses":
             return
         layout, slots = self.layout, self.program.slots
         if slot in layout.late:
@@ -361,9 +361,9 @@ class _Genn(_Checker):
                 "Write when='start'.",
             )  # fmt: skip
             return
-        if slot.kind == "update":
+        if isinstance(slot, Update):
             after = slots[slots.index(slot) + 1 : layout.cut]
-            read = layout.reads(slot)
+            read = reads(slot)
             plain = {
                 k for s in layout.late if s.owner != slot.owner and layout.is_plain(s.owner)
                 for k in s.written()
@@ -384,22 +384,22 @@ class _Genn(_Checker):
             return
         yield from self._sum(slot)
 
-    def _sum(self, slot: Slot) -> Iterator[Outside]:
+    def _sum(self, slot: Sum) -> Iterator[Outside]:
         layout, slots = self.layout, self.program.slots
-        if slot.summed is None or layout.side(slot, slot.summed) != "post":
+        if layout.side(slot, slot.target) != "post":
             yield self.outside(
                 slot, slot.owner, "a sum over the presynaptic neuron",
                 "A synapse of GeNN brings sums to the postsynaptic neuron.",
                 "Turn the Synapses round.",
             )  # fmt: skip
             return
-        read, before = layout.reads(slot), slots[: slots.index(slot)]
+        read, before = reads(slot), slots[: slots.index(slot)]
         changed = {k for s in layout.served for k in [*s.written(), *layout.added(s)]}
         late = {
             k for s in layout.late if s.samplers or not layout.is_plain(s.owner)
             for k in s.written()
         }  # fmt: skip
-        early = {k for s in before if s.kind != "summed" for k in s.written()}
+        early = {k for s in before if not isinstance(s, Sum) for k in s.written()}
         after = {
             k for s in slots[slots.index(slot) + 1 : layout.cut] if s.owner == slot.owner
             for k in s.written() if s.every > 1
@@ -418,13 +418,16 @@ class _Genn(_Checker):
     def _deliveries(self) -> Iterator[Outside]:
         """A variable to which one slot adds has to be read by others before."""
         layout = self.layout
-        inside = [s for s in self.program.slots[layout.cut :] if s.kind == "synapses" or s.samplers]
+        inside = [
+            s for s in self.program.slots[layout.cut :] if isinstance(s, Deliver) or s.samplers
+        ]
         for k, writer in enumerate(inside):
-            added = set(layout.added(writer)) if writer.kind == "synapses" else writer.written()
+            delivers = isinstance(writer, Deliver)
+            added = set(layout.added(writer)) if delivers else writer.written()
             for reader in inside[k + 1 :]:
-                if reader.kind != "synapses":
+                if not isinstance(reader, Deliver):
                     continue
-                read = layout.reads(_without(reader, [
+                read = reads(_without(reader, [
                     p for places in layout.added(reader).values() for p in places
                 ]))  # fmt: skip
                 if shared := sorted(read & added):
@@ -460,18 +463,18 @@ class _Brian2Genn(_Checker):
         """Brian2GeNN resets before it serves spikes."""
         layout = self.layout
         late = layout.of(layout.late, name)
-        touched = {k for s in late for k in s.written() | layout.reads(s)}
+        touched = {k for s in late for k in s.written() | reads(s)}
         started = [s for s in layout.of(layout.early, name) if s.when == "start"]
         for slot in started:
             added = {k for s in layout.served for k in layout.added(s)}
-            if shared := sorted((layout.reads(slot) | slot.written()) & added):
+            if shared := sorted((reads(slot) | slot.written()) & added):
                 yield self.only(
                     slot, name, f"it touches {', '.join(shared)}, to which spikes add",
                     "Brian2GeNN serves spikes after run_regularly, Brian2 before.",
                     "Write it into the equations.",
                 )  # fmt: skip
         for slot in layout.served:
-            if shared := sorted((layout.reads(slot) | set(layout.added(slot))) & touched):
+            if shared := sorted((reads(slot) | set(layout.added(slot))) & touched):
                 yield self.only(
                     slot, slot.owner, f"{', '.join(shared)}, which the reset of {name!r} touches",
                     "Brian2GeNN serves spikes in the next step, after the reset: others follow.",
@@ -500,7 +503,7 @@ class _Brian2Genn(_Checker):
                 "Its code fails in Brian2GeNN's compiler.",
                 "Use a NeuronGroup with threshold='rand() < rates*dt'.",
             )  # fmt: skip
-        if slot.kind == "update" and self.kind(slot.owner) == "Synapses":
+        if isinstance(slot, Update) and self.kind(slot.owner) == "Synapses":
             read = {s for s in slot.refs.values() if self.layout.side(slot, s) == "post"}
             if read and "run_regularly" in slot.name:
                 yield self.only(
@@ -510,11 +513,10 @@ class _Brian2Genn(_Checker):
 
     def _synapses(self, name: str) -> Iterator[Outside]:
         layout, program = self.layout, self.program
-        slots = layout.of(program.slots, name)
-        sums = [s for s in slots if s.kind == "summed"]
-        served = [s for s in slots if s.kind == "synapses"]
+        sums = list(program.slots_of(Sum, name))
+        served = list(program.slots_of(Deliver, name))
         for slot in served:
-            path = program.pathways[slot.pathway or ""]
+            path = program.pathways[slot.pathway]
             if len(np.unique(path.delay)) > 1:
                 yield self.only(
                     slot, name, "synapses with different delays",

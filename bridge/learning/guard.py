@@ -10,6 +10,7 @@ from mirrorneuron._callers import callers_level
 from mirrorneuron.errors import GradientError
 
 from ..mirror import Mirror
+from ..program import Threshold
 from .result import Fit
 
 PATIENCE = 3
@@ -197,8 +198,8 @@ class Guard:
         One trial may be silent by chance: it has to be so in three in a row, or from the start.
         """
         highest = 1 / self.model.program.dt
-        slots = self.model.program.slots
-        for name in dict.fromkeys(slot.owner for slot in slots if slot.margin is not None):
+        compared = (s for s in self.model.program.slots_of(Threshold) if s.margin is not None)
+        for name in dict.fromkeys(slot.owner for slot in compared):
             rate = rates.get(name, highest / 2)
             what = "is silent" if rate == 0 else "fires at almost every step"
             fades = rate == 0 or rate > 0.9 * highest

@@ -9,8 +9,9 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..program import Program, Slot
-from .expression import ORDER, names, parse, substitute
+from ..program import Program, Threshold
+from .condition import Chance, Condition, Margin, condition, leaves
+from .expression import names, substitute
 
 ZERO, ONE = ast.Constant(0), ast.Constant(1)
 
@@ -30,20 +31,20 @@ class Crossing(NamedTuple):
     place: ast.expr | None
 
 
-def crossing(program: Program, threshold: Slot) -> Crossing | None:
+def crossing(program: Program, threshold: Threshold) -> Crossing | None:
     """The crossing of a threshold.
 
     None where no variable can be said to cross it: the condition compares nothing that changes,
     holds several such comparisons, or is no linear function of the variable.
     """
-    condition = _condition(threshold)
+    whole = _condition(threshold)
     found = [
-        (margin, moving)
-        for margin in comparisons(condition)
-        if (moving := list(_moving(program, threshold, margin)))
+        (leaf.tree, moving)
+        for leaf in leaves(whole)
+        if isinstance(leaf, Margin) and (moving := list(_moving(program, threshold, leaf.tree)))
     ]
     if not found:
-        return _escape(program, threshold, condition)
+        return _escape(program, threshold, whole)
     if len(found) != 1:
         return None
     margin, moving = found[0]
@@ -58,22 +59,9 @@ def crossing(program: Program, threshold: Slot) -> Crossing | None:
     return Crossing(_key(threshold, name), margin, _place(margin, name, rate))
 
 
-def comparisons(condition: ast.expr) -> Iterator[ast.expr]:
-    """Margins of the comparisons in a condition, those with `rand()` left out."""
-    for node in ast.walk(condition):
-        match node:
-            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in ORDER:
-                if "rand()" not in (ast.unparse(left), ast.unparse(right)):
-                    above = isinstance(op, ast.Gt | ast.GtE)
-                    high, low = (left, right) if above else (right, left)
-                    yield ast.BinOp(high, ast.Sub(), low)
-            case _:
-                pass
-
-
-def _escape(program: Program, threshold: Slot, condition: ast.expr) -> Crossing | None:
+def _escape(program: Program, threshold: Threshold, whole: Condition) -> Crossing | None:
     """Which variable decides on the probability of a spike, if one is reset by it."""
-    found = list(_probabilities(condition))
+    found = [leaf.probability for leaf in leaves(whole) if isinstance(leaf, Chance)]
     lowered = _reset_variables(program, threshold)
     for probability in found if len(found) == 1 else []:
         for name in _moving(program, threshold, probability):
@@ -82,30 +70,19 @@ def _escape(program: Program, threshold: Slot, condition: ast.expr) -> Crossing 
     return None
 
 
-def _probabilities(condition: ast.expr) -> Iterator[ast.expr]:
-    """What `rand()` is compared with in a condition."""
-    for node in ast.walk(condition):
-        match node:
-            case ast.Compare(left=left, comparators=[right]):
-                sides = (left, right)
-                if "rand()" in map(ast.unparse, sides):
-                    yield from (side for side in sides if ast.unparse(side) != "rand()")
-            case _:
-                pass
-
-
-def _condition(threshold: Slot) -> ast.expr:
+def _condition(threshold: Threshold) -> Condition:
     """The condition of a threshold, local definitions written out."""
-    *before, condition = threshold.statements
+    *before, last = threshold.statements
     known: dict[str, ast.expr] = {}
     for statement in before:
-        known[statement.target] = substitute(parse(statement.expression), known)
-    return substitute(parse(condition.expression), known)
+        known[statement.target] = substitute(statement.tree, known)
+    return condition(substitute(last.tree, known))
 
 
-def _moving(program: Program, threshold: Slot, margin: ast.expr) -> Iterator[str]:
+def _moving(program: Program, threshold: Threshold, margin: ast.expr) -> Iterator[str]:
     """Names in a margin that change from step to step, each element for itself."""
-    changed = {key for slot in program.slots if slot.kind != "threshold" for key in slot.written()}
+    others = (slot for slot in program.slots if not isinstance(slot, Threshold))
+    changed = {key for slot in others for key in slot.written()}
     for name in dict.fromkeys(names(margin)):
         ref = threshold.refs.get(name)
         if ref is None or ref.index is not None or ref.variable not in changed:
@@ -115,13 +92,12 @@ def _moving(program: Program, threshold: Slot, margin: ast.expr) -> Iterator[str
             yield name
 
 
-def _reset_variables(program: Program, threshold: Slot) -> set[str]:
+def _reset_variables(program: Program, threshold: Threshold) -> set[str]:
     """Keys of the variables that the reset of a threshold sets."""
-    resets = (s for s in program.slots if s.kind == "reset" and s.event == threshold.event)
-    return set().union(*(slot.written() for slot in resets))
+    return set().union(*(slot.written() for slot in program.resets(threshold.event)))
 
 
-def _key(threshold: Slot, name: str) -> str:
+def _key(threshold: Threshold, name: str) -> str:
     return threshold.refs[name].variable
 
 
@@ -132,7 +108,7 @@ def _falls(rate: ast.expr) -> bool:
 
 def _place(margin: ast.expr, name: str, rate: ast.expr) -> ast.expr:
     """Where a margin that is linear in a variable becomes zero."""
-    rest = ast.UnaryOp(ast.USub(), substitute(parse(ast.unparse(margin)), {name: ZERO}))
+    rest = ast.UnaryOp(ast.USub(), substitute(margin, {name: ZERO}))
     return rest if rate is ONE else ast.BinOp(rest, ast.Div(), rate)
 
 

@@ -5,7 +5,7 @@ expression that comes from a file is as harmless as one that Brian2 made.
 """
 
 import ast
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -122,17 +122,22 @@ class Renderer:
                 raise DomainError(f"No meaning is known for {ast.unparse(node)!r}.")
 
 
-def substitute(node: ast.expr, values: dict[str, ast.expr]) -> ast.expr:
+def rebuilt(node: ast.expr, change: Callable[[ast.expr], ast.expr]) -> ast.expr:
+    """The tree with `change` applied to each part of its root; names of functions stay."""
+    if isinstance(node, LEAVES):
+        return node
+    changed = {
+        name: _each(value, change) for name, value in ast.iter_fields(node) if name != "func"
+    }
+    fields: dict[str, Any] = {**dict(ast.iter_fields(node)), **changed}
+    return type(node)(**fields)
+
+
+def substitute(node: ast.expr, values: Mapping[str, ast.expr]) -> ast.expr:
     """The tree with names replaced by trees."""
-    return _Substitute(values).visit(node)
-
-
-class _Substitute(ast.NodeTransformer):
-    def __init__(self, values: dict[str, ast.expr]) -> None:
-        self.values = values
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.values.get(node.id, node)
+    if isinstance(node, ast.Name):
+        return values.get(node.id, node)
+    return rebuilt(node, lambda child: substitute(child, values))
 
 
 def hoist(node: ast.expr, varying: Set[str], keep: Callable[[ast.expr], ast.expr]) -> ast.expr:
@@ -142,15 +147,7 @@ def hoist(node: ast.expr, varying: Set[str], keep: Callable[[ast.expr], ast.expr
     """
     if not varying & set(names(node)):
         return node if isinstance(node, ast.Constant) else keep(node)
-    if isinstance(node, LEAVES):
-        return node
-    changed = {
-        name: _each(value, lambda child: hoist(child, varying, keep))
-        for name, value in ast.iter_fields(node)
-        if name != "func"
-    }
-    fields: dict[str, Any] = {**dict(ast.iter_fields(node)), **changed}
-    return type(node)(**fields)
+    return rebuilt(node, lambda child: hoist(child, varying, keep))
 
 
 def _each(value: object, change: Callable[[ast.expr], ast.expr]) -> object:

@@ -7,10 +7,9 @@ Where in doubt something passes, so that only what surely has no gradient is fou
 
 import ast
 from collections.abc import Iterator, Set
-from functools import cache
 
-from ..program import Program, Slot, Statement
-from .expression import ORDER, names, parse
+from ..program import Deliver, Program, Reset, Slot, Statement, Sum, Threshold, Value
+from .expression import ORDER, names
 
 STOPS = {"int", "floor", "ceil", "sign", "timestep"}
 
@@ -34,7 +33,7 @@ def influenced(program: Program, keys: Set[str]) -> set[str]:
 def _direct(slot: Slot, keys: Set[str]) -> Iterator[str]:
     local = _local(slot, keys)
     for statement in slot.statements:
-        if local & set(names(_tree(statement.expression))):
+        if local & set(names(statement.tree)):
             if statement.target in slot.refs:
                 yield slot.refs[statement.target].variable
             else:
@@ -83,25 +82,13 @@ def _local(slot: Slot, keys: Set[str]) -> set[str]:
 def _outcome(program: Program, slot: Slot, keys: Set[str]) -> Iterator[str]:
     """Keys of what gets a gradient by `keys` when a slot is executed."""
     local = _local(slot, keys)
-    arrives = _event(program, slot) in keys
+    arrives = isinstance(slot, Deliver | Reset) and slot.event in keys
     for statement in slot.statements:
         kept = statement.target in local and statement.op not in ("=", ":=")
-        condition = slot.kind == "threshold"
-        if arrives or kept or _passes(_tree(statement.expression), local, condition):
+        condition = isinstance(slot, Threshold)
+        if arrives or kept or _passes(statement.tree, local, condition):
             local.add(statement.target)
             yield from _set(program, slot, statement)
-
-
-@cache
-def _tree(text: str) -> ast.expr:
-    return parse(text)
-
-
-def _event(program: Program, slot: Slot) -> str | None:
-    """The event that a slot answers."""
-    if slot.pathway is not None:
-        return program.pathways[slot.pathway].event
-    return slot.event if slot.kind == "reset" else None
 
 
 def _set(program: Program, slot: Slot, statement: Statement) -> Iterator[str]:
@@ -110,9 +97,12 @@ def _set(program: Program, slot: Slot, statement: Statement) -> Iterator[str]:
     if ref is not None and program.variables[ref.variable].kind != "integer":
         yield ref.variable
     if statement is slot.statements[-1]:
-        if slot.kind == "threshold" and slot.event is not None:
-            yield slot.event
-        if slot.summed is not None:
-            yield slot.summed.variable
-        if slot.kind == "value":
-            yield f"{slot.name} of {slot.owner}"
+        match slot:
+            case Threshold(event=event):
+                yield event
+            case Sum(target=target):
+                yield target.variable
+            case Value(name=name, owner=owner):
+                yield f"{name} of {owner}"
+            case _:
+                pass

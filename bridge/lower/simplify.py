@@ -9,6 +9,8 @@ import ast
 from collections.abc import Callable, Mapping
 from math import exp, inf, sqrt
 
+from .expression import rebuilt
+
 Span = tuple[float, float]
 ANYTHING: Span = (-inf, inf)
 TAME = "_tame"
@@ -17,23 +19,18 @@ STEEP, NEAR = 80.0, 1e-30  # exp(80) and 1/1e-30 are numbers in single precision
 
 def without_signs(node: ast.expr) -> ast.expr:
     """The expression with `y - x` in the place of `-x + y`, `x + y` of `x - -y`."""
-    return _Signs().visit(node)
-
-
-class _Signs(ast.NodeTransformer):
-    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        left, op, right = self.visit(node.left), node.op, self.visit(node.right)
-        match op:
-            case ast.Add() if other := _opposite(right):
-                return ast.BinOp(left, ast.Sub(), other)
-            case ast.Add() if other := _opposite(left):
-                return ast.BinOp(right, ast.Sub(), other)
-            case ast.Sub() if other := _opposite(right):
-                return ast.BinOp(left, ast.Add(), other)
-            case ast.Mult() if isinstance(left, ast.Constant) and (other := _opposite(right)):
-                return ast.BinOp(ast.Constant(-left.value), op, other)  # type: ignore[operator]
-            case _:
-                return ast.BinOp(left, op, right)
+    match rebuilt(node, without_signs):
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if other := _opposite(right):
+            return ast.BinOp(left, ast.Sub(), other)
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if other := _opposite(left):
+            return ast.BinOp(right, ast.Sub(), other)
+        case ast.BinOp(left=left, op=ast.Sub(), right=right) if other := _opposite(right):
+            return ast.BinOp(left, ast.Add(), other)
+        case ast.BinOp(left=ast.Constant(value=int() | float() as x), op=ast.Mult() as op,
+                       right=right) if other := _opposite(right):  # fmt: skip
+            return ast.BinOp(ast.Constant(-x), op, other)
+        case other:
+            return other
 
 
 def _opposite(node: ast.expr) -> ast.expr | None:
@@ -58,22 +55,20 @@ def tame(node: ast.expr, known: Mapping[str, float]) -> ast.expr:
         node: The expression.
         known: Values of names that never change.
     """
-    return _Tamer(known).visit(node)
+    made = rebuilt(node, lambda child: tame(child, known))
+    match node:
+        case ast.Call(func=ast.Name(id=name), args=[arg]) if name in GENTLE:
+            if _lies(span(arg, known), GENTLE[name]):
+                return rebuilt_call(made, name + TAME)
+        case _:
+            pass
+    return made
 
 
-class _Tamer(ast.NodeTransformer):
-    def __init__(self, known: Mapping[str, float]) -> None:
-        self.known = known
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        args = [self.visit(arg) for arg in node.args]
-        match node.func, node.args:
-            case ast.Name(id=name), [arg] if name in GENTLE and _lies(
-                span(arg, self.known), GENTLE[name]
-            ):
-                return ast.Call(ast.Name(name + TAME, ast.Load()), args, [])
-            case _:
-                return ast.Call(node.func, args, [])
+def rebuilt_call(node: ast.expr, name: str) -> ast.expr:
+    """A call of another function with the same arguments."""
+    assert isinstance(node, ast.Call)
+    return ast.Call(ast.Name(name, ast.Load()), node.args, [])
 
 
 def _lies(inner: Span, outer: Span) -> bool:

@@ -27,7 +27,7 @@ from brian2 import (
 
 import mirrorneuron as mn
 from mirrorneuron.bridge.backends.eager import emit
-from mirrorneuron.bridge.program import Program
+from mirrorneuron.bridge.program import Deliver, Program, Reset, Threshold, Update
 from mirrorneuron.bridge.read import read
 from mirrorneuron.errors import Unsupported
 
@@ -95,9 +95,9 @@ def test_slots_are_printed_in_the_order_of_brian2s_schedule(program: Program):
     titles = [f"{k}. {slot.name} " for k, slot in enumerate(program.slots, 1)]
     places = [text.index(title) for title in titles]
     assert places == sorted(places)
-    kinds = [slot.kind for slot in program.slots]
-    assert kinds.index("update") < kinds.index("threshold") < kinds.index("synapses")
-    assert kinds.index("synapses") < kinds.index("reset")
+    kinds = [type(slot) for slot in program.slots]
+    assert kinds.index(Update) < kinds.index(Threshold) < kinds.index(Deliver)
+    assert kinds.index(Deliver) < kinds.index(Reset)
 
 
 def test_a_program_is_plain_data(program: Program):

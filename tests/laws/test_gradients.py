@@ -17,7 +17,7 @@ from networks import networks
 
 import mirrorneuron as mn
 from mirrorneuron.bridge.check import require_trainable
-from mirrorneuron.bridge.program import Program
+from mirrorneuron.bridge.program import Program, Threshold
 from mirrorneuron.errors import GradientError, UnknownName
 from mirrorneuron.units import quantity
 
@@ -125,7 +125,7 @@ def junctions() -> Network:
 
 def loss(model: mn.Mirror) -> torch.Tensor:
     recording = model.run(15 * ms, record=["cells.v"])
-    compared = (s.owner for s in model.program.slots if s.kind == "threshold" and s.margin)
+    compared = (s.owner for s in model.program.slots_of(Threshold) if s.margin)
     assert all(not len(e.index) for name in compared for e in recording.spikes.events[name])
     x = recording["cells.v"] / 0.01
     return (x * torch.linspace(-1, 1, len(x), dtype=x.dtype)[:, None, None] ** 2).sin().sum()
@@ -263,8 +263,8 @@ def test_all_gradients_of_a_network_are_finite_and_some_path_reaches_each_object
     plain = mn.mirror(network)
     widths = {
         slot.owner: mn.SuperSpike(quantity(5e-3 if str(slot.margin) == "V" else 0.5, slot.margin))
-        for slot in program.slots
-        if slot.margin is not None and plain.gradients[str(slot.event)].width is None
+        for slot in program.slots_of(Threshold)
+        if slot.margin is not None and plain.gradients[slot.event].width is None
     }
     model = mn.mirror(network, train=keys, surrogate=widths, dtype=torch.float64)
     slowest = max((pathway.max_delay for pathway in program.pathways.values()), default=0)

@@ -7,33 +7,55 @@ backend covers every feature and defines the gradients: the others are compared 
 
 import ast
 import keyword
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...lower.crossing import Crossing, crossing
-from ...lower.expression import (
-    ORDER,
-    Renderer,
-    hoist,
-    names,
-    parse,
-    substitute,
+from ...lower.condition import (
+    All,
+    Chance,
+    Condition,
+    Either,
+    Margin,
+    Not,
+    Truth,
+    condition_of,
 )
+from ...lower.crossing import Crossing, crossing
+from ...lower.dataflow import Dataflow, draws, mentioned, whole_arguments
+from ...lower.expression import Renderer, hoist, names
 from ...lower.functions import RANDOM
 from ...lower.simplify import tame, without_signs
-from ...program import Program, Ref, Slot, Statement
+from ...lower.step import (
+    Accumulate,
+    Define,
+    Keep,
+    Operation,
+    Overwrite,
+    Scale,
+    Write,
+    is_synaptic,
+    one_by_one,
+    operations,
+    updated,
+)
+from ...program import (
+    Deliver,
+    Generate,
+    Program,
+    Ref,
+    Reset,
+    Slot,
+    Sum,
+    Threshold,
+    Update,
+    Value,
+)
 from .sharing import share
 
-IN_PLACE: dict[str, ast.operator] = {
-    "+=": ast.Add(),
-    "-=": ast.Sub(),
-    "*=": ast.Mult(),
-    "/=": ast.Div(),
-}
 State = dict[str, Any]
 Step = Callable[..., Any]
 
@@ -53,7 +75,7 @@ class Cross(NamedTuple):
     escapes: bool
 
 
-class Reset(NamedTuple):
+class Answer(NamedTuple):
     """A reset as code.
 
     Arguments:
@@ -84,7 +106,7 @@ class Code:
     prelude: Callable[[Mapping[str, Any], Any], list[Any]]
     slots: tuple[Step, ...]
     crossings: Mapping[str, Cross]
-    resets: Mapping[str, Reset]
+    resets: Mapping[str, Answer]
 
 
 def compile_program(
@@ -110,14 +132,14 @@ def compile_program(
     scope: dict[str, Any] = {}
     exec(compile(source, "<mirror>", "exec"), scope)
     crossings = {
-        str(w.slot.event): Cross(
+        w.slot.event: Cross(
             w.crossing.variable, scope[w.title_of_crossing], w.crossing.place is None
         )
         for w in writers
         if isinstance(w, _Threshold) and w.crossing is not None
     }
     resets = {
-        str(w.slot.event): Reset(scope[w.title_of_values], w.keys, w.draws)
+        w.slot.event: Answer(scope[w.title_of_values], w.keys, draws(program, w.slot))
         for w in writers
         if isinstance(w, _Reset)
     }
@@ -148,28 +170,24 @@ def _writer(
     slot: Slot,
     number: int,
     prelude: _Prelude,
-    varying: set[str] | frozenset[str],
+    changing: Set[str],
     trained: frozenset[str],
 ) -> "_Writer":
-    kinds: dict[str, type[_Writer]] = {
-        "threshold": _Threshold,
-        "reset": _Reset,
-        "synapses": _Synapses,
-        "summed": _Summed,
-        "generator": _Generator,
-        "value": _Value,
-    }
-    if slot.kind == "threshold" and slot.event in varying and not _may_draw(program, slot):
-        return _Imposed(program, slot, number, prelude, varying, trained)
-    kind = _Synapses if slot.kind == "update" and _meet(program, slot) else kinds.get(slot.kind)
-    return (kind or _Writer)(program, slot, number, prelude, varying, trained)
-
-
-def _meet(program: Program, slot: Slot) -> bool:
-    """Whether several elements of a slot write to the same element of a variable."""
-    written = (slot.refs[s.target].index for s in slot.statements if s.target in slot.refs)
-    arrays = (program.indices[index] for index in written if index is not None)
-    return any(len(np.unique(array)) < len(array) for array in arrays)
+    """What writes the code of a slot."""
+    made = program, slot, number, prelude, changing, trained
+    match slot:
+        case Threshold():
+            return _Threshold(*made)
+        case Reset():
+            return _Reset(*made)
+        case Sum():
+            return _Summed(*made)
+        case Generate():
+            return _Generator(*made)
+        case Value():
+            return _Value(*made)
+        case _:
+            return (_Synapses if is_synaptic(program, slot) else _Writer)(*made)
 
 
 class _Writer:
@@ -181,34 +199,17 @@ class _Writer:
         slot: Slot,
         number: int,
         prelude: _Prelude,
-        varying: set[str] | frozenset[str],
+        changing: Set[str],
         trained: frozenset[str],
     ) -> None:
         self.program, self.slot, self.prelude, self.trained = program, slot, prelude, trained
         self.title = f"slot_{number}_{_identifier(slot.name)}"
-        self.changing = varying
-        self.varying = {n for n, ref in slot.refs.items() if ref.variable in varying}
-        self.varying |= {n for n in slot.clock if slot.clock[n] != "dt"} | RANDOM
-        self.varying |= set(slot.samplers)
-        self.varying |= {n for n, key in slot.functions.items() if key in program.functions}
-        self.varying |= {n for n, key in slot.tables.items() if program.tables[key].name in varying}
+        self.flow = Dataflow(program, slot, changing, trained)
+        self.varying = self.flow.varying
+        self.whole = whole_arguments(program, slot)
         self.fixed: dict[str, str] = {}
         self.lines: list[str] = []
-        self.single, self.target = False, ""
-        self.whole = dict(self._whole_arguments())
-
-    def _whole_arguments(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Functions of users, and which of their arguments are whole numbers."""
-        variables = self.program.variables
-        whole = {n for n, r in self.slot.refs.items() if variables[r.variable].kind == "integer"}
-        for statement in self.slot.statements:
-            for node in ast.walk(parse(statement.expression)):
-                match node:
-                    case ast.Call(func=ast.Name(id=name), args=args):
-                        taken = (k for k, a in enumerate(args) if set(names(a)) & whole)
-                        yield name, tuple(k for k in taken if isinstance(args[k], ast.Name))
-                    case _:
-                        pass
+        self.once, self.target = False, ""
 
     def function(self) -> Iterator[str]:
         """The whole function."""
@@ -219,10 +220,14 @@ class _Writer:
 
     def body(self) -> None:
         """Load, compute, store."""
-        self.load()
-        for statement in self.slot.statements:
-            self.statement(statement)
+        self.compute()
         self.store()
+
+    def compute(self) -> None:
+        """Load the variables and execute the operations."""
+        self.load()
+        for operation in operations(self.program, self.slot):
+            self.operate(operation)
 
     def emit(self, line: str) -> None:
         """Add a line."""
@@ -236,14 +241,7 @@ class _Writer:
 
     def hoisted(self, node: ast.expr) -> ast.expr:
         """The tree in its cheapest form, its unchanging parts moved to the prelude."""
-        return hoist(tame(without_signs(node), self._known), self.varying, self._keep)
-
-    @property
-    def _known(self) -> dict[str, float]:
-        """Numbers that no training and no run changes."""
-        slot = self.slot
-        fixed = (n for n in slot.constants if slot.key(n) not in self.trained)
-        return {n: float(slot.constants[n]) for n in fixed}
+        return hoist(tame(without_signs(node), self.flow.numbers), self.varying, self._keep)
 
     def _keep(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Name) and node.id in self.fixed:
@@ -299,7 +297,7 @@ class _Writer:
             return self.draw(sampler.kind, [_number(arg) for arg in sampler.args])
         key = self.slot.functions.get(name)
         if key in self.program.functions:
-            sites = "None" if self.single else self.extent().partition(", ")[2]
+            sites = "None" if self.once else self.extent().partition(", ")[2]
             return f"c.call({', '.join([repr(key), repr(self.whole[name]), sites, *args])})"
         if name in self.slot.tables:
             return f"c.table({', '.join([repr(self.slot.tables[name]), *args])})"
@@ -307,7 +305,7 @@ class _Writer:
 
     def draw(self, kind: str, args: list[str]) -> str:
         """Random numbers, one for each element."""
-        extent = "1, None" if self.single else self.extent()
+        extent = "1, None" if self.once else self.extent()
         return f"c.draw({', '.join([repr(kind), extent, *args])})"
 
     def extent(self) -> str:
@@ -318,17 +316,9 @@ class _Writer:
 
     # ---- statements
 
-    def used(self) -> set[str]:
-        """Names that the statements mention."""
-        mentioned = set[str]()
-        for statement in self.slot.statements:
-            mentioned |= set(names(parse(statement.expression))) | {statement.target}
-            mentioned |= {g for t, g in self.slot.guards.items() if t == statement.target}
-        return mentioned
-
     def load(self) -> None:
         """Bring the variables into local names."""
-        self.load_names(self.used())
+        self.load_names(mentioned(self.slot))
 
     def load_names(self, wanted: set[str]) -> None:
         """Bring some of the variables, those that vary, into local names."""
@@ -336,37 +326,24 @@ class _Writer:
             if name in wanted and name in self.varying:
                 self.emit(f"{_identifier(name)} = {self.look_up('S', self.slot.refs[name])}")
 
-    def statement(self, statement: Statement) -> None:
-        """One line of abstract code."""
-        self.single, self.target = statement.scalar, statement.target
-        if statement.target in self.slot.refs:
-            self.assign(statement.target, self.value(statement))
-        elif self._is_fixed(statement):
-            self.fixed[statement.target] = self._kept(parse(statement.expression))
-        else:
-            self.varying.add(statement.target)
-            self.emit(f"{_identifier(statement.target)} = {self.value(statement)}")
+    def operate(self, operation: Operation) -> None:
+        """One operation."""
+        self.once, self.target = operation.once, operation.name
+        match operation:
+            case Write():
+                self.write(operation)
+            case _ if operation.name in self.varying:
+                self.emit(f"{_identifier(operation.name)} = {self.text(operation.tree)}")
+            case _:
+                self.fixed[operation.name] = self._kept(operation.tree)
 
-    def value(self, statement: Statement) -> str:
-        """The new value of a statement's target."""
-        node = parse(statement.expression)
-        if statement.op in IN_PLACE:
-            target = ast.Name(id=statement.target, ctx=ast.Load())
-            node = ast.BinOp(target, IN_PLACE[statement.op], node)
-        return self.text(node)
-
-    def _is_fixed(self, statement: Statement) -> bool:
-        again = sum(s.target == statement.target for s in self.slot.statements) > 1
-        return not again and not self.varying & set(names(parse(statement.expression)))
-
-    def assign(self, name: str, value: str) -> None:
+    def write(self, operation: Write) -> None:
         """Give a variable its new value, where its guard lets it."""
-        local = _identifier(name)
-        if self.program.variables[self.slot.refs[name].variable].kind == "integer":
+        local, value = _identifier(operation.name), self.text(operation.tree)
+        if self.program.variables[operation.ref.variable].kind == "integer":
             value = f"c.f.int({value})"
-        guard = self.slot.guards.get(name)
-        if guard:
-            value = f"c.f.where({self._name(guard)}, {value}, {local})"
+        if operation.guard:
+            value = f"c.f.where({self._name(operation.guard)}, {value}, {local})"
         self.emit(f"{local} = {value}")
 
     def store(self) -> None:
@@ -386,10 +363,18 @@ class _Writer:
 class _Threshold(_Writer):
     """Raises events where a condition holds, and starts the refractory period."""
 
+    slot: Threshold
+
+    @property
+    def imposed(self) -> bool:
+        """Whether an input gives the events, and nothing has to be tested or drawn."""
+        given = self.slot.event in self.flow.changing
+        return given and not draws(self.program, self.slot)
+
     @cached_property
     def crossing(self) -> Crossing | None:
         """Which variable crosses the threshold."""
-        return crossing(self.program, self.slot)
+        return None if self.imposed else crossing(self.program, self.slot)
 
     @property
     def title_of_crossing(self) -> str:
@@ -405,7 +390,7 @@ class _Threshold(_Writer):
 
     def _crossing(self, crossing: Crossing) -> Iterator[str]:
         yield f"def {self.title_of_crossing}(S, K, c):"
-        self.single, self.target = False, ""
+        self.once, self.target = False, ""
         self.load_names({name for part in crossing[1:] if part for name in names(part)})
         place = self.text(crossing.place) if crossing.place else None
         self.emit(f"return {self.text(crossing.margin)}, {place}")
@@ -414,82 +399,50 @@ class _Threshold(_Writer):
         yield from ("", "")
 
     def body(self) -> None:
+        if self.imposed:
+            self.raise_events("False")
+            return
         self.load()
-        *before, condition = self.slot.statements
-        truths: dict[str, ast.expr] = {}
+        before, condition = condition_of(self.slot)
         for statement in before:
-            expression = substitute(parse(statement.expression), truths)
-            if statement.kind == "boolean":
-                truths[statement.target] = expression
-            else:
-                self.statement(replace(statement, expression=ast.unparse(expression)))
-        self.single, self.target = condition.scalar, condition.target
-        text, _ = self._condition(substitute(parse(condition.expression), truths))
+            self.operate(Define(statement.target, updated(statement), statement.scalar))
+        last = self.slot.statements[-1]
+        self.once, self.target = last.scalar, last.target
+        self.raise_events(self.condition(condition))
+
+    def raise_events(self, condition: str) -> None:
+        """Raise events where a condition holds, and start the refractory period."""
         owner, key = self.slot.owner, self.slot.event
-        self.emit(f"S[{key!r}] = c.events({key!r}, {text}, {self.slot.size})")
+        self.emit(f"S[{key!r}] = c.events({key!r}, {condition}, {self.slot.size})")
         if self.slot.refractory:
             for name, value in (("not_refractory", "False"), ("lastspike", "c.t")):
                 state = f"S['{owner}.{name}']"
                 self.emit(f"{state} = c.mark({state}, S[{key!r}], {value})")
 
-    def _condition(self, node: ast.expr) -> tuple[str, bool]:
-        """A condition as text, and whether it is a spike (else a truth value)."""
+    def condition(self, node: Condition) -> str:
+        """A condition as text: a truth value, or a spike, which carries gradient."""
+        event = repr(self.slot.event)
         match node:
-            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in ORDER:
-                if {"rand"} == self._call_of(left) or {"rand"} == self._call_of(right):
-                    return self._escape(left, op, right), True
-                above = isinstance(op, ast.Gt | ast.GtE)
-                high, low = (left, right) if above else (right, left)
-                margin = self.text(ast.BinOp(high, ast.Sub(), low))
-                strict = isinstance(op, ast.Gt | ast.Lt)
-                return f"c.spike({self.slot.event!r}, {margin}, {strict})", True
-            case ast.BoolOp(op=op, values=values):
-                parts = [self._condition(value) for value in values]
-                if not any(is_spike for _, is_spike in parts):
-                    return "(" + (" & " if isinstance(op, ast.And) else " | ").join(
-                        text for text, _ in parts
-                    ) + ")", False
-                name = "both" if isinstance(op, ast.And) else "either"
-                return f"c.{name}({', '.join(text for text, _ in parts)})", True
-            case ast.UnaryOp(op=ast.Not(), operand=operand):
-                text, is_spike = self._condition(operand)
-                return f"c.neither({text})" if is_spike else f"c.f.logical_not({text})", is_spike
-            case _:
-                return self.text(node), False
-
-    def _call_of(self, node: ast.expr) -> set[str]:
-        match node:
-            case ast.Call(func=ast.Name(id=name), args=[]):
-                return {name}
-            case _:
-                return set()
-
-    def _escape(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> str:
-        """`rand() < p`: an escape rate, whose surrogate is the derivative of p."""
-        first = "rand" in self._call_of(left)
-        draw, p = (left, right) if first else (right, left)
-        below = first == isinstance(op, ast.Lt | ast.LtE)
-        strict = isinstance(op, ast.Lt | ast.Gt)
-        texts = [self.text(n) for n in (draw, p)]
-        sharp = strict if below else not strict
-        call = f"c.escape({self.slot.event!r}, {', '.join(texts)}, {sharp}, S, K)"
-        return call if below else f"c.neither({call})"
-
-
-class _Imposed(_Writer):
-    """A threshold that is not tested: the events are given by an input."""
-
-    def body(self) -> None:
-        owner, key = self.slot.owner, self.slot.event
-        self.emit(f"S[{key!r}] = c.events({key!r}, False, {self.slot.size})")
-        if self.slot.refractory:
-            for name, value in (("not_refractory", "False"), ("lastspike", "c.t")):
-                state = f"S['{owner}.{name}']"
-                self.emit(f"{state} = c.mark({state}, S[{key!r}], {value})")
+            case Truth(tree):
+                return self.text(tree)
+            case Margin(tree, strict):
+                return f"c.spike({event}, {self.text(tree)}, {strict})"
+            case Chance(draw, probability, strict, below):
+                texts = f"{self.text(draw)}, {self.text(probability)}"
+                call = f"c.escape({event}, {texts}, {strict}, S, K)"
+                return call if below else f"c.neither({call})"
+            case All(parts):
+                return f"c.both({', '.join(map(self.condition, parts))})"
+            case Either(parts):
+                return f"c.either({', '.join(map(self.condition, parts))})"
+            case Not(part):
+                return f"c.neither({self.condition(part)})"
 
 
 class _Reset(_Writer):
     """Statements for the elements with an event."""
+
+    slot: Reset
 
     def function(self) -> Iterator[str]:
         """What the statements give, and the function that applies it."""
@@ -509,59 +462,47 @@ class _Reset(_Writer):
     def extent(self) -> str:
         return f"{self.slot.size}, c.sites(e)"
 
-    def _targets(self) -> Iterator[str]:
-        """Local names of the variables that change."""
-        assigned = dict.fromkeys(s.target for s in self.slot.statements)
-        return (name for name in assigned if name in self.slot.refs)
-
     @property
     def keys(self) -> list[str]:
         """Keys of the variables that change."""
         return [self.slot.refs[name].variable for name in self._targets()]
 
-    @property
-    def draws(self) -> bool:
-        """Whether the statements draw random numbers."""
-        used = {n for s in self.slot.statements for n in names(parse(s.expression))}
-        own = {n for n, key in self.slot.functions.items() if key in self.program.functions}
-        return bool(used & (RANDOM | set(self.slot.samplers) | own))
+    def _targets(self) -> list[str]:
+        """Local names of the variables that change."""
+        assigned = dict.fromkeys(s.target for s in self.slot.statements)
+        return [name for name in assigned if name in self.slot.refs]
 
     def store(self) -> None:
         self.emit(f"return [{', '.join(map(_identifier, self._targets()))}]")
 
 
 class _Synapses(_Writer):
-    """Statements for the synapses that events reach."""
+    """Statements for the synapses that events reach, or for all of them one after the other."""
+
+    slot: Deliver | Update
 
     def body(self) -> None:
-        if self.slot.pathway is None:
-            self.emit(f"a = c.everyone({self.slot.size})")
-        else:
+        if isinstance(self.slot, Deliver):
             self.emit(f"a = c.arrive({self.slot.pathway!r}, S)")
+        else:
+            self.emit(f"a = c.everyone({self.slot.size})")
         self.emit("if a.idle: return")
         self.fresh: set[str] = set()
         if self.slot.sequential:
-            self.emit(f"for a in a.sequence([{', '.join(self._touched())}], {self._alone()}):")
+            alone = one_by_one(self.program, self.slot)
+            self.emit(f"for a in a.sequence([{', '.join(self._touched())}], {alone}):")
         start = len(self.lines)
-        for statement in self.slot.statements:
-            self.statement(statement)
+        for operation in operations(self.program, self.slot):
+            self.operate(operation)
         if self.slot.sequential:
             self.lines[start:] = [f"    {line}" for line in self.lines[start:]]
 
     def _touched(self) -> Iterator[str]:
         """For each variable of neurons that changes, the indices by which it is seen."""
-        refs = list(self.slot.refs.values())
-        targets = [self.slot.refs.get(s.target) for s in self.slot.statements]
-        for variable in dict.fromkeys(ref.variable for ref in targets if ref and ref.index):
-            seen = dict.fromkeys(r.index for r in refs if r.variable == variable)
+        changed = (ref.variable for ref in self.flow.targets() if ref.index)
+        for variable in dict.fromkeys(changed):
+            seen = self.flow.seen_through(variable)
             yield f"[{', '.join(f'c.index({index!r})' for index in seen)}]"
-
-    def _alone(self) -> bool:
-        """Whether synapses have to be served one by one: random numbers, or a shared target."""
-        targets = [self.slot.refs.get(s.target) for s in self.slot.statements]
-        shared = any(ref and self.program.variables[ref.variable].scalar for ref in targets)
-        drawn = {n for s in self.slot.vector for n in names(parse(s.expression))}
-        return shared or bool(drawn & (RANDOM | set(self.slot.samplers)))
 
     def extent(self) -> str:
         guard = self.slot.guards.get(self.target)
@@ -592,36 +533,22 @@ class _Synapses(_Writer):
             self.emit(f"{_identifier(name)} = {self.look_at(self.slot.refs[name])}")
             self.fresh.add(name)
 
-    def statement(self, statement: Statement) -> None:
-        self.single, self.target = statement.scalar, statement.target
-        ref = self.slot.refs.get(statement.target)
-        if ref is None:
-            super().statement(statement)
-        elif ref.index is None:
-            self._keep_own(statement, ref)
-        else:
-            self._touch(statement, ref)
-
-    def _keep_own(self, statement: Statement, ref: Ref) -> None:
-        value = self.value(statement)
-        self.emit(f"S[{ref.variable!r}] = a.keep(S[{ref.variable!r}], {value})")
-        self._stale(ref.variable)
-
-    def _touch(self, statement: Statement, ref: Ref) -> None:
-        """Change a variable of the neurons on either side."""
+    def write(self, operation: Write) -> None:
+        """Change a synaptic variable, or one of the neurons on either side."""
+        ref = operation.ref
         state, index = f"S[{ref.variable!r}]", f"c.index({ref.index!r})"
-        value = self.text(parse(statement.expression))
-        if statement.op == "+=":
-            new = f"a.accumulate({state}, {index}, {value})"
-        elif statement.op == "-=":
-            new = f"a.accumulate({state}, {index}, -({value}))"
-        elif statement.op in IN_PLACE:
-            new = f"c.scale(a, {state}, {index}, {value}, {statement.op == '/='})"
-        else:
-            new = f"a.overwrite({state}, {index}, {value})"
-        guard = self.slot.guards.get(statement.target)
-        if guard:
-            condition = f"S[{self.slot.refs[guard].variable!r}]"
+        value = self.text(operation.tree)
+        match operation:
+            case Accumulate():
+                new = f"a.accumulate({state}, {index}, {value})"
+            case Scale(divide=divide):
+                new = f"c.scale(a, {state}, {index}, {value}, {divide})"
+            case Overwrite():
+                new = f"a.overwrite({state}, {index}, {value})"
+            case _:
+                new = f"a.keep({state}, {value})"
+        if operation.guard and not isinstance(operation, Keep):
+            condition = f"S[{self.slot.refs[operation.guard].variable!r}]"
             new = f"c.f.where({condition}, {new}, {state})"
         self.emit(f"{state} = {new}")
         self._stale(ref.variable)
@@ -633,40 +560,31 @@ class _Synapses(_Writer):
 class _Summed(_Writer):
     """A variable that is the sum of an expression over synapses."""
 
+    slot: Sum
+
     def body(self) -> None:
-        self.load()
-        for statement in self.slot.statements:
-            self.statement(statement)
-        ref = self.slot.summed
-        assert ref is not None
-        state = f"S[{ref.variable!r}]"
-        value = self._name("_synaptic_var")
-        span = f"{self.slot.span[0]}, {self.slot.span[1]}"
-        self.emit(f"{state} = c.sum({state}, c.index({ref.index!r}), {value}, {span})")
+        self.compute()
+        target, (first, last) = self.slot.target, self.slot.span
+        state, index = f"S[{target.variable!r}]", f"c.index({target.index!r})"
+        value = self._name(self.slot.statements[-1].target)
+        self.emit(f"{state} = c.sum({state}, {index}, {value}, {first}, {last})")
 
 
 class _Value(_Writer):
     """What an expression is worth now."""
 
     def body(self) -> None:
-        self.load()
-        for statement in self.slot.statements:
-            self.statement(statement)
+        self.compute()
         self.emit(f"return {self._name(self.slot.statements[-1].target)}")
 
 
 class _Generator(_Writer):
     """Spikes given beforehand."""
 
+    slot: Generate
+
     def body(self) -> None:
         self.emit(f"S[{self.slot.event!r}] = c.generate({self.slot.owner!r})")
-
-
-def _may_draw(program: Program, slot: Slot) -> bool:
-    """Whether the statements of a slot draw random numbers, or call what a user wrote."""
-    used = {n for s in slot.statements for n in names(parse(s.expression))}
-    own = {n for n, key in slot.functions.items() if key in program.functions}
-    return bool(used & (RANDOM | set(slot.samplers) | own))
 
 
 def _number(value: float | int | bool) -> str:

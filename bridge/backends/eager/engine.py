@@ -16,7 +16,7 @@ from mirrorneuron.errors import NumericalError
 from ...draws import Draws
 from ...inputs import Inputs
 from ...lower.margin import MARGIN
-from ...program import Program, Slot
+from ...program import Program, Slot, Threshold
 from ...spike_gradient import SpikeGradient
 from ...spikes import Events, State
 from ...values import Values
@@ -155,8 +155,8 @@ class Stepper:
 
     def _watch(self, slot: Slot, run: Step) -> Step:
         """The step of a slot; that of a threshold keeps the margin that it meets, where asked."""
-        probe = self.watched.get(f"{slot.event}{MARGIN}")
-        if slot.kind != "threshold" or probe is None:
+        probe = isinstance(slot, Threshold) and self.watched.get(f"{slot.event}{MARGIN}")
+        if not probe:
             return run
 
         def watched(state: State, fixed: list[Any], context: Any) -> None:

@@ -19,7 +19,7 @@ from ...draws import Draws, Sites
 from ...program import Array, Program
 from ...spike_gradient import SpikeGradient
 from ...spikes import Events, State
-from .emit import Cross, Reset
+from .emit import Answer, Cross
 from .fanout import Fanout
 from .functions import Functions, Value
 from .spike_functions import escape, gate, jump_to, spike
@@ -67,7 +67,7 @@ class Context:
     f: Functions
     gradients: Mapping[str, SpikeGradient]
     crossings: Mapping[str, Cross]
-    resets: Mapping[str, Reset]
+    resets: Mapping[str, Answer]
     indices: Mapping[str, Tensor]
     fanouts: Mapping[str, Fanout]
     draws: Draws
