@@ -8,6 +8,7 @@ import numpy as np
 
 from mirrorneuron.errors import DomainError
 
+from ..lower.functions import FUNCTIONS
 from ..program import Table
 
 BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -27,27 +28,6 @@ BINARY: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.And: np.logical_and,
     ast.Or: np.logical_or,
 }
-
-
-def _exprel(x: Any) -> Any:
-    x = np.asarray(x, dtype=float)
-    small = np.abs(x) < 1e-16
-    safe = np.where(small, 1.0, x)
-    return np.where(small, 1.0, np.expm1(safe) / safe)
-
-
-CALLED: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(np, name)
-        for name in (
-            "exp", "log", "log10", "expm1", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh",
-            "tanh", "arcsin", "arccos", "arctan", "abs", "sign", "ceil", "floor", "clip", "where",
-        )
-    },
-    "exprel": _exprel,
-    "int": lambda x: np.trunc(np.asarray(x, dtype=float)),
-    "timestep": lambda t, dt: np.trunc((t + 1e-3 * dt) / dt),
-}  # fmt: skip
 
 
 def evaluate(node: ast.expr, values: Mapping[str, Any], tables: Mapping[str, Table]) -> Any:
@@ -88,7 +68,7 @@ def evaluate(node: ast.expr, values: Mapping[str, Any], tables: Mapping[str, Tab
             row = table.values[table.row(time)]
             return row[np.asarray(value(args[1]), dtype=int)] if len(args) > 1 else row
         case ast.Call(func=ast.Name(id=name), args=args):
-            function = CALLED.get(name) or values.get(name)
+            function = FUNCTIONS[name].numpy if name in FUNCTIONS else values.get(name)
             if function is None:
                 raise DomainError(f"{name}() cannot be evaluated before a run.")
             return function(*map(value, args))

@@ -13,25 +13,12 @@ import numpy as np
 from mirrorneuron.errors import DomainError
 
 from ..lower.expression import EQUALITY, ORDER
+from ..lower.functions import FUNCTIONS
 from ..program import Table
 
 INFIX: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-RENAMED = {"abs": "fabs", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "int": "trunc"}
-SAME = (
-    "exp", "log", "log10", "expm1", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-    "ceil", "floor",
-)  # fmt: skip
 RANDOM = {"rand": "gennrand_uniform()", "randn": "gennrand_normal()"}
-WRITTEN: dict[str, str] = {
-    "clip": "fmin(fmax({0}, {1}), {2})",
-    "sign": "(({0} > 0.0 ? 1.0 : 0.0) - ({0} < 0.0 ? 1.0 : 0.0))",
-    "exprel": "(fabs({0}) < 1e-16 ? 1.0 : expm1({0}) / ({0}))",
-    "where": "({0} ? {1} : {2})",
-    "timestep": "trunc(({0} + 0.001 * {1}) / {1})",
-    **{name: name + "({0})" for name in SAME},
-    **{name: text + "({0})" for name, text in RENAMED.items()},
-}
-KNOWN = frozenset(WRITTEN) | frozenset(RANDOM)
+KNOWN = frozenset(FUNCTIONS) | frozenset(RANDOM)
 
 
 @dataclass(frozen=True)
@@ -96,7 +83,7 @@ class C:
             return RANDOM[name]
         if name == "int" and self._is_condition(args[0]):
             return f"({self(args[0])} ? 1.0 : 0.0)"
-        return WRITTEN[name].format(*map(self, args))
+        return FUNCTIONS[name].c.format(*map(self, args))
 
     def _table(self, table: Table, name: str, args: list[str]) -> str:
         """The value that holds at a time, rounded as Brian2 rounds it."""

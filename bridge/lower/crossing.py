@@ -9,11 +9,12 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from mirrorneuron.errors import GradientError
+
 from ..program import Program, Threshold
 from .condition import Chance, Condition, Margin, condition, leaves
+from .derivative import ONE, ZERO, derivative
 from .expression import names, substitute
-
-ZERO, ONE = ast.Constant(0), ast.Constant(1)
 
 
 class Crossing(NamedTuple):
@@ -112,47 +113,10 @@ def _place(margin: ast.expr, name: str, rate: ast.expr) -> ast.expr:
     return rest if rate is ONE else ast.BinOp(rest, ast.Div(), rate)
 
 
-def slope(node: ast.expr, name: str) -> ast.expr | None:
-    """Derivative of a tree by a name that it depends on linearly.
-
-    None where it does not depend on it linearly.
-    """
-    if name not in names(node):
-        return ZERO
-    match node:
-        case ast.Name():
-            return ONE
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return _negative(slope(operand, name))
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return slope(operand, name)
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _sum(slope(left, name), slope(right, name))
-        case ast.BinOp(left=left, op=ast.Sub(), right=right):
-            return _sum(slope(left, name), _negative(slope(right, name)))
-        case ast.BinOp(left=left, op=ast.Mult(), right=right) if name not in names(right):
-            return _product(slope(left, name), right)
-        case ast.BinOp(left=left, op=ast.Mult(), right=right) if name not in names(left):
-            return _product(slope(right, name), left)
-        case ast.BinOp(left=left, op=ast.Div(), right=right) if name not in names(right):
-            return _product(slope(left, name), ast.BinOp(ONE, ast.Div(), right))
-        case _:
-            return None
-
-
-def _negative(a: ast.expr | None) -> ast.expr | None:
-    return a if a is None or a is ZERO else ast.UnaryOp(ast.USub(), a)
-
-
-def _sum(a: ast.expr | None, b: ast.expr | None) -> ast.expr | None:
-    if a is None or b is None:
+def slope(margin: ast.expr, name: str) -> ast.expr | None:
+    """Derivative of a margin by a name on which it depends linearly; None if it does not."""
+    try:
+        found = derivative(margin, name)
+    except GradientError:
         return None
-    if a is ZERO or b is ZERO:
-        return b if a is ZERO else a
-    return ast.BinOp(a, ast.Add(), b)
-
-
-def _product(a: ast.expr | None, factor: ast.expr) -> ast.expr | None:
-    if a is None or a is ZERO:
-        return a
-    return factor if a is ONE else ast.BinOp(a, ast.Mult(), factor)
+    return None if name in names(found) else found

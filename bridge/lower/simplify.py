@@ -6,15 +6,13 @@ slope is finite wherever their argument can lie, so that their gradient needs no
 """
 
 import ast
-from collections.abc import Callable, Mapping
-from math import exp, inf, sqrt
+from collections.abc import Mapping
+from math import inf
 
 from .expression import rebuilt
+from .functions import ANYTHING, FUNCTIONS, Span, span_of_size
 
-Span = tuple[float, float]
-ANYTHING: Span = (-inf, inf)
 TAME = "_tame"
-STEEP, NEAR = 80.0, 1e-30  # exp(80) and 1/1e-30 are numbers in single precision
 
 
 def without_signs(node: ast.expr) -> ast.expr:
@@ -57,35 +55,17 @@ def tame(node: ast.expr, known: Mapping[str, float]) -> ast.expr:
     """
     made = rebuilt(node, lambda child: tame(child, known))
     match node:
-        case ast.Call(func=ast.Name(id=name), args=[arg]) if name in GENTLE:
-            if _lies(span(arg, known), GENTLE[name]):
-                return rebuilt_call(made, name + TAME)
+        case ast.Call(func=ast.Name(id=name), args=[arg]) if isinstance(made, ast.Call):
+            gentle = FUNCTIONS[name].gentle if name in FUNCTIONS else None
+            if gentle is not None and _lies(span(arg, known), gentle):
+                return ast.Call(ast.Name(name + TAME, ast.Load()), made.args, [])
         case _:
             pass
     return made
 
 
-def rebuilt_call(node: ast.expr, name: str) -> ast.expr:
-    """A call of another function with the same arguments."""
-    assert isinstance(node, ast.Call)
-    return ast.Call(ast.Name(name, ast.Load()), node.args, [])
-
-
 def _lies(inner: Span, outer: Span) -> bool:
     return outer[0] <= inner[0] and inner[1] <= outer[1]
-
-
-GENTLE: dict[str, Span] = {
-    "exp": (-inf, STEEP),
-    "expm1": (-inf, STEEP),
-    "exprel": (-inf, STEEP),
-    "sinh": (-STEEP, STEEP),
-    "cosh": (-STEEP, STEEP),
-    "log": (NEAR, inf),
-    "log10": (NEAR, inf),
-    "log1p": (-0.5, inf),
-    "sqrt": (NEAR, inf),
-}
 
 
 def span(node: ast.expr, known: Mapping[str, float]) -> Span:
@@ -114,8 +94,9 @@ def span(node: ast.expr, known: Mapping[str, float]) -> Span:
         case ast.Call(func=ast.Name(id="clip"), args=[x, lower, upper]):
             (low, high), bottom, top = (span(part, known) for part in (x, lower, upper))
             return min(max(low, bottom[0]), top[0]), min(max(high, bottom[1]), top[1])
-        case ast.Call(func=ast.Name(id=name), args=[arg]) if name in IMAGES:
-            return IMAGES[name](*span(arg, known))
+        case ast.Call(func=ast.Name(id=name), args=[arg]) if name in FUNCTIONS:
+            image = FUNCTIONS[name].image
+            return ANYTHING if image is None else image(*span(arg, known))
         case _:
             return ANYTHING
 
@@ -131,7 +112,7 @@ def _combined(op: ast.operator, a: Span, b: Span) -> Span:
         case ast.Div() if b[0] > 0 or b[1] < 0:
             return _corners([x / y for x in a for y in b])
         case ast.Pow() if b[0] == b[1] and b[0] > 0 and b[0] % 2 == 0:
-            low, high = _size(*a)
+            low, high = span_of_size(*a)
             return _corners([_raised(low, b[0]), _raised(high, b[0])])
         case _:
             return ANYTHING
@@ -151,22 +132,3 @@ def _raised(x: float, power: float) -> float:
         return x**power
     except OverflowError:
         return inf
-
-
-def _size(low: float, high: float) -> Span:
-    least = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
-    return least, max(abs(low), abs(high))
-
-
-def _grown(x: float) -> float:
-    return exp(x) if x < 700 else inf
-
-
-IMAGES: dict[str, Callable[[float, float], Span]] = {
-    "abs": _size,
-    "exp": lambda low, high: (_grown(low), _grown(high)),
-    "sqrt": lambda low, high: (sqrt(max(low, 0.0)), sqrt(max(high, 0.0))),
-    "tanh": lambda low, high: (-1.0, 1.0),
-    "sin": lambda low, high: (-1.0, 1.0),
-    "cos": lambda low, high: (-1.0, 1.0),
-}

@@ -10,8 +10,8 @@ import pytest
 import torch
 from brian2.units.unitsafefunctions import exprel as brian2_exprel
 
-from mirrorneuron.bridge.backends.eager.functions import KNOWN, UNARY, Functions
-from mirrorneuron.bridge.lower.functions import RANDOM
+from mirrorneuron.bridge.backends.eager.functions import UNARY, Functions
+from mirrorneuron.bridge.lower.functions import FUNCTIONS, RANDOM
 
 DOMAINS = {
     "log": (1e-3, 9.0), "log10": (1e-3, 9.0), "log1p": (-0.9, 9.0), "sqrt": (1e-3, 9.0),
@@ -202,7 +202,7 @@ def test_timestep_counts_whole_steps_whatever_the_rounding(dt: float):
     assert f.timestep(torch.from_numpy(k * dt), dt).tolist() == k.tolist()
 
 
-@pytest.mark.parametrize("name", sorted(KNOWN))
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_every_known_function_can_be_called(name: str):
     assert callable(getattr(functions(True), name)) or name in RANDOM
 

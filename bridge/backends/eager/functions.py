@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...lower.expression import Renderer, parse
+from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
+
 Value = Tensor | float | int | bool
 
 
@@ -29,42 +32,30 @@ class Rule(NamedTuple):
     bounded: bool = False
 
 
-def _exprel(x: Any) -> Any:
-    x = np.asarray(x, dtype=float)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        y = np.expm1(x) / x
-    return np.where(np.abs(x) < 1e-16, 1.0, np.where(x > 717, np.inf, y))
-
-
-def _torch_exprel(x: Tensor) -> Tensor:
+def _exprel(x: Tensor) -> Tensor:
     small = x.abs() < 1e-16
     safe = torch.where(small, torch.ones_like(x), x)
     return torch.where(small, torch.ones_like(x), torch.expm1(safe) / safe)
 
 
-def _exprel_slope(x: Tensor, y: Tensor) -> Tensor:
-    near = x.abs() < 1e-4
-    safe = torch.where(near, torch.ones_like(x), x)
-    return torch.where(near, 0.5 + x / 3, (torch.exp(safe) - y) / safe)
+RENAMED = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}
+BY_TORCH: dict[str, Callable[..., Tensor]] = {
+    name: _exprel if name == "exprel" else getattr(torch, RENAMED.get(name, name))
+    for name in TRANSCENDENTAL | {"abs", "where"}
+}
+
+
+def _slope(text: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """A derivative of the table on tensors."""
+    body = Renderer(str, lambda name, args: f"{name}({', '.join(args)})")(parse(text))
+    known = {**BY_TORCH, "divide": lambda a, b: a / b}
+    return eval(f"lambda x, y: {body}", known)
 
 
 UNARY: dict[str, Rule] = {
-    "exp": Rule(np.exp, torch.exp, lambda x, y: y),
-    "log": Rule(np.log, torch.log, lambda x, y: 1 / x),
-    "log10": Rule(np.log10, torch.log10, lambda x, y: 1 / (x * np.log(10))),
-    "expm1": Rule(np.expm1, torch.expm1, lambda x, y: y + 1),
-    "log1p": Rule(np.log1p, torch.log1p, lambda x, y: 1 / (1 + x)),
-    "exprel": Rule(_exprel, _torch_exprel, _exprel_slope),
-    "sqrt": Rule(np.sqrt, torch.sqrt, lambda x, y: 0.5 / y),
-    "sin": Rule(np.sin, torch.sin, lambda x, y: torch.cos(x), bounded=True),
-    "cos": Rule(np.cos, torch.cos, lambda x, y: -torch.sin(x), bounded=True),
-    "tan": Rule(np.tan, torch.tan, lambda x, y: 1 + y * y),
-    "sinh": Rule(np.sinh, torch.sinh, lambda x, y: torch.cosh(x)),
-    "cosh": Rule(np.cosh, torch.cosh, lambda x, y: torch.sinh(x)),
-    "tanh": Rule(np.tanh, torch.tanh, lambda x, y: 1 - y * y, bounded=True),
-    "arcsin": Rule(np.arcsin, torch.asin, lambda x, y: (1 - x * x).rsqrt()),
-    "arccos": Rule(np.arccos, torch.acos, lambda x, y: -(1 - x * x).rsqrt()),
-    "arctan": Rule(np.arctan, torch.atan, lambda x, y: 1 / (1 + x * x), bounded=True),
+    name: Rule(made.numpy, BY_TORCH[name], _slope(made.derivatives[0]), made.bounded)
+    for name, made in FUNCTIONS.items()
+    if name in TRANSCENDENTAL
 }
 
 
@@ -251,8 +242,3 @@ class Functions:
         """Number of whole steps in t, forgiving the rounding of multiples of dt."""
         steps = (t + 1e-3 * dt) / dt
         return torch.trunc(steps) if isinstance(steps, Tensor) else int(steps)
-
-
-KNOWN = frozenset(UNARY) | {
-    "where", "clip", "int", "floor", "ceil", "abs", "sign", "timestep",
-}  # fmt: skip
