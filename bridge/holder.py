@@ -1,6 +1,7 @@
 """Holder: a module whose parameters are of size one, and whose `state_dict` is in SI units."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
@@ -87,6 +88,20 @@ class Held(Trained):
         scaling = self.scaling
         reference = scaling.reference if isinstance(scaling, Logarithmic) else torch.zeros(0)
         return self.raw.detach().clone(), reference.clone()
+
+    @contextmanager
+    def lent(self) -> Generator[None]:
+        """Give value and gradient back as they were, to the last bit; meanwhile there is no limit.
+
+        A value in SI units that is written may get another reference: it belongs to the value.
+        """
+        exact, gradient = self.exact(), self.raw.grad
+        with self.scaling.unlimited():
+            try:
+                yield
+            finally:
+                self.restore(exact)
+                self.raw.grad = gradient
 
     @torch.no_grad()
     def restore(self, exact: tuple[Tensor, Tensor]) -> None:
