@@ -37,7 +37,7 @@ class Ensemble:
     @staticmethod
     def of(model: Mirror, task: Task, trials: int, seed: int) -> "Ensemble":
         """The first trials of a task; trial k has the seed `seed + k`."""
-        made = [task.trial(k) for k in range(trials)]
+        made = [task.trial_at(k) for k in range(trials)]
         return Ensemble(model, task, made, range(seed, seed + trials))
 
     def __len__(self) -> int:
