@@ -21,7 +21,7 @@ def require_seed(asked: str, seed: Any) -> None:
         )
 
 
-def require_steps(steps: Any) -> None:
+def require_steps(asked: str, steps: Any) -> None:
     """Refuse what is no number of training steps.
 
     Raises:
@@ -29,8 +29,8 @@ def require_steps(steps: Any) -> None:
     """
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 0:
         raise DomainError(
-            f"fit(steps={steps!r}): that is the number of training steps, a whole number from 0 on."
-            " Write, say, steps=100; how long a trial is, the task says: mn.Task(100*ms, ...)."
+            f"{asked}(steps={steps!r}): that is the number of training steps, a whole number from 0"
+            " on. Write, say, steps=100; how long a trial is, the task says: mn.Task(100*ms, ...)."
         )
 
 

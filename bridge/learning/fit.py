@@ -122,11 +122,11 @@ def fit(
             f"fit(every={every}): that is the number of steps between checkpoints, at least one."
             " Write, say, every=10."
         )
-    require_steps(steps)
+    require_steps("fit", steps)
     require_seed("fit", seed)
     made = optimizer_for(model, optimizer)
     plan = schedule_for(made, schedule)
-    same = specification(model, rule, made, plan, clip, seed, task.duration)
+    same = specification(model, rule, made, plan, clip, seed, task)
     folder = None if checkpoint is None else Path(checkpoint)
     store = None if folder is None else Checkpoint(folder, model, made, plan, same)
     state, done = rule.init(model), Fit()

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.bridge.program import Program
 
-from ._contracts import Rule
+from ._contracts import Rule, Task
 
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable", "lr")
 MOVING = ("base_lrs", "last_epoch", "best", "num_bad_epochs", "cooldown_counter", "T_cur", "T_i")
@@ -28,13 +28,13 @@ def specification(
     schedule: Any,
     clip: float | None,
     seed: int,
-    duration: Any,
+    task: Task,
 ) -> dict[str, str]:
     """What a training is, by what it is called in messages.
 
     Arguments:
-        model, rule, optimizer, schedule, clip, seed: As in `fit`.
-        duration: Of a trial.
+        model, rule, optimizer, schedule, clip, seed, task: As in `fit`. Of a loss only what it
+            says of itself is known, its `identity`.
     """
     return {
         "the network": _network(model.program),
@@ -45,7 +45,8 @@ def specification(
         "the optimiser": _optimizer(optimizer),
         "the learning rate": ", ".join(_plain(_rate(g)) for g in optimizer.param_groups),
         "the schedule": _schedule(schedule),
-        "the duration of a trial": f"{model.steps(duration)} steps",
+        "the duration of a trial": f"{model.steps(task.duration)} steps",
+        "what is fitted": str(getattr(task.loss, "identity", "any")),
         "clip": str(clip),
         "the seed": str(seed),
     }
