@@ -1,13 +1,14 @@
 """Holder: a module whose parameters are of size one, and whose `state_dict` is in SI units."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from mirrorneuron.errors import ShapeError
+from mirrorneuron.errors import DomainError, ShapeError
 from mirrorneuron.units import Dimensions
 
 from .live import Trained
@@ -63,7 +64,16 @@ class Held(Trained):
         self.stay_within()
 
     def optimised(self, value: Tensor) -> Tensor:
-        """The optimised value for a value in SI units, which is to take its place."""
+        """The optimised value for a value in SI units, which is to take its place.
+
+        Raises:
+            DomainError: It is not finite.
+        """
+        if not bool(torch.isfinite(value).all()):
+            raise DomainError(
+                f"parameter({self.key!r}): a value was given that is NaN or infinite, with which no"
+                " network runs. The parameter was left as it is. Give finite values."
+            )
         return self.scaling.take(value.detach().to(self.raw))
 
     @torch.no_grad()
@@ -88,6 +98,20 @@ class Held(Trained):
         reference = scaling.reference if isinstance(scaling, Logarithmic) else torch.zeros(0)
         return self.raw.detach().clone(), reference.clone()
 
+    @contextmanager
+    def lent(self) -> Generator[None]:
+        """Give value and gradient back as they were, to the last bit; meanwhile there is no limit.
+
+        A value in SI units that is written may get another reference: it belongs to the value.
+        """
+        exact, gradient = self.exact(), self.raw.grad
+        with self.scaling.unlimited():
+            try:
+                yield
+            finally:
+                self.restore(exact)
+                self.raw.grad = gradient
+
     @torch.no_grad()
     def restore(self, exact: tuple[Tensor, Tensor]) -> None:
         """Go back to what `exact` gave."""
@@ -104,7 +128,9 @@ class Holder(nn.Module):
         super().__init__()
         self.held: dict[str, Held] = {}
 
-    def hold(self, key: str, name: str, value: Tensor, limit: Limit, unit: Dimensions) -> Held:
+    def hold(
+        self, key: str, name: str, value: Tensor, limit: Limit | Any, unit: Dimensions
+    ) -> Held:
         """Add a trained variable.
 
         Arguments:
@@ -113,7 +139,16 @@ class Holder(nn.Module):
             value: In SI units.
             limit: What it may become.
             unit: Its dimensions.
+
+        Raises:
+            DomainError: The limit is none.
         """
+        if not isinstance(limit, Limit):
+            raise DomainError(
+                f"mirror(net, train={{{key!r}: {limit!r}}}): that is no limit. Write"
+                f" {{{key!r}: mn.Positive()}}, mn.Bounded(low, high), mn.Sign() or mn.Free(), with"
+                f" brackets, or a list of names, train=[{key!r}], for the usual ones."
+            )
         scaling = limit.scaling(key, value, unit)
         # A variable may have the name of a part of the module: register_parameter would refuse it.
         self._parameters[name] = nn.Parameter(scaling.take(value))
@@ -138,10 +173,15 @@ class Holder(nn.Module):
         state = dict(state_dict)
         for name, held in self.held.items():
             value = state.get(prefix + name)
-            if isinstance(value, Tensor) and value.shape == held.raw.shape:
-                state[prefix + name] = held.optimised(value)
+            if isinstance(value, Tensor) and _fits(value, held.raw):
+                state[prefix + name] = held.optimised(value.reshape(held.raw.shape))
         super()._load_from_state_dict(
             state, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
         for held in self.held.values():
             held.stay_within()
+
+
+def _fits(value: Tensor, raw: Tensor) -> bool:
+    """Whether torch loads a value: of the same shape, or a row of one for a single number."""
+    return value.shape == raw.shape or (raw.dim() == 0 and value.shape == (1,))

@@ -70,10 +70,10 @@ class Bounded(Limit):
 
         Raises:
             UnitError: A bound has another unit.
-            DomainError: The lower bound is not below the upper one.
+            DomainError: The lower bound is not below the upper one, or one is no single value.
         """
-        low = float(si(self.low, unit, "the lower bound of mn.Bounded"))
-        high = float(si(self.high, unit, "the upper bound of mn.Bounded"))
+        low = _one(si(self.low, unit, "the lower bound of mn.Bounded"), self)
+        high = _one(si(self.high, unit, "the upper bound of mn.Bounded"), self)
         if not low < high:
             raise DomainError(
                 f"mn.Bounded({self.low}, {self.high}): the lower bound is not below the upper"
@@ -118,3 +118,12 @@ class Sign(Limit):
 
     def __str__(self) -> str:
         return "keeps its sign"
+
+
+def _one(bound: Any, limit: Bounded) -> float:
+    if bound.size != 1:
+        raise DomainError(
+            f"mn.Bounded({limit.low}, {limit.high}): a bound is one value for all elements, but"
+            f" this has {bound.size}. Write one, such as the smallest lower and the largest upper."
+        )
+    return float(bound.item())

@@ -7,9 +7,10 @@ lost; or $x = x_0\,e^r$ where the value has to stay positive.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from math import log2
+from math import inf, log2
 
 import torch
 from torch import Tensor
@@ -42,6 +43,11 @@ class Scaling(ABC):
     @abstractmethod
     def convert(self, change: Callable[[Tensor], Tensor]) -> None:
         """Follow the parameter to another type or device."""
+
+    @contextmanager
+    def unlimited(self) -> Generator[None]:
+        """Allow any value that there is a number for, for a while."""
+        yield
 
 
 @dataclass
@@ -78,6 +84,16 @@ class Linear(Scaling):
         self.low, self.high = (
             change(bound) if isinstance(bound, Tensor) else bound for bound in (self.low, self.high)
         )
+
+    @contextmanager
+    def unlimited(self) -> Generator[None]:
+        """See `Scaling.unlimited`."""
+        limits = self.low, self.high
+        self.low, self.high = -inf, inf
+        try:
+            yield
+        finally:
+            self.low, self.high = limits
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Tied:
         names: As in `mirror(train=...)`: "object.variable", or a constant's bare name.
 
     Raises:
-        DomainError: There are fewer than two names.
+        DomainError: There are fewer than two names, or one is none.
 
     Example:
         >>> Tied("g.tau", "h.tau").key
@@ -29,8 +30,14 @@ class Tied:
 
     names: tuple[str, ...]
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str | Any) -> None:
         object.__setattr__(self, "names", names)
+        for name in names:
+            if not isinstance(name, str):
+                raise DomainError(
+                    f"mn.Tied(...): {name!r} is no name. Write the names one after the other,"
+                    " mn.Tied('g.tau', 'h.tau'), without a list."
+                )
         if len(set(names)) < 2:
             listed = ", ".join(map(repr, names))
             raise DomainError(
@@ -71,7 +78,12 @@ def members(program: Program, asked: str | Tied) -> tuple[str, ...]:
     return tuple(dict.fromkeys(keys))
 
 
-def _members(program: Program, name: str, what: str) -> Sequence[str]:
+def _members(program: Program, name: str | Any, what: str) -> Sequence[str]:
+    if not isinstance(name, str):
+        raise DomainError(
+            f"{what}: that is no name. Write train=['ee.w'] for a variable of an object, or"
+            " train=['tau'] for a constant of the script."
+        )
     if "." in name:
         return [name]
     found = [key for key, constant in program.constants().items() if constant.name == name]

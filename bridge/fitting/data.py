@@ -92,19 +92,28 @@ class Data:
         return ~hidden
 
 
-def read_data(
-    model: Mirror, given: Mapping[str, Any], spikes: Any, voltage: Any, nudge: Any, after: Any
-) -> Data:
+def read_data(model: Mirror, given: Any, spikes: Any, voltage: Any, nudge: Any, after: Any) -> Data:
     """What was recorded and applied, checked: see `fit_recording`."""
     if not model.limits:
         raise GradientError(
             f"{ASKED}: the model has no parameters. Name what to fit: mirror(net,"
             " train=['cells.tau'])."
         )
+    if not isinstance(given, Mapping):
+        raise DomainError(
+            f"{ASKED}: the input is a {type(given).__name__}, so that nothing says what it sets."
+            " Write input={'cells.I': current}."
+        )
+    if isinstance(nudge, str) and nudge != "auto":
+        raise DomainError(
+            f"fit_recording(nudge={nudge!r}): the time constant of the pull is a Quantity. Write,"
+            " say, nudge=1*ms, None for no pull, or 'auto'."
+        )
     group, fired = _of_group(model, spikes)
     variable, trace = _of_variable(model, group, voltage)
-    steps = _steps(model, given, trace, fired)
-    inputs = {name: _array(model, name, value, steps) for name, value in given.items()}
+    applied = cast(Mapping[str, Any], given)
+    steps = _steps(model, applied, trace, fired)
+    inputs = {name: _array(model, name, value, steps) for name, value in applied.items()}
     batch = max([1, *(x.shape[1] for x in inputs.values()), *_trials(fired), *_trials(trace)])
     like = torch.zeros(
         steps, batch, model.program.groups[group].size, dtype=model.dtype, device=model.device

@@ -2,20 +2,21 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
-from mirrorneuron.errors import DomainError, GradientError, NumericalError
+from mirrorneuron.errors import DomainError, GradientError, NumericalError, ShapeError
 from mirrorneuron.units import quantity
 
 from ..learning import BPTT, Task, Trial, fit
+from ..learning.arguments import require_seed, require_steps
 from ..learning.window import part_steps
 from ..losses._target import HERTZ, plain, positive, time
 from ..mirror import Mirror
@@ -124,27 +125,27 @@ def _rank(restart: Restart) -> float:
 
 def fit_recording(
     model: Mirror,
-    input: Mapping[str, Any] | None = None,
+    input: Mapping[str, Any] | Any = None,
     spikes: Any = None,
     voltage: Any = None,
     nudge: Any = "auto",
     window: Any = None,
     warm_up: Any = None,
     skip: Any = None,
-    escape: tuple[Any, Any] | None = None,
+    escape: tuple[Any, Any] | Any = None,
     after_spike: Any = None,
     weight: float = 1.0,
     pull: float = 0.0,
     restarts: int = 5,
-    starts: Sequence[Mapping[str, Any]] | None = None,
+    starts: Sequence[Mapping[str, Any]] | Any = None,
     spread: float = 0.3,
     holdout: float = 0.0,
-    steps: int = 20,
-    optimizer: MakeOptimizer | None = None,
+    steps: int | Any = 20,
+    optimizer: MakeOptimizer | Any = None,
     state: State | None = None,
     checkpoint: str | Path | None = None,
     report: Literal["text"] | None = "text",
-    seed: int = 0,
+    seed: int | Any = 0,
 ) -> RecordingFit:
     r"""Fit a model to recorded spikes and, where there is one, a recorded trace.
 
@@ -201,7 +202,9 @@ def fit_recording(
     Raises:
         GradientError: The model has no parameters, or the fit broke down from every start.
         DomainError: Nothing says how long the recording is; the threshold is no single comparison;
-            there are no spikes, or two in one step; a window cannot be cut.
+            there are no spikes, or two in one step; a window cannot be cut; a setting is not what
+            it has to be.
+        CheckpointError: The folder holds a fit of another recording, or with other settings.
         ShapeError, UnitError, UnknownName: As for a run, and for the losses.
 
     Source: escape rates: Jolivet, Rauch, Luescher & Gerstner 2006, doi:10.1007/s10827-006-7074-5;
@@ -209,7 +212,10 @@ def fit_recording(
         together: Mensi et al. 2012, doi:10.1152/jn.00408.2011.
     Differs from them: the model is any Brian2 equations, and all parameters follow the gradient.
     """
-    data = read_data(model, input or {}, spikes, voltage, nudge, after_spike)
+    require_seed("fit_recording", seed)
+    require_steps("fit_recording", steps)
+    _require_shares(weight, pull, spread, holdout)
+    data = read_data(model, {} if input is None else input, spikes, voltage, nudge, after_spike)
     counts = _counts(data, skip, holdout)
     fitter = _Fitter(
         data,
@@ -224,7 +230,7 @@ def fit_recording(
         optimizer,
         report,
     )
-    given = starts if starts is not None else _scatter(model, restarts, spread, seed)
+    given = _scatter(model, restarts, spread, seed) if starts is None else _given(model, starts)
     made: list[Restart] = []
     for k, start in enumerate(given):
         folder = None if checkpoint is None else Path(checkpoint) / f"start_{k}"
@@ -280,7 +286,8 @@ class _Fitter:
             {key: quantity(x.cpu().numpy(), model.unit(key)) for key, x in self.centre.items()},
         )
         _set(model, start)
-        before, loss = _quantities(model), self._misfit(self.windows, self.counts.fitted)
+        before = _quantities(model)
+        loss = replace(self._misfit(self.windows, self.counts.fitted), begun=_words(before))
         length = quantity(self.windows.length * self.data.dt, SECOND)
         try:
             done = fit(
@@ -343,6 +350,53 @@ class _Fitter:
 # ---- settings
 
 
+def _require_shares(weight: float, pull: float, spread: float, holdout: float) -> None:
+    """Refuse numbers that would turn a misfit into a merit, or are none.
+
+    Raises:
+        DomainError: One is negative or not finite.
+    """
+    for name, value, usual in (
+        ("weight", weight, 1.0), ("pull", pull, 0.0), ("spread", spread, 0.3),
+        ("holdout", holdout, 0.2),
+    ):  # fmt: skip
+        if not 0 <= value < inf:
+            raise DomainError(
+                f"fit_recording({name}={value}): that is a finite number of at least 0. Write, say,"
+                f" {name}={usual:g}."
+            )
+
+
+def _given(model: Mirror, starts: Any) -> list[Mapping[str, Any]]:
+    """Starts that were named, checked before the first fit.
+
+    Raises:
+        DomainError: They are no list of mappings.
+        ShapeError: A value has another shape than its parameter.
+    """
+    several = isinstance(starts, list | tuple) and len(cast(Sequence[Any], starts)) > 0
+    if not several or not all(isinstance(x, Mapping) for x in cast(Sequence[Any], starts)):
+        raise DomainError(
+            f"fit_recording(starts={starts!r}): starts are a list of mappings from parameters to"
+            " values, one for each start. Write starts=[{'cells.tau': 10*ms}]."
+        )
+    found = list(cast(Sequence[Mapping[str, Any]], starts))
+    for k, start in enumerate(found):
+        for key, value in start.items():
+            shape, given = tuple(model.parameter(key).shape), np.shape(value)
+            if given not in ((), (1,), shape):
+                raise ShapeError(
+                    f"fit_recording(starts=...): start {k} has {key} with the shape {given}, but"
+                    f" the parameter has {shape}. Give one value, or one for each element."
+                )
+    return found
+
+
+def _words(values: Mapping[str, Any]) -> str:
+    """Values with all their digits, as text."""
+    return "; ".join(f"{key} = {np.asarray(x).tolist()}" for key, x in sorted(values.items()))
+
+
 def _windows(data: Data, total: int, window: Any, warm_up: Any) -> Windows:
     if window is None:
         return Windows(total, total, 0)
@@ -369,10 +423,15 @@ def _counts(data: Data, skip: Any, holdout: float) -> _Counts:
     return _Counts(fitted, held_out)
 
 
-def _escape(model: Mirror, data: Data, given: tuple[Any, Any] | None) -> Escape | None:
+def _escape(model: Mirror, data: Data, given: Any) -> Escape | None:
     if given is None:
         return None
-    width, rate = given
+    if not isinstance(given, tuple | list) or len(cast(Sequence[Any], given)) != 2:
+        raise DomainError(
+            f"fit_recording(escape={given!r}): the noise of the threshold is a pair of a width and"
+            " a rate. Write, say, escape=(1*mV, 10*Hz), or None for the likeliest."
+        )
+    width, rate = cast(Sequence[Any], given)
     unit = model.unit(data.key)
     return Escape(
         positive(width, unit, f"{ASKED}: the width of escape"),
@@ -382,7 +441,7 @@ def _escape(model: Mirror, data: Data, given: tuple[Any, Any] | None) -> Escape 
 
 def _scatter(model: Mirror, number: int, spread: float, seed: int) -> Iterator[dict[str, Any]]:
     """Starts: where the model is, and others around it."""
-    if number < 1:
+    if number < 1 or number % 1:
         raise DomainError(
             f"fit_recording(restarts={number}): there is no start to fit from. Write 1 or more."
         )

@@ -8,6 +8,7 @@ exact gradients, without a surrogate.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
@@ -39,6 +40,7 @@ class Misfit(Loss):
         weight: Of the trace.
         pull: Of the distance from `centre`.
         centre: Parameters at the start of all.
+        begun: Parameters at this start, in words.
         seen: Gets the simulated seconds of each evaluation.
     """
 
@@ -49,6 +51,7 @@ class Misfit(Loss):
     weight: float
     pull: float
     centre: Values
+    begun: str = ""
     seen: list[float] = field(default_factory=list[float], compare=False)
 
     @property
@@ -56,6 +59,19 @@ class Misfit(Loss):
         """Distance to threshold, and the trace."""
         variable = self.data.variable
         return (self.data.key,) if variable is None else (self.data.key, variable)
+
+    @property
+    def identity(self) -> str:
+        """A short text that another recording or other settings would hardly have."""
+        data = self.data
+        settings = (self.windows, self.escape, self.weight, self.pull, data.nudge, data.after,
+                    data.variable, self.begun)  # fmt: skip
+        found = sha256(repr(settings).encode())
+        trace = {} if data.trace is None else {"trace": data.trace}
+        values = {**data.series, **trace, **self.centre, "counted": self.counted}
+        for key, x in sorted(values.items()):
+            found.update(key.encode() + x.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()[:12]
 
     def __call__(self, recording: Recording, trial: Trial) -> Tensor:
         """The loss."""

@@ -66,7 +66,8 @@ class Task:
         loss_per_window: Loss of the recording of a window; that of a trial is the sum.
 
     Raises:
-        DomainError: There is no loss, or two that are called additive.
+        DomainError: There is no loss, or two that are called additive, or one that is not; `trial`
+            is no function, or `record` no list.
 
     Example:
         >>> from brian2 import second
@@ -77,26 +78,50 @@ class Task:
     """
 
     duration: Any
-    loss: Loss = _absent
-    trial: Callable[[int], Trial] = _same_trial
-    record: Sequence[str] = field(default_factory=tuple[str, ...])
+    loss: Loss | Any = _absent
+    trial: Callable[[int], Trial] | Any = _same_trial
+    record: Sequence[str] | Any = field(default_factory=tuple[str, ...])
     additive: bool = False
-    loss_per_window: Loss | None = None
+    loss_per_window: Loss | Any = None
 
     def __post_init__(self) -> None:
-        if self.loss is _absent:
+        if self.loss is _absent or self.loss is None:
             if self.loss_per_window is None:
                 raise DomainError(
                     f"Task({self.duration}): there is no loss, so nothing says what is to be"
                     " learnt. Write Task(..., loss=lambda recording, trial: ...)."
                 )
             object.__setattr__(self, "loss", self.loss_per_window)
+        _require_functions(self.loss, self.loss_per_window, self.trial)
+        _require_names(self.record)
+        if self.additive and not getattr(self.loss, "additive", True):
+            raise DomainError(
+                f"Task(loss={type(self.loss).__name__}(...), additive=True): the losses of"
+                " mn.losses are no sums over time: those of windows do not add up to that of the"
+                " trial, and another loss would be learnt. Leave out additive and write"
+                " rule=mn.BPTT(window=...), which takes any loss, or loss_per_window=... where each"
+                " window is to have a loss of its own."
+            )
         if self.additive and self.loss_per_window is not None:
             raise DomainError(
                 "Task(additive=True, loss_per_window=...): both say what the loss of a window is."
                 " Leave out additive where windows have a loss of their own, or loss_per_window"
                 " where they have that of the trial."
             )
+
+    def trial_at(self, step: int) -> Trial:
+        """Trial of a training step.
+
+        Raises:
+            DomainError: `trial` gave something else.
+        """
+        made: Any = self.trial(step)
+        if not isinstance(made, Trial):
+            raise DomainError(
+                f"Task(trial=...): step {step} gave {made!r}, which is no trial. Write"
+                " trial=lambda step: mn.Trial(inputs={'cells.I': ...})."
+            )
+        return made
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -139,23 +164,48 @@ class Task:
             )
 
 
+def _require_functions(loss: Any, loss_per_window: Any, trial: Any) -> None:
+    """Refuse what cannot be called."""
+    for argument, given in (("loss", loss), ("loss_per_window", loss_per_window)):
+        if given is not None and not callable(given):
+            raise DomainError(
+                f"Task({argument}={given!r}): a loss is a function of a recording and its trial."
+                f" Write {argument}=lambda recording, trial: ..., or one of mn.losses."
+            )
+    if not callable(trial):
+        raise DomainError(
+            f"Task(trial={trial!r}): that is a function of the training step, so that trials can"
+            " differ. Write trial=lambda step: mn.Trial(...)."
+        )
+
+
+def _require_names(record: Any) -> None:
+    """Refuse what is no list of names."""
+    if isinstance(record, str | Mapping):
+        raise DomainError(
+            f"Task(record={record!r}): that is a list of variables, all of whose elements the loss"
+            " gets. Write record=['cells.v'], and choose elements in the loss:"
+            " recording['cells.v'][:, :, [0, 5]]."
+        )
+
+
 def _one_number(argument: str, value: Any) -> Tensor:
-    if isinstance(value, Tensor) and value.numel() == 1:
+    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
         return value.reshape(())
     instead = (
-        "Write .mean() or .sum() at its end"
+        "Write .mean() or .sum() at its end, and .abs() where it is complex"
         if isinstance(value, Tensor)
         else "Return it from the function, made of the recording's tensors without float(),"
         " .item() or numpy: (recording['cells.v'] + 0.06).square().mean()"
     )
     found = (
-        f"a tensor of shape {tuple(value.shape)}"
+        f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
         if isinstance(value, Tensor)
         else f"{value!r}, of type {type(value).__name__}"
     )
     raise GradientError(
-        f"Task({argument}=...): the loss is {found}, but a gradient is that of one number, in a"
-        f" tensor. {instead}."
+        f"Task({argument}=...): the loss is {found}, but a gradient is that of one real"
+        f" number, in a tensor. {instead}."
     )
 
 

@@ -9,7 +9,7 @@ Source: differences under common random numbers, Glasserman & Yao 1992, doi:10.1
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from typing import Any, Literal, cast
 
@@ -20,10 +20,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
+from mirrorneuron.units import Dimensions, si
 
 from ..mirror import Mirror
 from ..recording import Recording
 from ._contracts import Task, Trial
+from .arguments import require_seed
 from .ensemble import Ensemble
 from .gradient_check import GradientCheck
 
@@ -41,7 +43,7 @@ def check_gradient(
     inputs: Mapping[str, Any] | None = None,
     record: Sequence[str] = (),
     trials: int = 16,
-    step: float | Sequence[float] = 0.05,
+    step: float | Sequence[float] | Any = 0.05,
     blocks: int = 8,
     seed: int = 0,
     report: Literal["text"] | None = "text",
@@ -51,7 +53,8 @@ def check_gradient(
     $a \, dL/da \approx \frac{L((1 + h) a) - L((1 - h) a)}{2 h}$
 
     Arguments:
-        model: Its parameters are as before afterwards, and so are their gradients.
+        model: Its parameters are as before afterwards, and so are their gradients. Limits do not
+            hold during the check: a parameter at its border is changed to both sides, too.
         loss: A task, or any function of a recording that gives a scalar, such as
             `lambda r: r.population_rate("cells").mean()`; then a `duration` is needed.
         duration: Of a trial, a Quantity [s]; a task says it itself.
@@ -69,8 +72,10 @@ def check_gradient(
         Both, with standard errors, cosine, size and a verdict: print it.
 
     Raises:
-        GradientError: The model has no parameters, or the loss is no scalar.
+        GradientError: The model has no parameters; the loss is no scalar, not finite, or depends
+            on none of them.
         UnknownName: A parameter is not trained.
+        UnitError: The step has a unit.
         DomainError: The step, the trials or the duration are out of range, or a parameter is
             zero, so that no relative step changes it.
         NumericalError: The network leaves the range of its integrator at a changed parameter.
@@ -79,9 +84,11 @@ def check_gradient(
     keys = _keys(model, parameters)
     sizes = _steps(step)
     _require_trials(trials, blocks)
+    require_seed("check_gradient", seed)
     ensemble = Ensemble.of(model, task, trials, seed)
     with _undone(model):
         found = _losses(ensemble)
+        _require_finite(found)
         if bool((found == found[0]).all()) and not ensemble.by_chance():
             ensemble = ensemble.part(0, 1)
             sizes = tuple(h * x for h in sizes for x in SPREAD) if len(sizes) == 1 else sizes
@@ -118,15 +125,25 @@ def _compare(
     )  # fmt: skip
 
 
+@torch.enable_grad()
 def _gradient(ensemble: Ensemble, keys: Sequence[str], progress: Any) -> list[float]:
-    """Derivative of the mean loss by the logarithm of each parameter."""
+    """Derivative of the mean loss by the logarithm of each parameter.
+
+    Raises:
+        GradientError: The loss depends on none.
+    """
     model, length = ensemble.model, ensemble.at_once(MEMORY, gradient=True)
     for parameter in model.parameters():
         parameter.grad = None
     for part in ensemble.parts(length):
         loss = part.losses().sum() / len(ensemble)
-        if loss.requires_grad:
-            loss.backward()
+        if not loss.requires_grad:
+            raise GradientError(
+                "check_gradient(model, ...): the loss does not depend on any parameter, so that it"
+                " has no gradient. Check that it reads what the trained variables influence, and"
+                " that it is made of the recording's tensors without .detach() or .item()."
+            )
+        loss.backward()
     progress.update()
     return [_along(model.parameter(key)) for key in keys]
 
@@ -160,15 +177,21 @@ def _losses(ensemble: Ensemble) -> Tensor:
 
 @contextmanager
 def _undone(model: Mirror) -> Generator[None]:
-    """Give parameters and their gradients back as they were, to the last bit."""
-    before = [(p, p.detach().clone(), p.grad) for p in model.parameters()]
-    try:
+    """Give parameters and their gradients back as they were; meanwhile they have no limits."""
+    with ExitStack() as stack:
+        for held in model.trained.values():
+            stack.enter_context(held.lent())
         yield
-    finally:
-        with torch.no_grad():
-            for parameter, value, gradient in before:
-                parameter.copy_(value)
-                parameter.grad = gradient
+
+
+def _require_finite(losses: Tensor) -> None:
+    wrong = torch.nonzero(~torch.isfinite(losses)).flatten().tolist()
+    if wrong:
+        raise GradientError(
+            f"check_gradient(model, ...): the loss of trial {wrong[0]} is"
+            f" {float(losses[wrong[0]])}, and there are no differences of that. Check that the"
+            " trial has a step, and that the loss divides by nothing that may be zero."
+        )
 
 
 def _task(
@@ -199,6 +222,11 @@ def _keys(model: Mirror, wanted: Sequence[str] | None) -> tuple[str, ...]:
             "check_gradient(model, ...): the model has no parameters. Name what to train:"
             " mirror(net, train=['ee.w'])."
         )
+    if isinstance(wanted, str):
+        raise DomainError(
+            f"check_gradient(parameters={wanted!r}): that is one name, where a list of names is"
+            f" needed. Write parameters=[{wanted!r}]."
+        )
     for key in wanted or ():
         if key not in model.limits:
             raise UnknownName.among(f"check_gradient(parameters=[{key!r}])", key, model.limits)
@@ -214,8 +242,9 @@ def _keys(model: Mirror, wanted: Sequence[str] | None) -> tuple[str, ...]:
     return keys
 
 
-def _steps(step: float | Sequence[float]) -> tuple[float, ...]:
-    steps = tuple(np.atleast_1d(np.asarray(step, dtype=float)).tolist())
+def _steps(step: Any) -> tuple[float, ...]:
+    found = si(step, Dimensions(), "check_gradient(step=...): the step")
+    steps = tuple(np.atleast_1d(found).tolist())
     if not steps or not all(0 < h < 1 for h in steps):
         raise DomainError(
             f"check_gradient(step={step}): a step is a share of the parameter, more than 0 and less"

@@ -37,7 +37,7 @@ class Ensemble:
     @staticmethod
     def of(model: Mirror, task: Task, trials: int, seed: int) -> "Ensemble":
         """The first trials of a task; trial k has the seed `seed + k`."""
-        made = [task.trial(k) for k in range(trials)]
+        made = [task.trial_at(k) for k in range(trials)]
         return Ensemble(model, task, made, range(seed, seed + trials))
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class Ensemble:
             self.task.duration,
             self.trials[0].inputs,
             state=self.model.initial_state(sum(sizes)) | {"draws": Draws.given(*streams)},
-            record=self.task.record,
+            record=self.task.recorded,
         )
         for start, stop in pairwise(accumulate(sizes, initial=0)):
             yield recording.trials(start, stop)
@@ -102,7 +102,7 @@ class Ensemble:
                 {key: x(0, steps) if callable(x) else x for key, x in trial.inputs.items()},
                 batch_size=trial.batch_size,
                 state=trial.state() if callable(trial.state) else trial.state,
-                record=self.task.record,
+                record=self.task.recorded,
                 seed=seed,
             )
 
@@ -111,7 +111,7 @@ class Ensemble:
         program, values = self.model.program, self.model.program.variables
         spiking = sum(program.groups[name].size for name in program.spiking())
         moving = sum(values[key].value.size for key in program.written() if key in values)
-        recorded = sum(values[key].value.size for key in self.task.record if key in values)
+        recorded = sum(values[key].value.size for key in self.task.recorded if key in values)
         each = spiking + recorded + (KEPT * moving if gradient else 0)
         largest = max(trial.batch_size or 1 for trial in self.trials)
         bytes_ = each * largest * self.model.steps(self.task.duration) * self.model.dtype.itemsize

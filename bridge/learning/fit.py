@@ -18,6 +18,7 @@ from mirrorneuron.errors import DomainError, GradientError
 
 from ..mirror import Mirror
 from ._contracts import Rule, Task
+from .arguments import callbacks, require_seed, require_steps, says_stop
 from .board import Board
 from .bptt import BPTT
 from .checkpoint import Checkpoint
@@ -35,18 +36,18 @@ Callback = Callable[[int, Mirror, Fit], bool | None]
 
 
 def fit(
-    model: Mirror,
-    task: Task,
-    rule: Rule[Any] | None = None,
-    optimizer: Optimizer | MakeOptimizer | None = None,
-    steps: int = 100,
+    model: Mirror | Any,
+    task: Task | Any,
+    rule: Rule[Any] | Any = None,
+    optimizer: Optimizer | MakeOptimizer | Any = None,
+    steps: int | Any = 100,
     checkpoint: str | Path | None = None,
     every: int = 10,
     clip: float | None = None,
     report: Literal["text"] | None = "text",
-    seed: int = 0,
-    callback: Callback | Sequence[Callback] | None = None,
-    schedule: LRScheduler | MakeSchedule | None = None,
+    seed: int | Any = 0,
+    callback: Callback | Sequence[Callback] | Any = None,
+    schedule: LRScheduler | MakeSchedule | Any = None,
     patience: int | None = None,
     min_delta: float = 0.0,
     restore_best: bool = False,
@@ -99,7 +100,7 @@ def fit(
         CheckpointError: The folder holds a checkpoint of another training.
         DomainError: The rule changes parameters within a trial, and the optimiser is L-BFGS or the
             loss is not a sum over time; the optimiser holds none of the parameters; an argument is
-            out of its domain.
+            not what it has to be, or out of its domain.
         MissingDependency: TensorBoard is asked for and not installed.
 
     Example:
@@ -109,6 +110,8 @@ def fit(
         >>> # done = mn.fit(model, task, steps=100, schedule=schedule, restore_best=True)
         >>> # done.best.loss, done.stopped, done.history.to_csv("history.csv")
     """
+    rule = rule if rule is not None else BPTT()
+    _require_parts(model, task, rule)
     if not model.limits:
         raise GradientError(
             "fit(model, ...): the model has no parameters. Name what to train:"
@@ -119,20 +122,23 @@ def fit(
             f"fit(every={every}): that is the number of steps between checkpoints, at least one."
             " Write, say, every=10."
         )
-    rule = rule if rule is not None else BPTT()
+    require_steps("fit", steps)
+    require_seed("fit", seed)
     made = optimizer_for(model, optimizer)
     plan = schedule_for(made, schedule)
-    same = specification(model, rule, made, plan, clip, seed)
+    same = specification(model, rule, made, plan, clip, seed, task)
     folder = None if checkpoint is None else Path(checkpoint)
     store = None if folder is None else Checkpoint(folder, model, made, plan, same)
     state, done = rule.init(model), Fit()
     if store is not None and store.exists():
         state, done = store.load(state)
     trainer = Trainer(model, made, clip, done, Guard(model, done))
+    if store is not None:
+        trainer.say_what_is_not_kept()
     trainer.require_fits(rule, task)
     training = _Training(
         task, rule, trainer, plan, store, every, seed, Patience(patience, min_delta),
-        _callbacks(callback), Board(tensorboard), state,
+        callbacks(callback), Board(tensorboard), state,
     )  # fmt: skip
     training.run(steps, progress=report is not None)
     if restore_best and done.best is not None:
@@ -140,10 +146,19 @@ def fit(
     return done
 
 
-def _callbacks(given: Callback | Sequence[Callback] | None) -> tuple[Callback, ...]:
-    if given is None:
-        return ()
-    return (given,) if callable(given) else tuple(given)
+def _require_parts(model: Any, task: Any, rule: Any) -> None:
+    """Refuse what is no model, task or rule, as a class is none of its objects."""
+    for argument, given, kind, instead in (
+        ("model", model, Mirror, "model = mn.mirror(net, train=['ee.w'])"),
+        ("task", task, Task, "task = mn.Task(100*ms, loss=lambda recording, trial: ...)"),
+        ("rule", rule, Rule, "rule=mn.BPTT()"),
+    ):
+        if not isinstance(given, kind):
+            shown = repr(given) if isinstance(given, str | type) else f"a {type(given).__name__}"
+            raise DomainError(
+                f"fit({argument}=...): given is {shown}, which is no {kind.__name__}. Write"
+                f" {instead}."
+            )
 
 
 @dataclass
@@ -214,7 +229,7 @@ class _Training:
     def _step(self, k: int) -> Row:
         """One step, and what is to be noted of it."""
         trainer, done = self.trainer, self.done
-        rates, trial = trainer.rates, self.task.trial(k)
+        rates, trial = trainer.rates, self.task.trial_at(k)
         outcome, self.state = trainer.step(
             k, self.rule, self.state, self.task, trial, _seed(self.seed, k)
         )
@@ -253,7 +268,7 @@ class _Training:
         except Exception:
             self._save()
             raise
-        return "callback" if any(wish is True for wish in wishes) else ""
+        return "callback" if any(map(says_stop, wishes)) else ""
 
     def _save(self) -> None:
         """Write a checkpoint, if there is anything new."""

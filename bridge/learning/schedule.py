@@ -9,10 +9,12 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from mirrorneuron.errors import DomainError
 
+from .arguments import require_function
+
 MakeSchedule = Callable[[Any], LRScheduler]
 
 
-def schedule_for(optimizer: Optimizer, given: LRScheduler | MakeSchedule | None) -> Any:
+def schedule_for(optimizer: Optimizer, given: LRScheduler | MakeSchedule | Any) -> Any:
     """The scheduler of an optimiser.
 
     Raises:
@@ -20,10 +22,13 @@ def schedule_for(optimizer: Optimizer, given: LRScheduler | MakeSchedule | None)
     """
     if given is None:
         return None
-    made: Any = given if isinstance(given, LRScheduler) else given(optimizer)
     instead = (
         "schedule=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 100)"
     )
+    made: Any = given
+    if not isinstance(given, LRScheduler):
+        require_function("schedule", given, instead)
+        made = given(optimizer)
     if not isinstance(made, LRScheduler):
         raise DomainError(
             f"fit(schedule=...): the function gave {made!r}, which is no scheduler of torch. Write,"

@@ -8,11 +8,13 @@ from dataclasses import is_dataclass
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ..mirror import Mirror
-from ._contracts import Rule
+from ..program import Program
+from ._contracts import Rule, Task
 
 IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable", "lr")
 MOVING = ("base_lrs", "last_epoch", "best", "num_bad_epochs", "cooldown_counter", "T_cur", "T_i")
@@ -25,14 +27,16 @@ def specification(
     schedule: Any,
     clip: float | None,
     seed: int,
+    task: Task,
 ) -> dict[str, str]:
     """What a training is, by what it is called in messages.
 
     Arguments:
-        model, rule, optimizer, schedule, clip, seed: As in `fit`.
+        model, rule, optimizer, schedule, clip, seed, task: As in `fit`. Of a loss only what it
+            says of itself is known, its `identity`.
     """
     return {
-        "the network": sha256(str(model.program).encode()).hexdigest()[:12],
+        "the network": _network(model.program),
         "trained variables": _trained(model),
         "the precision": str(model.dtype),
         **{f"the gradient of {key!r}": str(made) for key, made in model.gradients.items()},
@@ -40,6 +44,8 @@ def specification(
         "the optimiser": _optimizer(optimizer),
         "the learning rate": ", ".join(_plain(_rate(g)) for g in optimizer.param_groups),
         "the schedule": _schedule(schedule),
+        "the duration of a trial": f"{model.steps(task.duration)} steps",
+        "what is fitted": str(getattr(task.loss, "identity", "any")),
         "clip": str(clip),
         "the seed": str(seed),
     }
@@ -53,6 +59,20 @@ def differences(kept: Mapping[str, str], asked: Mapping[str, str]) -> list[str]:
         for name in names
         if asked.get(name) != kept.get(name)
     ]
+
+
+def _network(program: Program) -> str:
+    """A short text that another network would hardly have: of its code and all its values."""
+    found = sha256(str(program).encode())
+    for key, variable in sorted(program.variables.items()):
+        found.update(key.encode() + np.ascontiguousarray(variable.value).tobytes())
+    for key, path in sorted(program.pathways.items()):
+        found.update(key.encode() + path.source.tobytes() + path.delay.tobytes())
+    for key, table in sorted(program.tables.items()):
+        found.update(key.encode() + np.ascontiguousarray(table.values).tobytes())
+    for key, constant in sorted(program.constants().items()):
+        found.update(f"{key} = {constant.value!r}".encode())
+    return found.hexdigest()[:12]
 
 
 def _trained(model: Mirror) -> str:

@@ -15,6 +15,7 @@ from mirrorneuron.errors import DomainError, GradientError, NumericalError
 
 from ..mirror import Mirror
 from ._contracts import Outcome, Rule, Task, Trial
+from .arguments import require_function
 from .guard import PATIENCE, Guard
 from .norm import clip_, norm
 from .result import Fit
@@ -22,7 +23,7 @@ from .result import Fit
 MakeOptimizer = Callable[[list[nn.Parameter]], Optimizer]
 
 
-def optimizer_for(model: Mirror, given: Optimizer | MakeOptimizer | None) -> Optimizer:
+def optimizer_for(model: Mirror, given: Optimizer | MakeOptimizer | Any) -> Optimizer:
     """The optimiser of a training: see `fit`.
 
     Raises:
@@ -30,8 +31,11 @@ def optimizer_for(model: Mirror, given: Optimizer | MakeOptimizer | None) -> Opt
     """
     if given is None:
         return torch.optim.Adam(model.parameters(), lr=1e-2)
-    made: Any = given if isinstance(given, Optimizer) else given(list(model.parameters()))
     instead = "optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-2)"
+    made: Any = given
+    if not isinstance(given, Optimizer):
+        require_function("optimizer", given, instead)
+        made = given(list(model.parameters()))
     if not isinstance(made, Optimizer):
         raise DomainError(
             f"fit(optimizer=...): the function gave {made!r}, which is no optimiser of torch."
@@ -100,6 +104,18 @@ class Trainer:
                 " model.parameters(), or leave these out of mirror(net, train=...).",
             )
 
+    def say_what_is_not_kept(self) -> None:
+        """Say it if the optimiser changes what no checkpoint holds."""
+        own = set(map(id, self.model.parameters()))
+        others = len(_held(self.optimizer) - own)
+        if others:
+            self.guard.say(
+                "parameters without checkpoint",
+                f"the optimiser also holds {others} tensors that are not the model's. Checkpoints"
+                " hold only the model's, so that a training that goes on from one would find others"
+                " in their place. Save them yourself in a callback, or leave out checkpoint.",
+            )
+
     def require_fits(self, rule: Rule[Any], task: Task) -> None:
         """Refuse a rule, a task and an optimiser that do not go together.
 
@@ -140,6 +156,7 @@ class Trainer:
 
     # ---- a step
 
+    @torch.enable_grad()
     def step(
         self, number: int, rule: Rule[Any], state: Any, task: Task, trial: Trial, seed: int
     ) -> tuple[Outcome, Any]:
@@ -258,7 +275,8 @@ class Trainer:
         if not gradients:
             raise GradientError(
                 "fit(model, ...): the loss does not depend on any parameter. Check that it reads"
-                " what the trained variables influence."
+                " what the trained variables influence, without .detach() or a comparison on the"
+                " way, and that the trial has a step."
             )
         return gradients
 

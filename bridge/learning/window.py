@@ -76,7 +76,14 @@ class Course:
 
     def __post_init__(self) -> None:
         steps, dt = self.steps, self.model.program.dt
+        given: Any = self.trial.inputs
+        if not isinstance(given, Mapping):
+            raise ShapeError(
+                "fit(model, ...): the inputs of a trial are no mapping, so that nothing says what"
+                " they set. Write mn.Trial(inputs={'cells.I': ...})."
+            )
         for key, x in self.trial.inputs.items():
+            _require_rows(key, x, steps)
             if not callable(x) and len(x) != steps:
                 raise ShapeError(
                     f"fit(model, ...): the input {key!r} has {len(x)} steps, but the trial takes"
@@ -127,6 +134,15 @@ class Course:
                 " from np.random.default_rng([seed, start])."
             )
         return rows
+
+
+def _require_rows(key: str, x: Any, steps: int) -> None:
+    if not (callable(x) or hasattr(x, "__len__")) or getattr(x, "ndim", 1) == 0:
+        raise ShapeError(
+            f"fit(model, ...): the input {key!r} is {x!r}, but an input has a row for each of the"
+            f" {steps} steps, one value a neuron in it. Give the rows, np.full((steps, neurons),"
+            " value), or set what does not change in the network before it is mirrored."
+        )
 
 
 def _fingerprint(rows: Any) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from torch import Tensor
 
 from mirrorneuron.errors import DomainError
@@ -34,20 +35,27 @@ class Loss(ABC):
     def __call__(self, recording: Recording, trial: Trial) -> Tensor:
         """The loss, a scalar."""
 
-    def __add__(self, other: "AnyLoss | Literal[0]") -> "Loss":
-        if isinstance(other, int):  # where sum([...]) starts
+    def __add__(self, other: "AnyLoss | Literal[0] | Any") -> "Loss":
+        if isinstance(other, int) and other == 0:  # where sum([...]) starts
             return self
+        if not callable(other):
+            raise DomainError(
+                f"loss + {other!r}: a loss is added to another one, a function of a recording and"
+                " its trial, which this is not. A number that is the same for all parameters has no"
+                " gradient. Write, say, loss + (lambda recording, trial: ...)."
+            )
         return Sum((*_parts(self), *_parts(other)))
 
     __radd__ = __add__
 
     def __mul__(self, weight: Any) -> "Loss":
-        if not isinstance(weight, int | float):
+        number = isinstance(weight, int | float | np.integer | np.floating)
+        if not (number and np.isfinite(weight)):
             raise DomainError(
-                f"loss * {weight!r}: a loss is weighted by a plain number, which this is not."
-                " Write, say, 0.1 * mn.losses.rate(...)."
+                f"loss * {weight!r}: a loss is weighted by a plain finite number, which this is"
+                " not. Write, say, 0.1 * mn.losses.rate(...)."
             )
-        return Sum(tuple((weight * own, part) for own, part in _parts(self)))
+        return Sum(tuple((float(weight) * own, part) for own, part in _parts(self)))
 
     __rmul__ = __mul__
 

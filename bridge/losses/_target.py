@@ -128,14 +128,19 @@ def raster(target: Any, reference: Tensor, dt: float, group: str, asked: str) ->
 
     Raises:
         UnitError: Times are not in a unit of time.
-        DomainError: A spike lies outside the trial, or is of a neuron that the group has not.
-        ShapeError: Zeros and ones of another shape than the recording.
+        DomainError: A spike lies outside the trial, or is of a neuron that the group has not; a
+            count is no whole number from 0 on; a list has bare times in it.
+        ShapeError: Zeros and ones of another shape than the recording, or a list that has not one
+            element for each trial.
     """
     if isinstance(target, list):
         trials = cast(list[Any], target)
+        _require_one_each(trials, reference, asked)
         return torch.cat([raster(one, reference[:, :1], dt, group, asked) for one in trials], dim=1)
     if isinstance(target, Tensor | np.ndarray) and target.ndim > 1:
-        return series(plain(target, Dimensions(), f"{asked}: the target"), reference, asked)
+        values = plain(target, Dimensions(), f"{asked}: the target")
+        _require_counts(values, asked)
+        return series(values, reference, asked)
     index, times = _spikes(target, asked)
     steps, _, size = reference.shape
     counts = np.zeros((steps, size))
@@ -143,6 +148,33 @@ def raster(target: Any, reference: Tensor, dt: float, group: str, asked: str) ->
     _require_inside(step, index, (steps, size), dt, group, asked)
     np.add.at(counts.reshape(-1), step * size + index, 1)
     return like(counts[:, None], reference)
+
+
+def _require_one_each(trials: list[Any], reference: Tensor, asked: str) -> None:
+    """Refuse a list that is not one of trials."""
+    numbers = int | float | np.number | np.ndarray | Tensor
+    if any(isinstance(one, numbers) and np.ndim(one) == 0 for one in trials):
+        raise DomainError(
+            f"{asked}: the target is a list of single times, but a list has the spikes of one trial"
+            " after the other. Write [5, 20]*ms for the times of one neuron, or {0: [5, 20]*ms}."
+        )
+    if len(trials) != reference.shape[1]:
+        raise ShapeError(
+            f"{asked}: the target is a list of {len(trials)}, but there are {reference.shape[1]}"
+            " trials. A list has the spikes of one trial after the other. Give as many, or leave"
+            " out the list where all trials have the same target."
+        )
+
+
+def _require_counts(values: Array, asked: str) -> None:
+    """Refuse zeros and ones that are none."""
+    wrong = values[~((values >= 0) & (values % 1 == 0))]
+    if wrong.size:
+        raise DomainError(
+            f"{asked}: the target has the value {wrong[0]:g}, but an array of two or three axes"
+            " has the number of spikes in each step, 0 or 1. Give times as (i, t) or"
+            " {0: [5, 20]*ms}, and traces to mn.losses.voltage."
+        )
 
 
 def _spikes(target: Any, asked: str) -> tuple[Array, Array]:
@@ -158,13 +190,21 @@ def _spikes(target: Any, asked: str) -> tuple[Array, Array]:
     else:
         i, t = 0, target
     times = _times(t, asked)
-    return np.broadcast_to(np.asarray(i, dtype=np.int64), times.shape), times
+    index = np.asarray(i, dtype=np.int64)
+    if index.shape not in ((), times.shape):
+        raise ShapeError(
+            f"{asked}: the target is a pair (i, t) of {index.size} neurons and {times.size} times."
+            " Each spike has one of both. Give as many neurons as times."
+        )
+    return np.broadcast_to(index, times.shape), times
 
 
 def _times(value: Any, asked: str) -> Array:
     if np.size(value) == 0:  # an empty list needs no unit
         return np.empty(0)
-    return np.atleast_1d(si(value, SECOND, f"{asked}: the spike times of the target"))
+    times = np.atleast_1d(si(value, SECOND, f"{asked}: the spike times of the target"))
+    require_finite(times, f"{asked}: the spike times of the target")
+    return times
 
 
 def _require_inside(

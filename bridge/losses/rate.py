@@ -43,7 +43,7 @@ class Rate(Loss):
             rates = rates.mean(0)
         elif wanted.shape[1] == 1:
             rates = rates.mean(1, keepdim=True)
-        scale = np.abs(wanted) if self.scale is None else self.scale
+        scale = wanted if self.scale is None else self.scale
         return ((rates - like(wanted, rates)) / like(scale, rates)).square().mean()
 
     def _steps(self, recording: Recording, asked: str) -> slice:
@@ -63,7 +63,7 @@ def rate(
     target: Any = None,
     per_neuron: bool = False,
     scale: Any = None,
-    window: Window | None = None,
+    window: Window | Any = None,
 ) -> Loss:
     r"""Squared difference of the mean rate from a target, as a share of the target.
 
@@ -83,8 +83,8 @@ def rate(
 
     Raises:
         UnitError: A target or scale is no rate, or the window no time.
-        DomainError: A target is zero and there is no scale; or there is no target; or the window
-            is not within the trial.
+        DomainError: A target is zero and there is no scale; it is negative; there is none; or the
+            window is no pair, or not within the trial.
         ShapeError: There are more or fewer targets than neurons or trials.
         UnknownName: There is no spiking group of that name.
 
@@ -93,10 +93,15 @@ def rate(
         >>> loss = rate({"E": 5*Hz, "I": 12*Hz}, window=(50*ms, None))
     """
     if isinstance(group, Mapping):
+        if not group:
+            raise DomainError(
+                "mn.losses.rate({}): there is no group, so that nothing is compared. Write, say,"
+                " mn.losses.rate({'E': 5*Hz})."
+            )
         made = (rate(name, wanted, per_neuron, scale, window) for name, wanted in group.items())
         return Sum(tuple((1.0, part) for part in made))
     asked = f"mn.losses.rate({group!r})"
-    start, stop = window or (None, None)
+    start, stop = (None, None) if window is None else _bounds(window, asked)
     if target is not None:
         plain(target, HERTZ, f"{asked}: the target")
     return Rate(
@@ -106,6 +111,18 @@ def rate(
         per_neuron,
         0.0 if start is None else time(start, f"{asked}: the start of the window"),
         None if stop is None else time(stop, f"{asked}: the end of the window"),
+    )
+
+
+def _bounds(window: Any, asked: str) -> Window:
+    """Start and end of a window."""
+    if isinstance(window, tuple | list) or np.ndim(window) == 1:
+        found = tuple(window)
+        if len(found) == 2:
+            return found
+    raise DomainError(
+        f"{asked}: the window is {window!r}, but it is a pair, from when to when spikes are"
+        " counted. Write, say, window=(50*ms, 100*ms), or (50*ms, None) up to the end."
     )
 
 
@@ -119,6 +136,11 @@ def _require_target(wanted: Array, rates: Tensor, scale: float | None, asked: st
             f" ({trials}, 1)."
         )
     require_finite(wanted, f"{asked}: the target")
+    if (wanted < 0).any():
+        raise DomainError(
+            f"{asked}: a target is {wanted[wanted < 0].flat[0]:g} Hz, but no rate is below zero."
+            " Write a rate from 0*Hz on."
+        )
     if scale is None and not wanted.all():
         raise DomainError(
             f"{asked}: a target is 0 Hz. The difference is measured as a share of the target,"

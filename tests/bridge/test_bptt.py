@@ -313,6 +313,7 @@ def test_the_graph_is_that_of_one_window():
     [
         (lambda r: r["cells.v"][:, 0, 0], r"a tensor of shape \(\d+,\).*\.mean\(\) or \.sum\(\)"),
         (lambda r: torch.zeros(0), r"a tensor of shape \(0,\)"),
+        (lambda r: r["cells.v"].sum() * 1j, r"a tensor of shape \(\) and type torch.complex"),
         (lambda r: 3.0, r"3\.0, of type float.*without float\(\), \.item\(\) or numpy"),
         (lambda r: None, r"None, of type NoneType.*Return it from the function"),
         (lambda r: np.float64(3), r".*of type float64"),

@@ -2,12 +2,14 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from brian2 import Network, NeuronGroup, ms
+from brian2 import Network, NeuronGroup, Synapses, ms
 from torch.optim import LBFGS, SGD, Adam
 from torch.optim.lr_scheduler import StepLR
 
@@ -164,6 +166,42 @@ def test_a_training_of_another_kind_is_not_mixed_in(tmp_path: Path, other: Any, 
     with pytest.raises(CheckpointError, match=rf"another training, which differs in.*{differs}"):
         train(tmp_path, 2, trained, **arguments)
     assert torch.equal(trained.parameter("cells.E"), start)
+
+
+def cells(values: list[float], later: int = 1) -> mn.Mirror:
+    """Cells with levels that share their range and their mean, and delays that share theirs."""
+    group = NeuronGroup(
+        4, "dv/dt = (E - v)/tau : 1\nE : 1 (constant)\ntau : second (constant)", threshold="v > 10",
+        reset="v = 0", method="euler", name="cells",
+    )  # fmt: skip
+    group.E, group.tau = values, 2 * ms
+    synapses = Synapses(group, group, on_pre="v_post += 1", name="syn")
+    synapses.connect(i=[0, 1, 2, 3], j=[1, 2, 3, 0])
+    synapses.pre.delay = np.roll([1, 1, 2, 3], later) * ms
+    return mn.mirror(Network(group, synapses), train=["cells.tau"], dtype=torch.float64)
+
+
+@pytest.mark.filterwarnings("ignore::mirrorneuron.TrainingWarning")
+def test_a_network_with_other_values_of_the_same_range_is_another_one(tmp_path: Path):
+    train(tmp_path, 1, cells([1, 2, 3, 4]))
+    for other in (cells([1, 3, 2, 4]), cells([1, 2, 3, 4], later=2)):
+        with pytest.raises(CheckpointError, match=r"differs in the network \(\w+, there \w+\)"):
+            train(tmp_path, 2, other)
+    assert train(tmp_path, 2, cells([1, 2, 3, 4]))[0].resumed == 1
+
+
+def test_a_trial_of_another_length_is_not_mixed_in(tmp_path: Path):
+    train(tmp_path, 1)
+    longer = replace(TASK, duration=2 * ms)
+    with pytest.raises(CheckpointError, match=r"duration of a trial \(20 steps, there 10 steps\)"):
+        mn.fit(model(), longer, steps=2, checkpoint=tmp_path, report=None)
+
+
+def test_what_a_checkpoint_does_not_hold_is_said(tmp_path: Path):
+    trained, more = model(), torch.nn.Parameter(torch.ones(1))
+    optimizer = Adam([*trained.parameters(), more])
+    with pytest.warns(mn.TrainingWarning, match=r"holds 1 tensors.*hold only the model's"):
+        train(tmp_path, 1, trained, optimizer=optimizer)
 
 
 def test_a_gradient_of_another_kind_is_not_mixed_in(tmp_path: Path):

@@ -15,7 +15,14 @@ from mirrorneuron.bridge.fitting.data import read_data
 from mirrorneuron.bridge.fitting.escape import Escape, likeliest, misfit, prior, surprise
 from mirrorneuron.bridge.fitting.teacher_forcing import states_at
 from mirrorneuron.bridge.fitting.windows import Windows
-from mirrorneuron.errors import DomainError, GradientError, UnitError, UnknownName
+from mirrorneuron.errors import (
+    CheckpointError,
+    DomainError,
+    GradientError,
+    ShapeError,
+    UnitError,
+    UnknownName,
+)
 
 STEPS = 200
 
@@ -309,3 +316,46 @@ def test_a_fit_that_breaks_down_everywhere_says_why(recording: mn.Recording, dri
         pytest.raises(GradientError, match="broke down from every start"),
     ):
         fit(found, recording, drive)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"nudge": "2*ms"}, r"nudge='2\*ms'.*is a Quantity.*nudge=1\*ms"),
+        ({"weight": -1.0}, r"weight=-1\.0\): that is a finite number of at least 0"),
+        ({"pull": np.nan}, r"pull=nan\): that is a finite number"),
+        ({"spread": -0.1}, r"spread=-0\.1\): that is a finite number"),
+        ({"holdout": np.nan}, r"holdout=nan\): that is a finite number"),
+        ({"starts": {"cells.tau": 10 * ms}}, r"starts=.*a list of mappings.*starts=\[\{"),
+        ({"starts": []}, r"starts=\[\].*a list of mappings"),
+        ({"starts": [{"cells.tau": [1, 2, 3, 4, 5] * ms}]}, r"start 0 has cells\.tau.*\(5,\)"),
+        ({"escape": 5}, r"escape=5\): the noise of the threshold is a pair"),
+        ({"seed": -1}, r"fit_recording\(seed=-1\): a seed is a whole number"),
+        ({"steps": -1}, r"fit_recording\(steps=-1\): that is the number of training steps"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_before_anything_is_fitted(
+    recording: mn.Recording, drive: Any, settings: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises((DomainError, ShapeError), match=sentence):
+        fit(model(), recording, drive, **settings)
+
+
+def test_an_input_says_what_it_sets(recording: mn.Recording, drive: Any) -> None:
+    with pytest.raises(DomainError, match=r"the input is a .*Write input=\{'cells\.I': current\}"):
+        mn.fit_recording(model(), drive, recording.spike_monitor("cells"))
+
+
+def test_the_checkpoint_of_another_recording_or_start_is_not_taken_for_this_ones(
+    recording: mn.Recording, drive: Any, tmp_path: Path
+) -> None:
+    """Else a loop over neurons with one folder would give all of them the values of the first."""
+    settings: dict[str, Any] = {"steps": 1, "restarts": 1, "checkpoint": tmp_path}
+    fit(model(), recording, drive, **settings)
+    for other in (
+        {"spikes": recording.spike_trains("cells")[0][1:]},
+        {"pull": 0.1},
+        {"starts": [{"cells.tau": 9 * ms}]},
+    ):
+        with pytest.raises(CheckpointError, match=r"differs in what is fitted \(\w+, there \w+\)"):
+            fit(model(), recording, drive, **(settings | other))

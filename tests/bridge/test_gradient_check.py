@@ -1,7 +1,8 @@
 """What the check of a gradient says of gradients that are right, wrong, or lost in noise."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from brian2 import Hz, Network, NeuronGroup, PoissonInput, Synapses, ms
 
 import mirrorneuron as mn
-from mirrorneuron.errors import DomainError, GradientError, UnknownName
+from mirrorneuron.bridge.parameter import Limit
+from mirrorneuron.errors import DomainError, GradientError, UnitError, UnknownName
 
 
-def passive(noise: bool) -> mn.Mirror:
+def passive(noise: bool, limits: Mapping[str, Limit] | None = None) -> mn.Mirror:
     """Cells without threshold: their gradient is exact."""
     sigma = "+ 0.2*xi*tau**-.5" if noise else ""
     cells = NeuronGroup(
@@ -21,7 +23,8 @@ def passive(noise: bool) -> mn.Mirror:
         method="euler", name="cells",
     )  # fmt: skip
     cells.I, cells.tau = [1, 2, -1, 3, 0.5], 10 * ms
-    return mn.mirror(Network(cells), train=["cells.I", "cells.tau"], dtype=torch.float64)
+    train = ["cells.I", "cells.tau"] if limits is None else limits
+    return mn.mirror(Network(cells), train=train, dtype=torch.float64)
 
 
 def spiking(**options: Any) -> mn.Mirror:
@@ -200,20 +203,85 @@ def test_progress_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixture[s
         ({"step": []}, DomainError, "a step is a share of the parameter"),
         ({"trials": 1}, DomainError, "no standard error from one trial"),
         ({"blocks": 1}, DomainError, "no standard error from one trial"),
+        ({"step": 5 * ms}, UnitError, r"the step is .*in \[s\]"),
+        ({"seed": -1}, DomainError, "seed=-1.*whole number from 0"),
         ({"parameters": ["ee.x"]}, UnknownName, "'ee.x'.*Did you mean 'ee.w'"),
+        ({"parameters": "ee.w"}, DomainError, r"one name.*Write parameters=\['ee.w'\]"),
         ({"duration": None}, DomainError, "how long to run"),
         ({"loss": "rate"}, DomainError, "needed is a task, or a function"),
         ({"loss": lambda r: r.population_rate("cells")}, GradientError, "belongs to one number"),
         ({"loss": lambda r: 3.0}, GradientError, "the loss of a trial is 3.0"),
+        ({"loss": lambda r: rate(r).detach()}, GradientError, r"no gradient.*without \.detach"),
+        ({"loss": lambda r: 0 * rate(r) / 0}, GradientError, "the loss of trial 0 is nan"),
         ({"loss": mn.Task(1 * ms, lambda r, _: rate(r))}, DomainError, "which says them itself"),
     ],
 )
 def test_what_cannot_be_checked_is_said(
     options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    given = {"loss": rate, "duration": 1 * ms, "report": None} | options
+    given: dict[str, Any] = {"loss": rate, "duration": 1 * ms, "report": None} | options
     with pytest.raises(error, match=message):
         mn.check_gradient(spiking(), **given)
+
+
+LIMITS = {
+    "cells.I": [mn.Free(), mn.Sign(), mn.Bounded(-9, 9)],
+    "cells.tau": [mn.Positive(), mn.Bounded(1 * ms, 99 * ms), mn.Free()],
+}
+
+
+@pytest.mark.parametrize("limits", list(zip(*LIMITS.values(), strict=True)))
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_check_leaves_what_was_trained_before_it(
+    limits: tuple[Limit, Limit], fails: bool
+) -> None:
+    """A positive parameter is kept as a logarithm, against a reference that a check must keep."""
+    model = passive(noise=True, limits=dict(zip(LIMITS, limits, strict=True)))
+    with torch.no_grad():
+        for raw in model.parameters():
+            raw.add_(0.3).grad = torch.ones_like(raw)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    exact = [held.exact() for held in model.trained.values()]
+    seen: list[float] = []
+
+    def loss(recording: mn.Recording) -> torch.Tensor:
+        seen.append(1)
+        return voltage(recording) if len(seen) < 9 or not fails else torch.zeros(2)
+
+    with pytest.raises(GradientError) if fails else nullcontext():
+        mn.check_gradient(
+            model, loss, 5 * ms, record=["cells.v"], trials=2, blocks=2, report=None
+        )  # fmt: skip
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    for held, (raw, reference) in zip(model.trained.values(), exact, strict=True):
+        assert torch.equal(held.raw, raw) and torch.equal(held.exact()[1], reference)
+        assert held.raw.grad is not None and bool((held.raw.grad == 1).all())
+        held.raw.data.fill_(-1e9)
+    assert bool((model.parameter("cells.tau") >= 0).all()) or isinstance(limits[1], mn.Free)
+
+
+def test_a_parameter_at_its_border_is_changed_to_both_sides() -> None:
+    """Else the difference would be that of a half step, called one of a whole."""
+    there = passive(noise=False, limits={"cells.tau": mn.Bounded(5 * ms, 10 * ms)})
+    elsewhere = passive(noise=False, limits={"cells.tau": mn.Bounded(5 * ms, 20 * ms)})
+    truth, same = (
+        mn.check_gradient(m, voltage, 20 * ms, record=["cells.v"], report=None).truth["cells.tau"]
+        for m in (there, elsewhere)
+    )
+    assert truth == same
+
+
+def test_what_the_loss_of_a_task_reads_is_recorded() -> None:
+    loss = mn.losses.voltage("cells.v", 0.5, scale=0.1)
+    assert mn.check_gradient(passive(noise=False), mn.Task(20 * ms, loss), step=0.002, report=None)
+
+
+def test_a_gradient_is_checked_where_torch_records_nothing() -> None:
+    with torch.no_grad():
+        check = mn.check_gradient(
+            passive(noise=False), voltage, 20 * ms, record=["cells.v"], step=0.002, report=None
+        )
+    assert check.ok
 
 
 def test_a_parameter_of_zero_has_no_relative_step() -> None:

@@ -62,6 +62,20 @@ def test_a_rate_is_counted_within_its_window() -> None:
         mn.losses.rate("E", 4 * Hz, window=(0 * ms, 2 * second))(recorded(fired), TRIAL)
 
 
+@pytest.mark.parametrize("window", [10 * ms, (1 * ms, 2 * ms, 3 * ms), (), "all"])
+def test_a_window_is_a_pair(window: Any) -> None:
+    with pytest.raises(DomainError, match=r"the window is .*it is a pair.*\(50\*ms, None\)"):
+        mn.losses.rate("E", 4 * Hz, window=window)
+    pairs: list[Any] = [[10, 20] * ms, [10 * ms, 20 * ms]]
+    one, other = (mn.losses.rate("E", 4 * Hz, window=pair) for pair in pairs)
+    assert repr(one) == repr(other)
+
+
+def test_rates_of_no_group_are_refused() -> None:
+    with pytest.raises(DomainError, match="there is no group"):
+        mn.losses.rate({})
+
+
 def test_rates_of_trials_are_averaged_unless_each_has_its_target() -> None:
     fired = torch.zeros(1000, 2, 1)
     fired[:2, 0], fired[:6, 1] = 1, 1
@@ -86,8 +100,12 @@ def test_any_function_joins_a_sum_and_says_what_it_records(spikes: Tensor) -> No
     assert total.record == ("E.v",)
     assert mn.Task(1 * second, total, record=["E.w"]).recorded == ("E.w", "E.v")
     assert total(recorded(spikes, v=torch.ones(400, 2, 3)), TRIAL) == 2.5
-    with pytest.raises(DomainError, match="weighted by a plain number"):
-        "2" * mn.losses.rate("E", 5 * Hz)  # type: ignore
+    for weight in ("2", np.nan, np.inf):
+        with pytest.raises(DomainError, match=r"loss \* .*weighted by a plain finite number"):
+            weight * mn.losses.rate("E", 5 * Hz)  # type: ignore
+    for constant in (5, 1.0, None):
+        with pytest.raises(DomainError, match=r"loss \+ .*added to another one"):
+            _ = mn.losses.rate("E", 5 * Hz) + constant
 
 
 @pytest.mark.parametrize(
@@ -98,6 +116,7 @@ def test_any_function_joins_a_sum_and_says_what_it_records(spikes: Tensor) -> No
         ([1, 2] * Hz, ShapeError, r"shape \(2,\), but there are 2 trials of 3 neurons"),
         (0 * Hz, DomainError, "scale=1\\*Hz"),
         (np.nan * Hz, DomainError, "the target is nan"),
+        ([5, -1, 5] * Hz, DomainError, "a target is -1 Hz, but no rate is below zero"),
         (None, DomainError, "there is no target"),
     ],
 )
@@ -225,13 +244,32 @@ def test_targets_of_every_form_are_the_same_spikes() -> None:
         ({0: [0.5] * second}, DomainError, "a spike at 500 ms, but the trial has 400 ms"),
         ({3: [0.1] * second}, DomainError, "a spike of neuron 3, but 'E' has 3 neurons"),
         (torch.zeros(400, 2), ShapeError, r"shape \(400, 2\)"),
+        ([5 * ms, 20 * ms], DomainError, r"a list of single times.*Write \[5, 20\]\*ms"),
+        ([5, 20], DomainError, r"a list of single times.*Write \[5, 20\]\*ms"),
+        ([{0: [5] * ms}], ShapeError, "a list of 1, but there are 2 trials"),
+        ([{0: [5] * ms}] * 3, ShapeError, "a list of 3, but there are 2 trials"),
+        ([], ShapeError, "a list of 0, but there are 2 trials"),
+        (([0, 1, 2], [5, 20] * ms), ShapeError, "3 neurons and 2 times"),
+        ([5, np.nan] * ms, DomainError, "spike times of the target is nan at index 1"),
+        (np.full((400, 3), 0.3), DomainError, r"the value 0\.3.*number of spikes in each step"),
+        (torch.full((400, 3), -1), DomainError, "the value -1.*number of spikes in each step"),
     ],
 )
+@pytest.mark.parametrize("loss", [mn.losses.van_rossum, mn.losses.victor_purpura])
 def test_wrong_spikes_are_refused(
-    spikes: Tensor, target: Any, error: type[Exception], message: str
+    loss: Any, spikes: Tensor, target: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        mn.losses.van_rossum("E", target)(recorded(spikes), TRIAL)
+        loss("E", target)(recorded(spikes), TRIAL)
+
+
+def test_a_list_of_targets_has_one_for_each_trial(spikes: Tensor) -> None:
+    """It is not spread over other trials in silence, which gave the mean over all pairs."""
+    one, other = ({0: [k] * ms} for k in (5, 50))
+    alone = [mn.losses.van_rossum("E", target)(recorded(spikes[:, k : k + 1]), TRIAL)
+             for k, target in enumerate((one, other))]  # fmt: skip
+    both = mn.losses.van_rossum("E", [one, other])(recorded(spikes), TRIAL)
+    assert float(both) == pytest.approx(float(alone[0] + alone[1]) / 2)
 
 
 def test_a_wrong_time_constant_is_refused() -> None:

@@ -397,3 +397,39 @@ def test_conductances_are_limited_in_their_own_unit():
     with torch.no_grad():
         next(made.parameters()).fill_(1e9)
     assert made.parameter("c.g").item() == pytest.approx(5e-9)
+
+
+@pytest.mark.parametrize("limit", [mn.Positive, "positive", None, (1, 2)], ids=repr)
+def test_what_is_no_limit_is_refused(limit: Any):
+    with pytest.raises(DomainError, match=r"cells\.tau.*that is no limit.*with brackets"):
+        model({"cells.tau": limit})
+
+
+def test_a_bound_is_one_value():
+    with pytest.raises(DomainError, match=r"mn\.Bounded\(.*one value for all.*has 2"):
+        model({"cells.tau": mn.Bounded([1, 2] * ms, 99 * ms)})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("limit", [mn.Free(), mn.Positive()], ids=str)
+def test_a_value_that_is_not_finite_is_refused_and_changes_nothing(value: float, limit: Limit):
+    made = model({"cells.tau": limit})
+    before = made.parameter("cells.tau").detach().clone()
+    with torch.no_grad(), pytest.raises(DomainError, match=r"cells\.tau.*NaN or infinite"):
+        made.parameter("cells.tau").fill_(value)
+    with pytest.raises(DomainError, match=r"cells\.tau.*NaN or infinite"):
+        made.load_state_dict({"cells.tau": torch.full_like(before, value)})
+    assert torch.equal(made.parameter("cells.tau"), before)
+
+
+@pytest.mark.parametrize("limit", [mn.Free(), mn.Positive()], ids=str)
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_single_number_is_loaded_in_si_units_from_a_row_of_one_too(
+    limit: Limit, shape: tuple[int, ...]
+):
+    """torch takes both; the second was taken for the optimised value."""
+    cells = NeuronGroup(2, "dv/dt = (1 - v)/tau : 1", method="euler", name="cells",
+                        namespace={"tau": 20 * ms})  # fmt: skip
+    made = mn.mirror(Network(cells), train={"tau": limit}, dtype=torch.float64)
+    made.load_state_dict({"tau": torch.full(shape, 0.03, dtype=torch.float64)})
+    assert made.parameter("tau").item() == 0.03

@@ -373,3 +373,11 @@ def test_what_a_gradient_may_reach_is_trained_and_has_one(made: Any):
     run = model.run(30 * ms, seed=1, record=["c.v"])
     (run["c.v"].square().sum() + run.spikes["c"].sum()).backward()
     assert float(model.parameter(next(iter(model.limits))).grad.abs().sum()) > 0
+
+
+def test_what_is_no_name_is_refused():
+    with pytest.raises(DomainError, match=r"mn\.Tied\(\.\.\.\).*is no name.*without a list"):
+        mn.Tied(["g.tau", "h.tau"])
+    for train in ([3], [mn.Positive()]):
+        with pytest.raises(DomainError, match=r"train=\[.*that is no name\. Write train="):
+            model(train)

@@ -11,15 +11,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from brian2 import Network, NeuronGroup, ms
+from brian2 import Hz, Network, NeuronGroup, ms
 from torch import Tensor
 from torch.optim import LBFGS, SGD, Adam
 from torch.optim import lr_scheduler as schedulers
 
 import mirrorneuron as mn
-from mirrorneuron.errors import DomainError, MissingDependency
+from mirrorneuron.errors import DomainError, MissingDependency, ShapeError
 
 
 @cache
@@ -55,8 +56,7 @@ def scripted(losses: Sequence[float]) -> mn.Task:
     return mn.Task(1 * ms, loss, lambda k: mn.Trial(target=losses[k]), ["cells.v"])
 
 
-def train(task: mn.Task = TASK, steps: int = 5, trained: mn.Mirror | None = None, **more: Any
-          ) -> mn.Fit:  # fmt: skip
+def train(task: Any = TASK, steps: Any = 5, trained: Any = None, **more: Any) -> mn.Fit:
     return mn.fit(trained or model(), task, steps=steps, report=None, **more)
 
 
@@ -144,6 +144,17 @@ def test_patience_goes_on_counting_after_a_checkpoint(tmp_path: Path):
         ({"min_delta": -1.0}, r"min_delta=-1\.0\): by this much a loss has to fall"),
         ({"min_delta": float("nan")}, r"min_delta=nan"),
         ({"every": 0}, r"every=0\): that is the number of steps between checkpoints"),
+        ({"steps": -1}, r"steps=-1\): that is the number of training steps"),
+        ({"steps": 100 * ms}, r"steps=.*number of training steps.*mn\.Task\(100\*ms"),
+        ({"seed": -1}, r"seed=-1\): a seed is a whole number from 0"),
+        ({"seed": None}, r"seed=None\): a seed is a whole number from 0"),
+        ({"callback": 5}, r"callback=5\): 5 is no function"),
+        ({"callback": [print, None]}, r"callback=.*: None is no function"),
+        ({"optimizer": "adam"}, r"optimizer='adam'.*torch\.optim\.Adam"),
+        ({"schedule": "cosine"}, r"schedule='cosine'.*CosineAnnealingLR"),
+        ({"rule": mn.BPTT}, r"rule=.*class.*no Rule\. Write rule=mn\.BPTT\(\)"),
+        ({"task": distance}, r"task=.*a function, which is no Task\. Write task = mn\.Task"),
+        ({"trained": "model"}, r"model=.*'model', which is no Mirror.*mn\.mirror"),
     ],
 )
 def test_what_ends_no_training_is_refused(arguments: dict[str, Any], sentence: str):
@@ -154,6 +165,57 @@ def test_what_ends_no_training_is_refused(arguments: dict[str, Any], sentence: s
 def test_a_training_says_why_it_ended():
     assert train().stopped == "steps"
     assert train(steps=0).stopped == "steps"
+
+
+def test_a_training_learns_where_torch_records_nothing():
+    with torch.no_grad():
+        done = train()
+    assert done.losses == train().losses
+
+
+# ---- tasks
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"loss": "rate"}, r"Task\(loss='rate'\): a loss is a function"),
+        ({"loss": None}, r"there is no loss"),
+        ({"loss_per_window": 3}, r"Task\(loss_per_window=3\): a loss is a function"),
+        ({"trial": mn.Trial()}, r"Task\(trial=Trial\(.*a function of the training step"),
+        ({"record": "cells.v"}, r"Task\(record='cells.v'\): that is a list.*record=\['cells"),
+        ({"record": {"cells.v": [0]}}, r"record=.*choose elements in the loss"),
+        ({"loss": mn.losses.rate("cells", 5 * Hz), "additive": True},
+         r"loss=Rate\(\.\.\.\), additive=True.*no sums over time.*loss_per_window"),
+    ],
+)  # fmt: skip
+def test_what_is_no_task_is_refused_where_it_is_made(arguments: dict[str, Any], sentence: str):
+    with pytest.raises(DomainError, match=sentence):
+        mn.Task(1 * ms, **({"loss": distance} | arguments))
+
+
+@pytest.mark.parametrize("made", [None, {"cells.E": 1}, mn.Trial])
+def test_what_is_no_trial_is_refused(made: Any):
+    task = mn.Task(1 * ms, distance, lambda k: made, ["cells.v"])
+    with pytest.raises(DomainError, match=r"step 0 gave .*which is no trial.*mn\.Trial\(inputs="):
+        train(task)
+    with pytest.raises(DomainError, match="which is no trial"):
+        mn.check_gradient(model(), task, report=None)
+
+
+@pytest.mark.parametrize("rule", [mn.BPTT(), mn.BPTT(0.5 * ms)], ids=["whole", "windows"])
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ({"cells.E": 1.0}, r"'cells\.E' is 1\.0, but an input has a row for each of the 10"),
+        ({"cells.E": torch.tensor(1.0)}, r"'cells\.E' is tensor.*np\.full"),
+        ([1.0] * 10, r"the inputs of a trial are no mapping"),
+    ],
+)
+def test_an_input_has_a_row_for_each_step(rule: mn.BPTT, inputs: Any, sentence: str):
+    task = mn.Task(1 * ms, distance, lambda k: mn.Trial(inputs), ["cells.v"])
+    with pytest.raises(ShapeError, match=sentence):
+        train(task, rule=rule)
 
 
 # ---- callbacks
@@ -186,8 +248,14 @@ def test_a_callback_can_end_a_training(tmp_path: Path, how: Any, why: str):
     assert train(TASK, 9, model(), checkpoint=tmp_path).resumed == 3
 
 
-@pytest.mark.parametrize("value", [False, None])
-def test_a_callback_that_does_not_say_so_ends_nothing(value: bool | None):
+@pytest.mark.parametrize("value", [np.True_, torch.tensor(True), np.float64(1) < 2], ids=repr)
+def test_a_callback_may_say_it_as_numpy_and_torch_do(value: Any):
+    """A mean of losses compared with a limit is no `True` of Python's."""
+    assert train(callback=lambda k, trained, done: value).stopped == "callback"
+
+
+@pytest.mark.parametrize("value", [False, None, np.False_, torch.tensor(False), "go on", 1])
+def test_a_callback_that_does_not_say_so_ends_nothing(value: Any):
     assert len(train(callback=lambda k, m, f: value).losses) == 5
 
 
