@@ -1,7 +1,7 @@
 """Inputs: what a run of a mirror is given from outside."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -88,8 +88,7 @@ class Inputs:
         what = f"run(inputs={{{name!r}: ...}})"
         value = value.values if isinstance(value, Nudge) else value
         if not isinstance(value, Tensor):
-            bare = si(value, unit, what) if hasattr(value, "dim") else np.asarray(value)
-            value = torch.from_numpy(np.array(bare, dtype=float))
+            value = torch.from_numpy(_plain(value, unit, what))
         x = value.to(self.values.device, self.values.dtype)
         plain = x.detach().cpu().numpy()
         require_finite(plain, what)
@@ -115,6 +114,10 @@ class Inputs:
             held = [v.spikes for v in state.values() if isinstance(v, Events)]
             held += [v for v in state.values() if isinstance(v, Tensor)]
             sizes |= {"state": held[0].shape[0]} if held else {}
+        if wanted is not None and not isinstance(cast(Any, wanted), int | np.integer):
+            raise ShapeError(
+                f"run(batch_size={wanted!r}): that is no number of trials. Write batch_size=8."
+            )
         if wanted is not None:
             sizes |= {"batch_size": wanted}
         if len(set(sizes.values())) > 1:
@@ -127,6 +130,26 @@ class Inputs:
         if size < 1:
             raise ShapeError("run(batch_size=0): there is no trial to run. Write batch_size=1.")
         return size
+
+
+def _plain(value: Any, unit: Dimensions, what: str) -> Any:
+    """An input as SI floats; quantities, also those in lists, have to have the right unit."""
+    if hasattr(value, "dim") or _holds_quantities(value):
+        return si(value, unit, what)
+    try:
+        return np.array(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DomainError(
+            f"{what}: {type(value).__name__} {str(value)[:40]!r} is no array of numbers ({error})."
+            ' Give one row for each step, "time neuron" or "time batch neuron".'
+        ) from error
+
+
+def _holds_quantities(value: Any) -> bool:
+    """Whether the first number in nested lists has a unit."""
+    while isinstance(value, list | tuple) and value:
+        value = cast(Any, value)[0]
+    return hasattr(value, "dim")
 
 
 def _tables(program: Program) -> dict[str, Table]:

@@ -99,6 +99,7 @@ def mirror(
     check(program)
     chosen = chosen_backend(backend, program)
     times = time_constants(program)
+    _require_list(train)
     limits: dict[str | Tied, Limit] = {}
     if isinstance(train, Mapping):
         limits.update(train)
@@ -118,6 +119,21 @@ def mirror(
     )
     made.script = script_names(program, made.members, names, network)
     return made
+
+
+def _require_list(train: Any) -> None:
+    """Refuse a single name where a list is meant.
+
+    Raises:
+        DomainError: It is no list and no mapping.
+    """
+    if isinstance(train, Mapping) or (isinstance(train, Sequence) and not isinstance(train, str)):
+        return
+    one = isinstance(train, str | Tied)
+    raise DomainError(
+        f"mirror(net, train={train!r}): what is trained is a list of names, or a mapping from names"
+        f" to limits. Write {f'train=[{train!r}]' if one else 'train=[]'}."
+    )
 
 
 def _default(keys: Sequence[str], times: Mapping[str, Any]) -> Limit:
@@ -299,6 +315,11 @@ class Mirror(Holder):
         Raises:
             ShapeError: There are no inputs, so that nothing says for how long to run.
         """
+        if inputs is not None and not isinstance(cast(Any, inputs), Mapping):
+            raise DomainError(
+                f"model({type(inputs).__name__}): inputs are a mapping from names to arrays, as the"
+                " network may have several. Write model({'cells.I': current})."
+            )
         if not inputs:
             raise ShapeError(
                 "model(inputs): no input was given, so nothing says for how long to run."
@@ -361,9 +382,16 @@ class Mirror(Holder):
 
         Raises:
             UnitError: It is no time.
+            ShapeError: It is several.
             DomainError: It is negative or infinite.
         """
-        seconds = float(si(duration, TIME, "the duration of run(...)"))
+        given = np.asarray(si(duration, TIME, "the duration of run(...)"))
+        if given.size != 1:
+            raise ShapeError(
+                f"run({duration}): a run has one duration, and these are {given.size}. Write, say,"
+                " 100*ms."
+            )
+        seconds = float(given.reshape(()))
         if not (np.isfinite(seconds) and seconds >= 0):
             raise DomainError(
                 f"run({duration}): a duration cannot be negative or infinite. Write, say, 100*ms."
@@ -427,6 +455,11 @@ class Mirror(Holder):
     def _recorded(self, record: Record) -> dict[str, Tensor | None]:
         """What to record, and of which elements."""
         known = {**self.program.variables, **self.program.values}
+        if isinstance(record, str):
+            raise DomainError(
+                f"run(record={record!r}): what is recorded is a list of names. Write"
+                f" record=[{record!r}]."
+            )
         wanted = record if isinstance(record, Mapping) else dict.fromkeys(record)
         chosen: dict[str, Tensor | None] = {}
         for key, index in wanted.items():

@@ -1,6 +1,7 @@
 """Bad input: each ends in a named error that says what to write, before the first step."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -254,3 +255,39 @@ def test_the_mirror_of_a_network_in_the_units_of_others_is_not_confused() -> Non
     group = PoissonGroup(2, "wave(t)", namespace={"wave": rates}, name="noise")
     recording = mn.mirror(Network(group)).run(0.01 * second, seed=1)
     assert recording.spikes["noise"].shape == (100, 1, 2)
+
+
+WRONG_RUNS = {
+    "record": ({"record": "cells.v"}, r"list of names. Write record=\['cells.v'\]"),
+    "batch": ({"batch_size": 2.5}, "no number of trials"),
+    "unit in a list": (
+        {"inputs": {"cells.I": [[1 * nA] * 2] * 10}}, r"has to be in .V."
+    ),
+    "no numbers": ({"inputs": {"cells.I": "noise"}}, "is no array of numbers"),
+}  # fmt: skip
+
+
+def driven() -> Network:
+    cells = NeuronGroup(2, "dv/dt = (I - v)/(10*ms) : volt\nI : volt", name="cells")
+    return Network(cells)
+
+
+@pytest.mark.parametrize("case", WRONG_RUNS)
+def test_a_wrong_argument_of_a_run_is_named(case: str) -> None:
+    arguments, message = WRONG_RUNS[case]
+    with pytest.raises(MirrorNeuronError, match=message):
+        mn.mirror(driven()).run(1 * ms, **arguments)
+
+
+def test_a_run_has_one_duration_and_its_inputs_have_names() -> None:
+    model = mn.mirror(driven())
+    with pytest.raises(ShapeError, match="a run has one duration"):
+        model.run([1, 2] * ms)
+    with pytest.raises(DomainError, match="inputs are a mapping from names to arrays"):
+        model(torch.zeros(5, 1, 2))
+
+
+@pytest.mark.parametrize("train", ["I", mn.Tied("cells.I", "cells.v"), None, 3])
+def test_what_is_trained_is_a_list(train: Any) -> None:
+    with pytest.raises(DomainError, match=r"list of names, or a mapping.*Write train="):
+        mn.mirror(driven(), train=train)
