@@ -20,7 +20,8 @@ from .smoothing import rate_correlation, smoothed_rate
 from .spectrum import Spectrum, power_spectrum
 from .spike_train import SpikeTrains
 from .statistics import statistics
-from .validate import Comparison, Events, LockedStep, Spikes, Validation, judge
+from .validate import Validation, judge
+from .validation import Comparison, Events, LockedStep, Spikes
 
 __all__ = [
     "Comparison",

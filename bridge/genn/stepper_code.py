@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .stepper import GeNNModel, Neurons, Synapses
+from .stepper_populations import Neurons, Synapses
 
 HEAD = """#include <math.h>
 #include <stdint.h>
@@ -37,47 +35,47 @@ KINDS = (
 C_TYPES = {"scalar": "double", "timepoint": "double", "int": "int", "unsigned int": "int"}
 
 
-def source(model: "GeNNModel") -> str:
+def source(neurons: Mapping[str, Neurons], synapses: Mapping[str, Synapses]) -> str:
     """The whole program: its text depends on code strings and sizes, and not on values."""
-    writer = _Writer(model)
+    writer = _Writer(neurons, synapses)
     return "\n".join([HEAD, *writer.functions(), *writer.main()]) + "\n"
 
 
 class _Writer:
-    def __init__(self, model: "GeNNModel") -> None:
-        self.model = model
+    def __init__(self, neurons: Mapping[str, Neurons], synapses: Mapping[str, Synapses]) -> None:
+        self.neurons, self.synapses = neurons, synapses
         self.places: dict[str, int] = {}
         count = 0
-        for n in model.neuron_populations.values():
+        for n in neurons.values():
             self.places[n.name] = count
             count += 4 + len(n.vars) + len(n.extra_global_params)
-        for s in model.synapse_populations.values():
+        for s in synapses.values():
             self.places[s.name] = count
             count += 7 + len(s.vars) + len(s.extra_global_params)
 
     def functions(self) -> Iterator[str]:
-        for k, s in enumerate(self.model.synapse_populations.values()):
+        for k, s in enumerate(self.synapses.values()):
             given = s.update.given
             for kind, key in KINDS:
                 if given.get(key):
                     yield from self._synapses(k, s, kind, given[key])
-        for k, n in enumerate(self.model.neuron_populations.values()):
+        for k, n in enumerate(self.neurons.values()):
             yield from self._neurons(k, n)
 
     def main(self) -> Iterator[str]:
         yield "void step(void **_a, double dt, int64_t _step, int64_t _place, uint64_t *_rng) {"
         yield "    _stream = _rng;"
         for kind, key in KINDS:
-            for k, s in enumerate(self.model.synapse_populations.values()):
+            for k, s in enumerate(self.synapses.values()):
                 if s.update.given.get(key):
                     yield f"    _{kind}_{k}(_a, dt, _step);"
-        for k in range(len(self.model.neuron_populations)):
+        for k in range(len(self.neurons)):
             yield f"    _neurons_{k}(_a, dt, _step, _place);"
         yield "}"
 
     # ---- synapses
 
-    def _synapses(self, k: int, s: "Synapses", kind: str, code: str) -> Iterator[str]:
+    def _synapses(self, k: int, s: Synapses, kind: str, code: str) -> Iterator[str]:
         first = self.places[s.name]
         yield f"static void _{kind}_{k}(void **_a, double dt, int64_t _step) {{"
         yield "    const timepoint t = _step * dt;"
@@ -116,14 +114,14 @@ class _Writer:
         yield from self._loaded(s, code)
         yield "    }\n#undef addToPost\n#undef addToPostDelay\n}"
 
-    def _condition(self, s: "Synapses") -> str:
+    def _condition(self, s: Synapses) -> str:
         """When the presynaptic neuron `_i` gives an event."""
         text = s.update.given["pre_event_threshold_condition_code"]
         for name in s.update.refs["pre"]:
             text = re.sub(rf"\b{re.escape(name)}\b", f"_r_{name}[_i]", text)
         return text
 
-    def _pointers(self, first: int, s: "Synapses", code: str) -> Iterator[str]:
+    def _pointers(self, first: int, s: Synapses, code: str) -> Iterator[str]:
         types = dict(s.update.given.get("vars", ()))
         for k, name in enumerate(s.vars):
             yield f"    {C_TYPES[types[name]]} *_v_{name} = _a[{first + k}];"
@@ -135,7 +133,7 @@ class _Writer:
                 place = self.places[group.name] + 4 + list(group.vars).index(variable)
                 yield f"    const {kind} *_r_{name} = _a[{place}];"
 
-    def _loaded(self, s: "Synapses", code: str) -> Iterator[str]:
+    def _loaded(self, s: Synapses, code: str) -> Iterator[str]:
         types = dict(s.update.given.get("vars", ()))
         used = [name for name in s.vars if _has(code, name)]
         for name in used:
@@ -156,7 +154,7 @@ class _Writer:
 
     # ---- neurons
 
-    def _neurons(self, k: int, n: "Neurons") -> Iterator[str]:
+    def _neurons(self, k: int, n: Neurons) -> Iterator[str]:
         first, model = self.places[n.name], n.model
         code = model.get("sim_code") or ""
         condition, reset = model.get("threshold_condition_code"), model.get("reset_code") or ""
@@ -176,16 +174,16 @@ class _Writer:
             yield f"    {C_TYPES[types[name]]} *_v_{name} = _a[{first + 4 + m}];"
         for m, name in enumerate(n.extra_global_params):
             yield f"    const double *{name} = _a[{first + 4 + len(n.vars) + m}];"
-        incoming = [s for s in self.model.synapse_populations.values() if s.trg is n]
+        incoming = [s for s in self.synapses.values() if s.trg is n]
         for s in incoming:
-            q = list(self.model.synapse_populations).index(s.name)
+            q = list(self.synapses).index(s.name)
             front = f"(_step % {s.max_dendritic_delay_timesteps}) * {n.size}"
             yield f"    double *_from_{q} = (double *)_a[{self.places[s.name] + 6}] + {front};"
         yield f"    for (int id = 0; id < {n.size}; id++) {{"
         for name, _, value in model.get("additional_input_vars", ()):
             yield f"        scalar {name} = {value};"
         for s in incoming:
-            q = list(self.model.synapse_populations).index(s.name)
+            q = list(self.synapses).index(s.name)
             if s.post_target_var in {name for name, _, _ in model["additional_input_vars"]}:
                 yield f"        {s.post_target_var} += _from_{q}[id];"
             yield f"        _from_{q}[id] = 0.0;"

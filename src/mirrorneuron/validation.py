@@ -6,15 +6,8 @@ from importlib.metadata import version
 from typing import Any
 
 from mirrorneuron._callers import callers_names
-from mirrorneuron.analysis.validate import (
-    LOCKED,
-    Comparison,
-    Events,
-    LockedStep,
-    Spikes,
-    Validation,
-    judge,
-)
+from mirrorneuron.analysis.validate import LOCKED, Validation, judge
+from mirrorneuron.analysis.validation import Comparison, Events, LockedStep, Spikes
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.bridge.validate import Evidence, compare
 
