@@ -10,13 +10,15 @@ a circuit out.
 if __name__ == "bio":
     raise ImportError("import bio: this folder is one package only. Write import mirrorneuron.bio.")
 
-from ._contracts import JunctionModel, NeuronModel, SynapseModel
 from .cells import Cell, Family, cells
 from .circuits import Circuit, cerebellum
 from .junctions import junctions
+from .junctions._contracts import JunctionModel
 from .neurons import neurons
+from .neurons._contracts import NeuronModel
 from .plasticity import PlasticityRule, Teaching, plasticity
 from .synapses import synapses
+from .synapses._contracts import SynapseModel
 
 __all__ = [
     "Cell",

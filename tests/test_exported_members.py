@@ -9,7 +9,7 @@ def test_all_is_sorted_and_complete() -> None:
     )
     public = {name for name in vars(mn) if not name.startswith("_")}
     modules = {
-        "bridge", "check", "cli", "doctor", "environment", "errors", "gym", "script", "studies",
+        "arm", "bridge", "check", "cli", "doctor", "errors", "gym", "script", "studies",
         "units", "validation",
     }  # fmt: skip
     assert public - modules == set(mn.__all__)

@@ -13,7 +13,8 @@ from brian2.units.fundamentalunits import Quantity
 
 from mirrorneuron.errors import UnknownName
 
-from .._contracts import NeuronModel, SynapseModel
+from ..neurons._contracts import NeuronModel
+from ..synapses._contracts import SynapseModel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ Kuriyama has -85 mV.
 
 from dataclasses import replace
 
-from .._contracts import SynapseModel
 from ..neurons.lif import lif
+from ..synapses._contracts import SynapseModel
 from ..synapses.exponential_conductance import exponential_conductance
 from ._contracts import Cell, Family
 

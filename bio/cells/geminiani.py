@@ -19,8 +19,8 @@ published implementation, +1: see `neurons["eglif"]`. `nuclear` projects out of 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from .._contracts import SynapseModel
 from ..neurons.eglif import eglif
+from ..synapses._contracts import SynapseModel
 from ..synapses.alpha_conductance import alpha_conductance
 from ._contracts import Cell, Claim, Family
 

@@ -14,9 +14,9 @@ Differs from it: the current of the nuclear cell is the first repository's; the 
 
 from dataclasses import replace
 
-from .._contracts import SynapseModel
 from ..neurons.adex import adex
 from ..neurons.inferior_olive import inferior_olive, nuclear_inhibition
+from ..synapses._contracts import SynapseModel
 from ._contracts import Cell, Family
 
 climbing_fibre = SynapseModel(

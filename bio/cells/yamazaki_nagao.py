@@ -15,8 +15,8 @@ the granule cell is 0.42 nS; here each decays by itself, and it is 0.43 nS.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .._contracts import SynapseModel
 from ..neurons.ahp_lif import ahp_lif
+from ..synapses._contracts import SynapseModel
 from ..synapses.exponential_conductance import exponential_conductance
 from ._contracts import Cell, Family
 

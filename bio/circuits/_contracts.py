@@ -139,10 +139,6 @@ class Wiring:
         return np.bincount(self.j, minlength=self.sizes[1])
 
     @property
-    def out_degree(self) -> Array:
-        """Targets of each source, " neuron"."""
-        return np.bincount(self.i, minlength=self.sizes[0])
-
     @property
     def convergence(self) -> Array:
         """Contacts on each target, " neuron"."""

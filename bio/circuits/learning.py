@@ -8,9 +8,9 @@ from brian2 import second, siemens
 
 from mirrorneuron.errors import DomainError
 
-from .._contracts import SynapseModel
 from ..cells import Cell
 from ..plasticity import PlasticityRule
+from ..synapses._contracts import SynapseModel
 from ._contracts import Wiring
 
 NANOSIEMENS = 1e-9

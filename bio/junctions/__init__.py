@@ -2,6 +2,6 @@
 
 from mirrorneuron._registry import Registry
 
-from .._contracts import JunctionModel
+from ._contracts import JunctionModel
 
 junctions: Registry[JunctionModel] = Registry(__name__, JunctionModel)

@@ -7,7 +7,7 @@ Source: Bennett & Zukin 2004, doi:10.1016/S0896-6273(04)00043-1.
 Differs from it: our conductance.
 """
 
-from .._contracts import JunctionModel
+from ._contracts import JunctionModel
 
 gap_junction = JunctionModel(
     equations="I_{r} : amp",

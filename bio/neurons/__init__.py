@@ -2,6 +2,6 @@
 
 from mirrorneuron._registry import Registry
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 neurons: Registry[NeuronModel] = Registry(__name__, NeuronModel)

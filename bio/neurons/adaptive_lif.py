@@ -12,7 +12,7 @@ doi:10.1007/s10827-007-0038-6, $\tau_w$ of Brette & Gerstner 2005, doi:10.1152/j
 and a $b$ of ours. Its $w$ is `w_ad` here: `w` is the weight of a synapse.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 adaptive_lif = NeuronModel(
     equations="""

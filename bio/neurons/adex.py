@@ -12,7 +12,7 @@ The variants are those of an olivo-cerebellar loop, of a Purkinje cell and of a 
 nuclei, as in the repositories eliasmateo95/CerebellarLoop and mablin7/cerebellum-jax.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 adex = NeuronModel(
     equations="""

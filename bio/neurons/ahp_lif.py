@@ -10,7 +10,7 @@ Differs from it: $v$ goes back to $E_L$ with a spike, as the repository does; th
 1 ms.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 ahp_lif = NeuronModel(
     equations="""

@@ -28,7 +28,7 @@ Differs from it: the sign $s$ is a parameter. The exponent of the hazard ends at
 is certain. The paper's $\theta$ and $\Delta$ notation of $v$, $I_{adap}$, $I_{dep}$ is ours.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 _CHANCE = "1 - exp(-lambda_0*exp(clip((v - V_th)/tau_V, -inf, 20))*dt)"
 

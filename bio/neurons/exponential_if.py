@@ -11,7 +11,7 @@ upswing, infinite in the paper, is cut at $V_{cut}$ some five $\Delta_T$ above $
 Runge-Kutta methods only the second order stays finite in the upswing at a step of 0.1 ms.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 exponential_if = NeuronModel(
     equations="""

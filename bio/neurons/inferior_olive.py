@@ -30,8 +30,9 @@ from brian2 import Equations, NeuronGroup, Synapses
 
 from mirrorneuron.errors import DomainError, ShapeError, UnknownName
 
-from .._contracts import NeuronModel, SynapseModel
 from .._quantity import Bound, settle
+from ..synapses._contracts import SynapseModel
+from ._contracts import NeuronModel
 
 inferior_olive = NeuronModel(
     equations="""

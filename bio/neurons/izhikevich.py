@@ -8,7 +8,7 @@ Differs from it: the current is in ampere and enters through a capacitance; with
 $I = 10$ is 1 nA.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 izhikevich = NeuronModel(
     equations="""

@@ -9,7 +9,7 @@ doi:10.1007/s10827-007-0038-6.
 Differs from it: nothing.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 lif = NeuronModel(
     equations="dv/dt = (E_L - v + R*(I + I_syn))/tau_m : volt (unless refractory)",

@@ -8,7 +8,7 @@ afterhyperpolarisation), doi:10.1152/jn.2000.83.2.808.
 Differs from it: a current in ampere through a resistance of ours, where the paper has $R I$.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 quadratic = NeuronModel(
     equations="dv/dt = ((v - V_r)*(v - V_t)/(V_t - V_r) + R*(I + I_syn))/tau_cell : volt",

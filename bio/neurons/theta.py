@@ -11,7 +11,7 @@ Differs from it: the input $\eta$ and the time are those of the model `quadratic
 the same under a change of variables, with apex and reset at infinity.
 """
 
-from .._contracts import NeuronModel
+from ._contracts import NeuronModel
 
 theta = NeuronModel(
     equations="""

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from mirrorneuron.errors import DomainError, ShapeError, UnitError, UnknownName
 
-from .._contracts import NeuronModel, SynapseModel
 from .._quantity import (
     Bound,
     Fault,
@@ -31,6 +30,8 @@ from .._quantity import (
     settle,
     unit_text,
 )
+from ..neurons._contracts import NeuronModel
+from ..synapses._contracts import SynapseModel
 
 Array = NDArray[Any]
 Values = Mapping[str, float]

@@ -2,6 +2,6 @@
 
 from mirrorneuron._registry import Registry
 
-from .._contracts import SynapseModel
+from ._contracts import SynapseModel
 
 synapses: Registry[SynapseModel] = Registry(__name__, SynapseModel)

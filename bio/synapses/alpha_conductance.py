@@ -8,7 +8,7 @@ Source: Rall 1967 (the time course of its synaptic conductance), doi:10.1152/jn.
 Differs from it: two differential equations, scaled so that the peak is the weight; values of ours.
 """
 
-from .._contracts import SynapseModel
+from ._contracts import SynapseModel
 
 alpha_conductance = SynapseModel(
     equations="""

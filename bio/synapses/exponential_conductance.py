@@ -8,7 +8,7 @@ doi:10.1007/s10827-007-0038-6.
 Differs from it: the current is positive into the cell.
 """
 
-from .._contracts import SynapseModel
+from ._contracts import SynapseModel
 
 exponential_conductance = SynapseModel(
     equations="dg_{r}/dt = -g_{r}/tau_{r} : siemens",

@@ -7,7 +7,7 @@ of Brette et al. 2007, benchmark 2, doi:10.1007/s10827-007-0038-6.
 Differs from it: a current, where equation 3.2 is for a conductance.
 """
 
-from .._contracts import SynapseModel
+from ._contracts import SynapseModel
 
 exponential_current = SynapseModel(
     equations="dI_{r}/dt = -I_{r}/tau_{r} : amp",

@@ -7,6 +7,7 @@ gymnasium, `pip install 'mirrorneuron[gym]'`.
 import typing as _typing
 
 from . import analysis, bio, muscle
+from .arm import ArmBatch, ArmTask
 from .bio.genn import genn_findings
 from .bio.recording import Simulation
 from .bio.simulate import simulate
@@ -41,7 +42,6 @@ from .bridge.surrogates import (
 )
 from .bridge.tie import Tied
 from .bridge.written import Written
-from .environment import ArmBatch, ArmTask
 from .validation import validate
 
 if _typing.TYPE_CHECKING:

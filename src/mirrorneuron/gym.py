@@ -1,4 +1,4 @@
-"""gym: the arms of `environment` behind the interface of gymnasium.
+"""gym: the arms of `mirrorneuron.arm` behind the interface of gymnasium.
 
 Importing this registers them: `gymnasium.make("mirrorneuron.gym:Arm-v0", plant="arm26_nijhof")`,
 and `make_vec` likewise. Observations are clipped into their space, which noise alone could leave;
@@ -12,7 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .environment import Arm, ArmTask, Array, Memory, Settings, require_begun, streams
+from .arm.arm import Arm, Memory
+from .arm.batch import require_begun, streams
+from .arm.senses import Array
+from .arm.settings import Settings
+from .arm.task import ArmTask
 from .errors import MissingDependency, UnknownName
 from .muscle import Plant
 
@@ -56,7 +60,7 @@ class ArmEnv(gymnasium.Env[Array, Array]):
     """One arm, as a `gymnasium.Env`.
 
     Arguments:
-        plant, task: See `mirrorneuron.environment.Arm`, as for what is observed, in which order.
+        plant, task: See `mirrorneuron.arm.Arm`, as for what is observed, in which order.
         **settings: Likewise.
 
     Raises:
@@ -121,7 +125,7 @@ class ArmVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
     its last (`AutoresetMode.NEXT_STEP`).
 
     Arguments:
-        plant, task: See `mirrorneuron.environment.Arm`.
+        plant, task: See `mirrorneuron.arm.Arm`.
         num_envs: How many.
         **settings: See `Arm`.
 

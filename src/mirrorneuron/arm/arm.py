@@ -1,8 +1,8 @@
-"""environment: arms of `muscle/` that somebody's own controller moves, in batches, with gradients.
+"""An arm of `muscle/` that somebody's own controller moves, in batches, with gradients.
 
 `Arm` is two pure functions, `init` and `step`, over a memory of tensors "batch ...". `ArmBatch`
-keeps that memory; `ArmEnv` and `ArmVectorEnv` (`gym.py`) do so behind the interface of gymnasium.
-The plant is mirrored, so that gradients pass through muscles and joints.
+keeps that memory; `ArmEnv` and `ArmVectorEnv` (`mirrorneuron.gym`) do so behind the interface of
+gymnasium. The plant is mirrored, so that gradients pass through muscles and joints.
 
 One control step takes these parts, in this order:
 
@@ -20,107 +20,39 @@ goal, pulses, motor noise, sensory noise. So a seed gives one trial, whatever ba
 switching noise on or off moves no start.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, TypedDict, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from brian2 import Network, ms, second
-from numpy.random import Generator, default_rng
+from numpy.random import Generator
 from torch import Tensor
 
-from ._arrays import require_finite
-from .bridge.backends.eager.engine import EagerEngine, Stepper
-from .bridge.draws import Draws
-from .bridge.mirror import Mirror, mirror
-from .errors import DomainError, NumericalError, ShapeError, UnknownName
-from .muscle import Plant, plants, receptors
-from .muscle.skeleton import TwoJoints
-from .units import Dimensions, si
+from .._arrays import require_finite
+from ..bridge.backends.eager.engine import EagerEngine, Stepper
+from ..bridge.draws import Draws
+from ..bridge.mirror import Mirror, mirror
+from ..errors import DomainError, NumericalError, ShapeError, UnknownName
+from ..muscle import Plant, plants, receptors
+from ..muscle.skeleton import TwoJoints
+from .senses import Array, Sense, Shown
+from .settings import (
+    ROUNDING,
+    count,
+    deviation,
+    deviations,
+    positive,
+    require_distinct,
+    require_known,
+)
+from .task import ArmTask, chosen_task
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Memory = dict[str, Tensor]
-SECOND = Dimensions(s=1.0)
 SLOW = 0.2
-ROUNDING = 1e-6
 EXCITATION, LOAD = "muscles.excitation", "joints.load"
 STATES = ("joints.angle", "joints.velocity", "muscles.activation")
 HAND = ("hand.force_x", "hand.force_y", "hand.field_xy", "hand.field_yx")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArmTask:
-    """What the arm should do, and what disturbs it, in SI floats.
-
-    Arguments:
-        start: Starts are uniform within so much of the plant's own posture, and in its range [rad].
-        goal: Goals likewise [rad].
-        at_hand: Whether the goal is a place of the hand, where the plant has one: then the error
-            is in metres, else in radians.
-        tolerance: A trial ends (`terminated`) with an error below it, when no joint moves faster
-            than 0.2 rad/s; 0 lets it last [rad or m].
-        effort: Weight of the mean squared action in the reward [1].
-        torque: Constant load on each joint [N m].
-        pulse, pulse_rate, pulse_duration: Torque pulses: largest size [N m], how many a second,
-            how long each (rounded up to control steps) [s]. Sizes are uniform, of either sign, and
-            pulses that meet add up; in a control step there begins at most one.
-        force: Constant force on the hand, x and y [N].
-        curl: Velocity-dependent force on the hand, (curl*v_y, -curl*v_x) [N s/m].
-
-    Raises:
-        DomainError: A value is not finite, or negative where it cannot be.
-    """
-
-    start: float = 0.5
-    goal: float = 0.0
-    at_hand: bool = False
-    tolerance: float = 0.0
-    effort: float = 1e-3
-    torque: float = 0.0
-    pulse: float = 0.0
-    pulse_rate: float = 0.0
-    pulse_duration: float = 0.05
-    force: tuple[float, float] = (0.0, 0.0)
-    curl: float = 0.0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            require_finite(np.array(value, dtype=float), f"ArmTask({field.name}={value!r})")
-            if field.name not in ("torque", "force", "curl") and value < 0:
-                raise DomainError(
-                    f"ArmTask({field.name}={value!r}) is negative. It is a size, a rate or a"
-                    f" duration. Write {field.name}={-value!r}."
-                )
-
-    @property
-    def needs_hand(self) -> bool:
-        """Whether something acts on the hand."""
-        return self.curl != 0 or any(self.force)
-
-
-TASKS: Mapping[str, ArmTask] = {
-    "hold": ArmTask(),
-    "reach": ArmTask(start=0.3, goal=0.5, at_hand=True, tolerance=0.02),
-    "pulses": ArmTask(start=0.1, pulse=2.0, pulse_rate=2.0),
-    "field": ArmTask(start=0.3, goal=0.5, at_hand=True, curl=10.0),
-}
-
-
-class Settings(TypedDict, total=False):
-    """What `ArmBatch`, `ArmEnv` and `ArmVectorEnv` take beside plant and task: see `Arm`."""
-
-    sense: Sequence[str]
-    control_step: Any
-    dt: Any
-    duration: Any
-    sensory_delay: Any
-    motor_delay: Any
-    sensory_noise: Mapping[str, float]
-    motor_noise: float
-    dtype: torch.dtype
-    device: str
 
 
 class Outcome(NamedTuple):
@@ -131,52 +63,6 @@ class Outcome(NamedTuple):
     terminated: Tensor
     truncated: Tensor
     error: Tensor
-
-
-class Shown(NamedTuple):
-    """What can be sensed.
-
-    Arguments:
-        keys: Where it is in the mirror's state.
-        scale: From there to SI units.
-        low, high: Bounds of the observation space.
-        labels: Of each value.
-    """
-
-    keys: tuple[str, ...]
-    scale: Array
-    low: Array
-    high: Array
-    labels: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Sense:
-    """Part of an observation.
-
-    Arguments:
-        name: As in `sense`.
-        shown: What it shows.
-        depth: Number of samples that wait, the shown one included.
-        after: Plant steps of a control step after which it is sampled.
-        noise: Standard deviation, in its unit.
-    """
-
-    name: str
-    shown: Shown
-    depth: int
-    after: int
-    noise: float
-
-    @property
-    def slot(self) -> str:
-        """Where the memory keeps its samples, newest first: "batch depth value"."""
-        return f"sensed.{self.name}"
-
-    def read(self, state: Mapping[str, Tensor]) -> Tensor:
-        """Its values in a state of the mirror, "batch value"."""
-        values = torch.cat([state[key] for key in self.shown.keys], -1)
-        return values * values.new_tensor(self.shown.scale)
 
 
 class Arm:
@@ -224,21 +110,21 @@ class Arm:
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
     ) -> None:
-        self.plant, self.task = _plant(plant), _task(task)
+        self.plant, self.task = _chosen_plant(plant), chosen_task(task)
         skeleton = self.plant.skeleton
         self.bones = skeleton if isinstance(skeleton, TwoJoints) else None
         self._require_hand()
-        self.dt = _positive("dt", dt)
-        self.substeps = _count("control_step", control_step, self.dt, least=1)
+        self.dt = positive("dt", dt)
+        self.substeps = count("control_step", control_step, self.dt, least=1)
         self.control_step = self.substeps * self.dt
-        self.steps = _count("duration", duration, self.control_step, least=1)
-        self.delay = _count("motor_delay", motor_delay, self.dt)
-        self.motor_noise = _deviation("motor_noise", motor_noise)
+        self.steps = count("duration", duration, self.control_step, least=1)
+        self.delay = count("motor_delay", motor_delay, self.dt)
+        self.motor_noise = deviation("motor_noise", motor_noise)
         table = self._table()
         default = tuple(name for name in table if name not in ("force", *receptors))
         chosen = default if sense is None else tuple(sense)
-        _require_known("sense", chosen, table)
-        _require_distinct(chosen)
+        require_known("sense", chosen, table)
+        require_distinct(chosen)
         body = self.plant.build(excitation="input", hand=self.bones is not None, dt=dt)
         cells = [body.afferents(n, name=n, spikes=False) for n in chosen if n in receptors]
         self.model: Mirror = mirror(
@@ -246,15 +132,15 @@ class Arm:
         )
         self.at_hand = self.task.at_hand and self.bones is not None
         timing = self._timing(chosen, sensory_delay)
-        noise = _deviations(chosen, sensory_noise or {})
+        noise = deviations(chosen, sensory_noise or {})
         self.senses = [Sense(n, table[n], *timing[n], noise[n]) for n in chosen]
         goal = table["hand" if self.at_hand else "angle"]
         self.low = np.concatenate([*(s.shown.low for s in self.senses), goal.low])
         self.high = np.concatenate([*(s.shown.high for s in self.senses), goal.high])
         self.labels = tuple(f"{s.name}.{label}" for s in self.senses for label in s.shown.labels)
         self.labels += tuple(f"goal.{label}" for label in goal.labels)
-        deviations = [np.full(len(s.shown.labels), s.noise) for s in self.senses]
-        self._noise = self._tensor(np.concatenate(deviations))
+        each = [np.full(len(s.shown.labels), s.noise) for s in self.senses]
+        self._noise = self._tensor(np.concatenate(each))
         driven = (EXCITATION, LOAD, *(HAND if self.bones else ()))
         code = EagerEngine(self.model.program, frozenset(), self.model.gradients)
         self._advance = Stepper(code, self.model.values, dict.fromkeys(driven, ()), 0)
@@ -464,10 +350,10 @@ class Arm:
     def _timing(self, chosen: Sequence[str], delay: Any) -> dict[str, tuple[int, int]]:
         """Of each sense: how many samples wait, and after how many plant steps one is taken."""
         given = delay if isinstance(delay, Mapping) else dict.fromkeys(chosen, delay)
-        _require_known("sensory_delay", given, chosen)
+        require_known("sensory_delay", given, chosen)
         timing: dict[str, tuple[int, int]] = dict.fromkeys(chosen, (1, self.substeps))
         for name, value in given.items():
-            late = _count("sensory_delay", value, self.dt)
+            late = count("sensory_delay", value, self.dt)
             depth = late // self.substeps + 1
             timing[name] = depth, depth * self.substeps - late
         return timing
@@ -502,122 +388,6 @@ class Arm:
         return angle
 
 
-class ArmBatch:
-    """Trials of an arm as tensors, with gradients from observations and rewards to actions.
-
-    Arguments:
-        plant, task: See `Arm`.
-        **settings: See `Arm`.
-
-    Raises:
-        UnknownName, UnitError, DomainError: See `Arm`.
-
-    Example:
-        >>> import mirrorneuron as mn
-        >>> batch = mn.ArmBatch("elbow_pair", "hold")
-        >>> seen = batch.reset(4, seed=0)
-        >>> seen.shape, batch.arm.labels[:3]
-        (torch.Size([4, 7]), ('angle.elbow', 'velocity.elbow', 'fiber_length.flexor'))
-        >>> action = seen.new_full((4, 2), 0.1, requires_grad=True)
-        >>> batch.step(action).reward.sum().backward()
-    """
-
-    def __init__(
-        self,
-        plant: str | Plant = "elbow_pair",
-        task: str | ArmTask = "hold",
-        **settings: Unpack[Settings],
-    ) -> None:
-        self.arm = Arm(plant, task, **settings)
-        self._streams: list[Generator] = []
-        self._memory: Memory = {}
-
-    @property
-    def state(self) -> Memory:
-        """The true state of arms and task, "batch ...": "joints.angle" [rad], "muscles.force" [N],
-        "goal", and so on; differentiable."""
-        return dict(self._memory)
-
-    def reset(
-        self,
-        batch_size: int | None = None,
-        seed: int | Sequence[int] | None = None,
-        angle: Any = None,
-        goal: Any = None,
-    ) -> Tensor:
-        """Start trials.
-
-        Arguments:
-            batch_size: How many; by default as many as before, or 1.
-            seed: One for each trial, or that of the first, whose successors take the next numbers.
-                By default the streams go on, and are fresh at first.
-            angle, goal: See `Arm.init`.
-
-        Returns:
-            The observation, "batch sense".
-
-        Raises:
-            ShapeError, DomainError: See `Arm.init`; or there is no trial, or a seed is negative.
-        """
-        size = max(len(self._streams), 1) if batch_size is None else batch_size
-        self._streams = streams(size, seed, self._streams)
-        observation, self._memory = self.arm.init(self._streams, angle, goal)
-        return observation
-
-    def step(self, action: Tensor) -> Outcome:
-        """Take one control step in all trials, also in those that have `terminated`.
-
-        Arguments:
-            action: Excitation of each muscle, "batch muscle" [1].
-
-        Raises:
-            ShapeError, DomainError, NumericalError: See `Arm.step`; or there was no `reset`.
-        """
-        require_begun(self._memory)
-        outcome, self._memory = self.arm.step(self._memory, action)
-        return outcome
-
-    def detach(self) -> None:
-        """Cut the graph: later gradients go back to here, and no further."""
-        self._memory = {key: x.detach() for key, x in self._memory.items()}
-
-
-def streams(
-    size: int, seed: int | Sequence[int] | None, old: Sequence[Generator] = ()
-) -> list[Generator]:
-    """One stream for each trial: see `ArmBatch.reset`.
-
-    Raises:
-        ShapeError: There are more or fewer seeds than trials, or no trial.
-        DomainError: A seed is negative.
-    """
-    if size < 1:
-        raise ShapeError("reset(0): there is no trial to start. Write reset(1).")
-    if seed is None:
-        return list(old) if len(old) == size else [default_rng() for _ in range(size)]
-    seeds = seed if isinstance(seed, Sequence) else range(seed, seed + size)
-    if len(seeds) != size:
-        raise ShapeError(
-            f"reset(seed={seed!r}): there are {len(seeds)} seeds for {size} trials. Write one for"
-            " each, or the first of them."
-        )
-    if min(seeds) < 0:
-        raise DomainError(f"reset(seed={seed!r}): a seed is negative. Write seed=0.")
-    return [default_rng(k) for k in seeds]
-
-
-def require_begun(memory: Memory) -> None:
-    """Refuse a step before there is a trial.
-
-    Raises:
-        DomainError: There is none.
-    """
-    if not memory:
-        raise DomainError(
-            "step(action): there is no trial yet, so nothing that could move. Write reset() first."
-        )
-
-
 def _queued(new: Tensor, queue: Tensor) -> Tensor:
     """A queue "batch depth value", newest first, that has taken a value and lost the oldest."""
     return torch.cat([new[:, None], queue[:, :-1]], 1)
@@ -628,64 +398,9 @@ def _row(table: Tensor, count: Tensor) -> Tensor:
     return table[torch.arange(len(count), device=count.device), count]
 
 
-def _plant(given: str | Plant) -> Plant:
+def _chosen_plant(given: str | Plant) -> Plant:
     if isinstance(given, Plant):
         return given
     if given not in plants:
         raise UnknownName.among(f"plant={given!r}", given, plants)
     return plants[given]
-
-
-def _task(given: str | ArmTask) -> ArmTask:
-    if isinstance(given, ArmTask):
-        return given
-    if given not in TASKS:
-        raise UnknownName.among(f"task={given!r}", given, TASKS)
-    return TASKS[given]
-
-
-def _require_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise UnknownName.among(f"{what}={name!r}", name, known)
-
-
-def _require_distinct(sense: Sequence[str]) -> None:
-    if not sense or len(set(sense)) < len(sense):
-        raise DomainError(
-            f"sense={list(sense)!r} shows nothing, or something twice. A controller has to see the"
-            " arm. Write, say, sense=['angle', 'velocity']."
-        )
-
-
-def _positive(name: str, value: Any) -> float:
-    seconds = float(si(value, SECOND, name))
-    if not 0 < seconds < np.inf:
-        raise DomainError(f"{name}={value} is not positive and finite. Write {name}=1*ms.")
-    return seconds
-
-
-def _count(name: str, value: Any, step: float, least: int = 0) -> int:
-    """How many steps a time takes."""
-    ratio = float(si(value, SECOND, name)) / step
-    count = round(ratio) if np.isfinite(ratio) else -1
-    if count < least or abs(ratio - count) > ROUNDING:
-        raise DomainError(
-            f"{name}={value} is no multiple of {step * 1e3:g} ms, from {least} on. The arm moves in"
-            f" whole steps. Write, say, {name}={max(count, 1) * step * 1e3:g}*ms."
-        )
-    return count
-
-
-def _deviation(name: str, value: float) -> float:
-    if not 0 <= value < np.inf:
-        raise DomainError(
-            f"{name}={value!r} is negative or not finite. It is a standard deviation. Write 0.1."
-        )
-    return float(value)
-
-
-def _deviations(chosen: Sequence[str], noise: Mapping[str, float]) -> dict[str, float]:
-    _require_known("sensory_noise", noise, chosen)
-    given = {n: _deviation(f"sensory_noise[{n!r}]", x) for n, x in noise.items()}
-    return dict.fromkeys(chosen, 0.0) | given

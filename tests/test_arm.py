@@ -15,7 +15,7 @@ from gymnasium.utils.env_checker import check_env
 from torch import nn
 
 import mirrorneuron as mn
-from mirrorneuron.environment import TASKS
+from mirrorneuron.arm import TASKS
 from mirrorneuron.errors import (
     DomainError,
     MissingDependency,
