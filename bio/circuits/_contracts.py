@@ -139,7 +139,6 @@ class Wiring:
         return np.bincount(self.j, minlength=self.sizes[1])
 
     @property
-    @property
     def convergence(self) -> Array:
         """Contacts on each target, " neuron"."""
         return np.bincount(self.j, self.contacts, minlength=self.sizes[1])
