@@ -28,6 +28,7 @@ Source: escape rates: Gerstner, Kistler, Naud & Paninski 2014, "Neuronal Dynamic
 doi:10.1017/CBO9781107447615.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -44,6 +45,7 @@ from torch.nn.functional import softplus
 from mirrorneuron import BPTT, Mirror, Positive, Recording, Sign, Task, Trial, fit, mirror
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Cell, Claim
+from mirrorneuron.studies._kit.file import whole
 
 OWN = ("I_e", "k_adap", "k_1", "k_2", "A_1", "A_2")
 STATE = ("I_e", "lambda_0", "tau_V")
@@ -99,6 +101,17 @@ class Fitted:
 
     values: Mapping[str, str]
     losses: tuple[float, ...]
+
+    def save(self, path: Path) -> None:
+        """Write to a file."""
+        with whole(path) as file:
+            file.write(json.dumps({"values": dict(self.values), "losses": self.losses}) + "\n")
+
+    @staticmethod
+    def load(path: Path) -> "Fitted":
+        """Read what `save` wrote."""
+        kept = json.loads(path.read_text())
+        return Fitted(kept["values"], tuple(kept["losses"]))
 
 
 class Lead(NamedTuple):

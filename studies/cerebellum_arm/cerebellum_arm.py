@@ -5,7 +5,7 @@ field. Then a field slows the movement, in every trial from one on, and later it
 cerebellum, of which the projecting nuclear cells of two microzones add to the torque, gets the plan
 by its mossy fibres and the error of the movement, as a rate near 1 Hz, by its climbing fibres. All
 that changes are the weights of parallel fibres on Purkinje cells. Arm, controller and cerebellum
-are one Brian2 Network in `_cerebellum_loop`, compiled: no Python runs between steps.
+are one Brian2 Network in `_loop`, compiled: no Python runs between steps.
 
 What is judged: the RMS error over the last `judged` trials of the field against that of the same
 network without plasticity, which is to be halved; the first `after` trials without the field, where
@@ -41,11 +41,11 @@ from typing import Any
 from brian2 import second
 
 from mirrorneuron import Simulation, simulate
-from mirrorneuron.errors import CheckpointError
+from mirrorneuron.studies._contracts import Result, Study
+from mirrorneuron.studies._kit.file import cached, working_folder
 
-from ._cerebellum_loop import Loop
-from ._cerebellum_report import CUT, LEARNT, NAMES, STILL, Findings, Run, report
-from ._contracts import Result, Study
+from ._loop import Loop
+from ._report import CUT, LEARNT, NAMES, STILL, Findings, Run, report
 
 SAMPLE = 5e-3
 RECORDED = ("joints.angle", "nuclei.rate")
@@ -66,6 +66,7 @@ class CerebellumArm(Study):
         backend: Of `simulate`.
     """
 
+    title = "a spiking cerebellum learns to correct an arm in a force field"
     seeds: int = 5
     loop: Loop = field(default_factory=Loop)
     trials: int = 128
@@ -73,11 +74,6 @@ class CerebellumArm(Study):
     judged: int = 5
     after: int = 2
     backend: str = "cpp"
-
-    @property
-    def title(self) -> str:
-        """One line for lists."""
-        return "a spiking cerebellum learns to correct an arm in a force field"
 
     def quick(self) -> "CerebellumArm":
         """One network, smaller than small, that learns fast: all of it runs."""
@@ -89,14 +85,10 @@ class CerebellumArm(Study):
 
         What is compiled for one run is used by the next.
         """
-        folder = out / "runs"
-        if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
-        runs: dict[str, list[Run]] = {name: [] for name in NAMES}
-        for name in NAMES:
-            for k in range(self.seeds):
-                runs[name].append(self.one(name, self.seed + 1 + k, folder, progress))
+        folder, seeds = working_folder(out / "runs", resume), range(1, 1 + self.seeds)
+        runs = {
+            name: [self.one(name, self.seed + k, folder, progress) for k in seeds] for name in NAMES
+        }
         shutil.rmtree(folder / "build", ignore_errors=True)
         return report(out, Findings(runs=runs, judged=self.judged, after=self.after), str(__doc__))
 
@@ -104,25 +96,19 @@ class CerebellumArm(Study):
         """A run, read where it was done with the same settings."""
         loop = self.variant(name, seed)
         trials = self.trials - self.loop.stop + loop.stop
+
+        def run() -> Simulation:
+            if progress:
+                print(f"{name}, network {seed}: {trials} trials")
+            return simulate(
+                loop.network, trials * loop.period * second, self.backend, record=RECORDED,
+                spikes=SPIKES, interval=SAMPLE * second, directory=folder / "build", seed=seed,
+                namespace={}, report="auto" if progress else None,
+            )  # fmt: skip
+
         path = folder / f"{name.replace(' ', '-')}-{seed}.npz"
-        told = path.with_suffix(".txt")
         settings = f"{loop!r}, {trials} trials, {self.backend}\n"
-        if told.exists() and told.read_text() == settings:
-            try:
-                return Run(name=name, loop=loop, simulation=Simulation.load(path))
-            except CheckpointError:
-                told.unlink()
-        if progress:
-            print(f"{name}, network {seed}: {trials} trials")
-        done = simulate(
-            loop.network, trials * loop.period * second, self.backend, record=RECORDED,
-            spikes=SPIKES, interval=SAMPLE * second, directory=folder / "build", seed=seed,
-            namespace={}, report="auto" if progress else None,
-        )  # fmt: skip
-        told.unlink(missing_ok=True)
-        done.save(path)
-        told.write_text(settings)
-        return Run(name=name, loop=loop, simulation=done)
+        return Run(name=name, loop=loop, simulation=cached(path, run, Simulation.load, settings))
 
     def variant(self, name: str, seed: int) -> Loop:
         """The network of a run."""

@@ -26,24 +26,21 @@ Differs from it: what `bio.circuits.eyeblink` lists; some hundred trials of 1 s 
 1.26 s, and a circuit of a fifth of the column.
 """
 
-import csv
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from brian2 import Hz, second
 from tqdm import tqdm
 
-from mirrorneuron.analysis import Picture, write_page
 from mirrorneuron.bio.circuits import Circuit, Phase, cerebellum, eyeblink_conditioning
 from mirrorneuron.bio.circuits.eyeblink import conditionable
+from mirrorneuron.studies._contracts import Result, Study
+from mirrorneuron.studies._kit.file import cached
 
-from ._contracts import Result, Study
-from ._eyeblink_report import drawings, figures_of
-from ._eyeblink_session import PATH, Session, kept
-from ._report import verdicts
+from ._report import Findings, report
+from ._session import PATH, Session, kept
 
 CONTROL = 30  # trials of acquisition with fixed weights
 SAMPLE = 5.0  # of the weights [s]
@@ -70,6 +67,7 @@ class Eyeblink(Study):
         probes: Every how many trials with a US the CS comes alone.
     """
 
+    title = "Eyeblink conditioning in the spiking olivo-cerebellar circuit"
     scale: float = 0.2
     dt: float = 0.2e-3
     animals: int = 3
@@ -84,11 +82,6 @@ class Eyeblink(Study):
     longer: int = 60
     probes: int = 4
 
-    @property
-    def title(self) -> str:
-        """One line for lists."""
-        return "Eyeblink conditioning in the spiking olivo-cerebellar circuit"
-
     def quick(self) -> "Eyeblink":
         """A small circuit, one animal and few trials: too few to learn much."""
         return replace(
@@ -97,22 +90,17 @@ class Eyeblink(Study):
         )  # fmt: skip
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
-        """Every animal with and without plasticity, and what they say.
-
-        Arguments:
-            out: Folder of the results, which exists.
-            progress: Whether to show progress.
-            resume: Whether to take the animals that an interrupted run left in `out`.
-        """
+        """Every animal with and without plasticity; a resumed run keeps those that are done."""
         found: dict[str, list[Session]] = {"learning": [], "fixed": []}
         asked = [(kind, seed) for kind in found for seed in self.seeds]
         with tempfile.TemporaryDirectory(prefix="mirrorneuron-eyeblink-") as code:
             for kind, seed in tqdm(asked, desc="sessions", disable=not progress):
                 path = out / f"{kind}_{seed}.npz"
-                if not (resume and path.exists()):
-                    self.session(kind, seed, Path(code), progress).save(path)
-                found[kind].append(Session.load(path))
-        return self.report(out, found["learning"], found["fixed"])
+                if not resume:
+                    path.unlink(missing_ok=True)
+                make = partial(self.session, kind, seed, Path(code), progress)
+                found[kind].append(cached(path, make, Session.load))
+        return report(out, Findings(self.seeds, found["learning"], found["fixed"]), str(__doc__))
 
     @property
     def seeds(self) -> range:
@@ -152,36 +140,3 @@ class Eyeblink(Study):
             report="text" if progress else None,
         )  # fmt: skip
         return kept(found)
-
-    def report(self, out: Path, learning: Sequence[Session], fixed: Sequence[Session]) -> Result:
-        """Metrics, trials as CSV, figures and page."""
-        metrics = figures_of(learning, fixed)
-        table_of_trials(out / "trials.csv", self.seeds, {"learning": learning, "fixed": fixed})
-        figures = drawings(out, learning, fixed)
-        table = verdicts(metrics)
-        parts = [
-            table,
-            *(Picture(path, caption) for path, caption in figures.items()),
-            str(__doc__),
-        ]
-        page = write_page(out / "report.html", self.title, parts)
-        print(f"\n{table}")
-        return Result(metrics, tuple(figures), page)
-
-
-def table_of_trials(path: Path, seeds: Sequence[int], found: dict[str, Any]) -> None:
-    """One line for each trial."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("session", "seed", "trial", "phase", "interval_s", "us_s", "cr", "peak_s",
-                         "threshold_hz", "lid_max_hz"))  # fmt: skip
-        for kind, sessions in found.items():
-            for seed, session in zip(seeds, sessions, strict=True):
-                rows = zip(
-                    session["phase"], session["interval"], session["us"], session["responded"],
-                    session["peak"], session["threshold"], session.highest, strict=True,
-                )  # fmt: skip
-                for k, (phase, interval, us, cr, peak, threshold, highest) in enumerate(rows):
-                    writer.writerow((kind, seed, k, session.phases[phase], f"{interval:.3f}",
-                                     f"{us:.3f}", int(cr), f"{peak:.3f}", f"{threshold:.3f}",
-                                     f"{highest:.3f}"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The published protocol of E-GLIF cells, in Brian2: a rest, then steps of current.
+"""The published protocol of E-GLIF cells in Brian2, a rest and steps of current, and its figures.
 
 Rest for `rest`, in which the rate is taken; then steps of `step`, as long apart. The rate of a step
 is the inverse of the mean first interval, the slope that of the line through all steps but the
@@ -18,14 +18,18 @@ from typing import Any
 import numpy as np
 from brian2 import Network, Quantity, TimedArray, amp, get_dimensions, ms, second
 from jaxtyping import Float
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from mirrorneuron.analysis import SpikeTrains, first_interval_rate, slope
+from mirrorneuron.analysis.plot import REFERENCE
 from mirrorneuron.bio import neurons
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Cell, Claim
 from mirrorneuron.bio.simulate import simulate
 
-from ._report import trains
+from .figure import hide, spaced, trains
 
 PER_PA = 1e-12
 Curve = Float[np.ndarray, " step"]
@@ -157,3 +161,86 @@ def values_of(table: Sequence[Cell]) -> dict[str, Any]:
         found = [evaluate(cell.parameters[name]) for cell in table]
         values[name] = Quantity([float(x) for x in found], dim=get_dimensions(found[0]))
     return values
+
+
+# ---- figures
+
+
+def draw_rests(
+    trains: Mapping[str, SpikeTrains],
+    claims: Mapping[str, Claim],
+    claimed: str,
+    dots: Mapping[str, tuple[str, Mapping[str, Any]]],
+    height: float,
+) -> tuple[Figure, Axes]:
+    """Spikes of a second at rest of every kind of cell, and their rates beside what is claimed.
+
+    Arguments:
+        trains: Spikes by kind.
+        claims: By kind.
+        claimed: Label of the rate that is claimed.
+        dots: By label, colour and marker ("blue o"), and one rate or several by kind [Hz].
+        height: Of the figure [inch].
+
+    Returns:
+        The figure, and the axes of the rates.
+    """
+    names = list(claims)
+    figure, (raster, rate) = plt.subplots(
+        1, 2, figsize=(9.6, height), sharey=True, width_ratios=[2, 1], layout="constrained"
+    )
+    for row, name in enumerate(names):
+        shown = min(len(trains[name].trains), 8)
+        for k, times in enumerate(trains[name].trains[:shown]):
+            y = row + 0.35 - 0.7 * (k + 0.5) / shown
+            raster.vlines(times, y - 0.3 / shown, y + 0.3 / shown, color=REFERENCE, linewidth=0.9)
+        rate.plot([claims[name].rate or 0.0] * 2, [row - 0.35, row + 0.35], color="0.6",
+                  linewidth=4, zorder=1, label=None if row else claimed)  # fmt: skip
+        for label, (mark, rates) in dots.items():
+            color, marker = mark.split()
+            values = np.atleast_1d(rates[name])
+            rate.plot(values, [row] * len(values), marker, color=color, markersize=5,
+                      label=None if row else label)  # fmt: skip
+    raster.set_yticks(range(len(names)), [spaced(name) for name in names])
+    raster.set(xlabel="time (s)", xlim=(0, trains[names[0]].duration))
+    raster.set_ylim(len(names) - 0.4, -0.6)
+    rate.set(xlabel="rate at rest (Hz)", xlim=(-3, None))
+    return figure, rate
+
+
+def draw_curve(
+    ax: Axes,
+    name: str,
+    currents: Curve,
+    claim: Claim,
+    rates: Mapping[str, tuple[str, Curve]],
+    claimed: str,
+    linewidth: float,
+) -> None:
+    """Rate of the first interval over current, and the slope that is claimed.
+
+    Arguments:
+        ax: Axes.
+        name: Of the kind.
+        currents: [A].
+        claim: With the slope.
+        rates: By label, colour and marker ("blue o-") and rates [Hz]; the line of the slope goes
+            through the last ones.
+        claimed, linewidth: Label and width of that line.
+    """
+    _, last = [*rates.values()][-1]
+    line = last[1:].mean() + (claim.slope or 0.0) * (currents - currents[1:].mean())
+    ax.plot(currents * 1e12, line, color="0.6", linewidth=linewidth, label=claimed)
+    for label, (mark, values) in rates.items():
+        color, marker = mark.split()
+        ax.plot(currents * 1e12, values, marker, color=color, label=label)
+    ax.set_title(spaced(name), fontsize=9)
+    ax.set(ylim=(0, None), xlim=(0, currents.max() * 1.08e12))
+
+
+def label_curves(figure: Figure, axes: Any, empty: Sequence[Axes], label: str) -> None:
+    """Labels of a grid of curves, in which some panels are empty."""
+    hide(empty)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(label)
+    figure.supxlabel("current (pA)", fontsize=9)
