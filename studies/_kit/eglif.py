@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from brian2 import Network, Quantity, TimedArray, amp, get_dimensions, ms, second
@@ -37,7 +37,7 @@ Curve = Float[np.ndarray, " step"]
 
 @dataclass(frozen=True)
 class Measured:
-    """What a kind of cell did.
+    """Responses of one kind of cell.
 
     Arguments:
         rate: Mean rate at rest [Hz].
@@ -56,34 +56,44 @@ class Measured:
     trains: SpikeTrains
 
 
+class Kind(NamedTuple):
+    """A kind of cell in the protocol.
+
+    Arguments:
+        cell: The cell with its constants.
+        claim: Steps of current, and the slope that its source claims.
+        size: Number of copies, which differ in their random numbers.
+    """
+
+    cell: Cell
+    claim: Claim
+    size: int
+
+
 @dataclass(frozen=True)
 class Protocol:
-    """Kinds of E-GLIF cells that go through it together.
+    """The protocol for several kinds of E-GLIF cells at once.
 
     Arguments:
         kinds: By name.
-        claims: By name: the steps of current, and whether their slope is measured.
         rest: Time without current [s].
-        step: Length of a step of current, and of the time between two [s].
-        sizes: Cells of each kind, which differ in their random numbers.
+        step: Length of a step of current, and of the pause after it [s].
     """
 
-    kinds: Mapping[str, Cell]
-    claims: Mapping[str, Claim]
+    kinds: Mapping[str, Kind]
     rest: float
     step: float
-    sizes: Mapping[str, int]
 
     @cached_property
     def bundles(self) -> dict[str, slice]:
-        """Where the cells of each kind are in the group."""
-        ends = np.cumsum([0, *(self.sizes[name] for name in self.kinds)])
+        """Indices of the cells of each kind in the group."""
+        ends = np.cumsum([0, *(kind.size for kind in self.kinds.values())])
         return {name: slice(*ends[k : k + 2]) for k, name in enumerate(self.kinds)}
 
     @property
     def steps(self) -> int:
-        """Most steps of current that a kind gets."""
-        return max(len(claim.currents) for claim in self.claims.values())
+        """Largest number of current steps of any kind."""
+        return max(len(kind.claim.currents) for kind in self.kinds.values())
 
     @property
     def duration(self) -> float:
@@ -96,11 +106,11 @@ class Protocol:
 
     def currents(self, name: str) -> Curve:
         """Steps of a kind [A]."""
-        return np.array([float(evaluate(text)) for text in self.claims[name].currents])
+        return np.array([float(evaluate(text)) for text in self.kinds[name].claim.currents])
 
     def build(self) -> Network:
         """One group, and its steps of current."""
-        table = [cell for name, cell in self.kinds.items() for _ in range(self.sizes[name])]
+        table = [kind.cell for kind in self.kinds.values() for _ in range(kind.size)]
         with warnings.catch_warnings():  # a published set is unstable; it is measured like the rest
             warnings.filterwarnings("ignore", ".* is below leak_sign", UserWarning)
             group = neurons["eglif"].group(len(table), name="eglif", **values_of(table))
@@ -116,12 +126,12 @@ class Protocol:
     def measure(
         self, seed: int, progress: bool, directory: Path | None = None
     ) -> dict[str, Measured]:
-        """Run it as a compiled program.
+        """Run the protocol as a compiled program.
 
         Arguments:
             seed: Of the random numbers.
             progress: Whether to show progress.
-            directory: Of the program, which is used again; by default a temporary one.
+            directory: Where the program is compiled, for reuse; by default a temporary folder.
         """
         run = simulate(
             self.build, self.duration * second, "cpp", seed=seed, directory=directory,
@@ -143,7 +153,7 @@ class Protocol:
                 float(np.mean(rest.counts[cells] == 0)),
                 currents,
                 curve,
-                slope(currents[1:], curve[1:]) if self.claims[name].slope else None,
+                slope(currents[1:], curve[1:]) if self.kinds[name].claim.slope else None,
                 SpikeTrains(late.trains[cells], late.duration),
             )
         return found
@@ -169,21 +179,14 @@ def values_of(table: Sequence[Cell]) -> dict[str, Any]:
 def draw_rests(
     trains: Mapping[str, SpikeTrains],
     claims: Mapping[str, Claim],
-    claimed: str,
     dots: Mapping[str, tuple[str, Mapping[str, Any]]],
+    claimed: str,
     height: float,
 ) -> tuple[Figure, Axes]:
-    """Spikes of a second at rest of every kind of cell, and their rates beside what is claimed.
+    """Draw one second at rest of every kind of cell, and its rates beside the claimed one.
 
-    Arguments:
-        trains: Spikes by kind.
-        claims: By kind.
-        claimed: Label of the rate that is claimed.
-        dots: By label, colour and marker ("blue o"), and one rate or several by kind [Hz].
-        height: Of the figure [inch].
-
-    Returns:
-        The figure, and the axes of the rates.
+    Returns the figure and the axes of the rates. `dots` holds, by label, a color and marker
+    ("blue o") and one or several rates of each kind [Hz]; `claimed` is the label of the claim.
     """
     names = list(claims)
     figure, (raster, rate) = plt.subplots(
@@ -211,22 +214,16 @@ def draw_rests(
 def draw_curve(
     ax: Axes,
     name: str,
-    currents: Curve,
     claim: Claim,
+    currents: Curve,
     rates: Mapping[str, tuple[str, Curve]],
     claimed: str,
     linewidth: float,
 ) -> None:
-    """Rate of the first interval over current, and the slope that is claimed.
+    """Draw the rate of the first interval over current [A], and a line with the claimed slope.
 
-    Arguments:
-        ax: Axes.
-        name: Of the kind.
-        currents: [A].
-        claim: With the slope.
-        rates: By label, colour and marker ("blue o-") and rates [Hz]; the line of the slope goes
-            through the last ones.
-        claimed, linewidth: Label and width of that line.
+    `rates` holds, by label, a color and marker ("blue o-") and a curve [Hz]. The line, with the
+    label `claimed`, goes through the middle of the last curve.
     """
     _, last = [*rates.values()][-1]
     line = last[1:].mean() + (claim.slope or 0.0) * (currents - currents[1:].mean())

@@ -27,7 +27,7 @@ class Draw(Protocol[F]):
     __name__: str
 
     def __call__(self, found: F, /) -> Figure:
-        """Draw what was found."""
+        """Draw the results."""
         ...
 
 
@@ -44,20 +44,16 @@ def save(figure: Figure, path: Path, dpi: float | None = 160) -> Path:
 
 
 def draw_all(
-    out: Path,
-    found: F,
-    drawings: Sequence[Draw[F]],
-    styled: bool = False,
-    dpi: float | None = 160,
+    out: Path, found: F, drawings: Sequence[Draw[F]], styled: bool = False, dpi: float | None = 160
 ) -> dict[Path, str]:
-    """Draw what was found: `draw_NAME` into `NAME.png`, with the docstring as its caption.
+    """Draw and save figures: `draw_NAME` gives `NAME.png`, and its docstring is the caption.
 
     Arguments:
         out: Folder of the figures.
-        found: Given to each function.
-        drawings: The functions.
+        found: The results, given to each function.
+        drawings: Functions that draw a figure.
         styled: Whether figures have the style of `mirrorneuron.analysis.plot`.
-        dpi: As of `save`.
+        dpi: Resolution, as in `save`.
 
     Returns:
         Captions by file.
@@ -71,12 +67,12 @@ def draw_all(
 
 
 def spaced(name: str) -> str:
-    """A name as a label."""
+    """A name as a label, without underscores."""
     return name.replace("_", " ")
 
 
 def hide(axes: Any) -> None:
-    """Make panels invisible that have nothing to show."""
+    """Hide empty panels."""
     for ax in axes:
         ax.set_axis_off()
 
@@ -84,7 +80,7 @@ def hide(axes: Any) -> None:
 def around(
     spike_trains: Sequence[Any], events: Any, first: float, last: float
 ) -> list[Float[np.ndarray, " spike"]]:
-    """Spike times around each event, one train after the other, counted from the event [s]."""
+    """Spike times relative to each event [s], for each train and event."""
     return [
         t[(t > event + first) & (t < event + last)] - event
         for t in spike_trains
@@ -98,17 +94,18 @@ def draw_around(
     aligned: Sequence[Float[np.ndarray, " spike"]],
     edges: Float[np.ndarray, " edge"],
     shown: int,
+    linewidth: float = 0.8,
 ) -> None:
     """Raster and rate of spikes around an event at 0.
 
     Arguments:
         raster, histogram: Axes.
-        aligned: Spike times from the event [s], for each repetition.
+        aligned: Spike times from the event [s], one row of the raster each.
         edges: Of the bins of the rate [s].
-        shown: Rows of the raster at most.
+        shown, linewidth: Maximum number of rows, and line width of a spike.
     """
     for row, times in enumerate(aligned[:shown]):
-        raster.vlines(times * 1e3, row - 0.4, row + 0.4, color=REFERENCE, linewidth=0.8)
+        raster.vlines(times * 1e3, row - 0.4, row + 0.4, color=REFERENCE, linewidth=linewidth)
     rate = np.histogram(np.concatenate(aligned), edges)[0] / (len(aligned) * np.diff(edges))
     histogram.stairs(rate, edges * 1e3, color=EXCITATORY)
     for ax in (raster, histogram):

@@ -37,8 +37,8 @@ def publish(
         metrics: By name.
         findings: Tables and texts, at the top of the page.
         figures: Captions of the pictures below them, by file.
-        about: Text at the end: what was done, and after which sources.
-        movies: Files that are part of the result, but not of the page.
+        about: Text at the end: methods and sources.
+        movies: Animations, which are part of the result but not of the page.
     """
     pictures = [Picture(path, caption) for path, caption in figures.items()]
     page = write_page(out / "report.html", title, [*findings, *pictures, about])

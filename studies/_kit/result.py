@@ -46,7 +46,7 @@ class Metric:
 
     @staticmethod
     def holds(fact: bool) -> "Metric":
-        """Something that has to be true, as 1 or 0."""
+        """A metric that is 1 if a fact holds, as it should, or 0."""
         return Metric(float(fact), "1", 1.0, bool(fact))
 
 

@@ -32,7 +32,7 @@ KEYS = ("joints.angle", "joints.velocity", "muscles.activation")
 
 @dataclass(frozen=True, kw_only=True)
 class Controller:
-    """Linear feedback: excitation is `offset` less what is multiplied by the gains.
+    """Linear feedback: excitation is `offset` minus gains times the state of arm and muscles.
 
     Arguments:
         offset: Excitation in the posture.
@@ -66,7 +66,7 @@ class Linear:
 def linearise(
     plant: str, posture: tuple[float, ...], dt: float, activation: tuple[float, ...]
 ) -> Linear:
-    """Derivatives of one step of a plant, by its mirror, at rest with some activations."""
+    """Linearise one time step of a plant at rest, by the derivatives of its mirror."""
     clock: Any = dt * second
     body = plants[plant].build(excitation="input", angle=posture, dt=clock)
     model = mirror(Network(*body.objects), dtype=torch.float64, namespace={})
@@ -106,7 +106,7 @@ def linear_quadratic(
 
 
 def per_arm(gains: Sequence[Any], arms: int) -> Float[np.ndarray, " _"]:
-    """A gain of each controller, for each of its arms."""
+    """Repeat the gains of each controller for each of its arms."""
     return np.concatenate([np.tile(np.ravel(gain), arms) for gain in gains])
 
 
@@ -150,7 +150,7 @@ def elbow_controlled(
     dt: float,
     world: World,
 ) -> Network:
-    """As many arms as there are controllers times angles, each with its own feedback."""
+    """Network of an arm for each pair of controller and start, with feedback of its own."""
     batch, clock = len(controllers) * len(angles), dt * second
     body = world.build(
         ELBOW, dt, batch, excitation="input", angle=np.tile(angles, (len(controllers), 1))
@@ -197,7 +197,7 @@ from_muscles_post = gain*activation_pre : 1 (summed)
 def feedback(
     posture: Posture, dt: float, level: float, angle: float = 0.0, velocity: float = 0.0
 ) -> Controller:
-    """The same proportional and derivative gain of each joint, by way of the moment arms."""
+    """Equal feedback gains for both joints, distributed to muscles by their moment arms."""
     arms = moment_arms(posture)
     shape = arms / np.abs(arms).max()
     return Controller(
@@ -240,7 +240,7 @@ def controlled(
     dt: float,
     world: World,
 ) -> Network:
-    """As many arms as there are controllers times starts, each with its own feedback."""
+    """Network of an arm for each pair of controller and start, with feedback of its own."""
     trials, clock = len(angles), dt * second
     batch = len(controllers) * trials
     starts = np.tile(angles, (len(controllers), 1))

@@ -26,14 +26,14 @@ from mirrorneuron.muscle import Body, Plant, plants
 
 TRAINED = ("afferent.w", "recurrent.w", "efferent.w", "hidden.bias", "motor.bias")
 LAYERS = ("sense", "hidden", "motor")
-SENSE = """
+AIM = "aim : 1\n"
+SENSE = f"""
 dv/dt = (drive - v)/tau_m : 1 (unless refractory)
 drive = base + gain*(along_angle*(angle - aim) + along_velocity*velocity*second - preferred) : 1
 along_angle : 1 (constant)
 along_velocity : 1 (constant)
 preferred : 1 (constant)
-aim : 1
-angle : 1 (linked)
+{AIM}angle : 1 (linked)
 velocity : 1/second (linked)
 """
 CELLS = """
@@ -45,7 +45,7 @@ bias : 1 (constant)
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """What the arm is like; numbers without a unit are factors of what it is in training.
+    """How the arm differs from that in training; numbers without a unit are factors.
 
     Arguments:
         inertia: Of all segments.
@@ -54,7 +54,7 @@ class World:
         delay: Of the afferents, in addition to that of training [s].
         load: External torque on each joint at each time step [N m].
         push: Force on the hand at each time step, along x and y [N].
-        numb: Whether the input neurons are silent.
+        numb: Whether the input neurons are silenced.
     """
 
     inertia: float = 1.0
@@ -143,17 +143,17 @@ class Loop:
         return np.arange(self.sense) // 4 % len(self.arm.joints)
 
     def aimed(self, aims: Float[np.ndarray, "trial joint"], steps: int) -> dict[str, Any]:
-        """Postures to be held as an input to the neurons that sense the joints."""
+        """Target angles of each trial, as an input to the neurons that sense the joints."""
         each = aims[:, self.joint]
         return {"sense.aim": np.broadcast_to(each, (steps, *each.shape))}
 
     def network(
         self, angle: Any = None, world: World | None = None, posture: Any = None
     ) -> Network:
-        """Network and arm.
+        """The Brian2 network of neurons and arm.
 
         Arguments:
-            angle: Where the arm is at rest at the start [rad]; by default in its posture.
+            angle: Angles at the start, where the arm is at rest [rad]; by default the posture.
             world: By default that of training.
             posture: Angles that are to be held [rad], if not those of the loop.
         """
@@ -181,7 +181,9 @@ class Loop:
     def _sense(self, body: Body, aim: Any, world: World) -> NeuronGroup:
         n, heard = self.sense, 0.0 if world.numb else 1.0
         names = {"tau_m": 0.01 * second, "base": heard * self.base, "gain": heard * self.gain}
-        group = self._group("sense", n, SENSE, 0.004, names)
+        aimed = any(self.posture)  # an arm that is held at 0 needs no variable for it
+        model = SENSE if aimed else SENSE.replace("(angle - aim)", "angle").replace(AIM, "")
+        group = self._group("sense", n, model, 0.004, names)
         for name in ("angle", "velocity"):
             setattr(group, name, linked_var(body.joints, name, index=self.joint))
         kind, sign = np.arange(n) % 4 // 2, np.where(np.arange(n) % 2, 1.0, -1.0)
@@ -189,7 +191,8 @@ class Loop:
         group.along_velocity = np.where(kind == 1, sign * self.velocity_weight, 0.0)
         alike = 4 * len(self.arm.joints)
         group.preferred = self._preferred(-(-n // alike))[np.arange(n) // alike]
-        group.aim = np.broadcast_to(np.array(aim), len(self.arm.joints))[self.joint]
+        if aimed:
+            group.aim = np.array(aim)[self.joint]
         return group
 
     def _preferred(self, number: int) -> Float[np.ndarray, " _"]:

@@ -15,25 +15,9 @@ from mirrorneuron.studies._contracts import Result
 from mirrorneuron.studies._kit.figure import draw_all, hide
 from mirrorneuron.studies._kit.report import publish
 
+from . import _report as shared
 from ._controller import BONES, PLANT, Posture
-from ._report import (
-    COLORS,
-    HOME,
-    Findings,
-    Learnt,
-    Test,
-    animate,
-    draw_bars,
-    draw_course,
-    draw_dots,
-    draw_worlds,
-    method_table,
-    network_metrics,
-    parity_metrics,
-    times,
-    world_table,
-    worst_table,
-)
+from ._report import COLORS, HOME, Findings, Learnt, Test, times
 
 REACHING = "BPTT, reaching"
 PAIRS = (
@@ -44,7 +28,7 @@ SIDES = {name: pair.index(name) for pair in PAIRS for name in pair}
 
 @dataclass(frozen=True, kw_only=True)
 class Holding(Findings):
-    """All of it; `level` is the distance to reach.
+    """All results of the study; the error is the distance of the hand from its place.
 
     Arguments:
         posture: Angles to hold [rad].
@@ -57,7 +41,7 @@ class Holding(Findings):
     posture: Posture
 
     def target(self, name: str, world: str) -> float | None:
-        """Only for BPTT, where the arm is as in training."""
+        """The target holds for BPTT where the arm is as in training."""
         return self.level if (name, world) == ("BPTT", HOME) else None
 
     @property
@@ -72,7 +56,7 @@ class Holding(Findings):
 
 
 def distance(angle: Any, aim: Any) -> Float[np.ndarray, "*time"]:
-    """Distance of the hand at some angles from where it is at others [cm]."""
+    """Distance between the places of the hand at two sets of joint angles [cm]."""
     hand = BONES.hand
     return 100 * np.linalg.norm(hand(np.asarray(angle)) - hand(np.asarray(aim)), axis=-1)
 
@@ -91,9 +75,9 @@ def report(out: Path, found: Holding, about: str) -> Result:
         place = joints_of(learnt.tests[HOME].aims[found.watched])[-1]
         return Arm(ax, learnt.name, place)
 
-    movie = animate(found, (5.6, 3.2), draw_arm, out / "arm.gif")
-    tables = (method_table(found), network_table(found), world_table(found), worst_table(found))
-    numbers = network_metrics(found, False) | parity_metrics(found, "hand_deviation")
+    movie = shared.animate(found, (5.6, 3.2), draw_arm, out / "arm.gif")
+    tables = (*shared.tables(found), network_table(found))
+    numbers = shared.network_metrics(found, False) | shared.parity_metrics(found, "hand_deviation")
     title = "A spiking network holds a hand in place"
     return publish(out, title, numbers, tables, figures, about, [movie])
 
@@ -180,7 +164,7 @@ def draw_trial(found: Holding) -> Figure:
             mirrored = np.degrees(test.angle[:, start, k])
             ax.plot(t, mirrored, "--", color="black", linewidth=0.8)
 
-    figure = draw_course(found, (7.8, 7.4), (1.3, 1.6, 1.2, 1.2, 1.3), 1.4, draw_angles)
+    figure = shared.draw_course(found, (7.8, 7.4), (1.3, 1.6, 1.2, 1.2, 1.3), 1.4, draw_angles)
     for ax in (figure.axes[7], figure.axes[9]):
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7)
     return figure
@@ -200,7 +184,7 @@ def draw_learning(found: Holding) -> Figure:
             )  # fmt: skip
     ax.set(xlabel="training step", ylabel="loss")
     ax.legend()
-    draw_dots(found, dots)
+    shared.draw_dots(found, dots)
     dots.axhline(found.level, color="0.8", linewidth=0.8, zorder=0)
     dots.set_xticks(range(len(found.names)), [n.replace(" ", "\n", 1) for n in found.names])
     dots.set(ylabel="RMS distance, last 200 ms (cm)", yscale="log")
@@ -221,9 +205,9 @@ def draw_disturbances(found: Holding) -> Figure:
         ax.set_ylim(0, None)
 
     learnt = found.of("BPTT")
-    upper, _, lower = draw_worlds(found, learnt, 5, (1.6, 2.8), found.level, draw_one)
+    upper, _, lower = shared.draw_worlds(found, learnt, 5, (1.6, 2.8), found.level, draw_one)
     upper.supylabel("hand to place (cm)", fontsize=9)
-    bars = draw_bars(found, ("0.8", "0.6", "0.35"), lower)
+    bars = shared.draw_bars(found, ("0.8", "0.6", "0.35"), lower)
     lower.set_xticks(range(len(found.worlds)), found.worlds, fontsize=7, rotation=25, ha="right")
     lower.set(ylabel="RMS distance (cm)", yscale="log", ylim=(0.01, None))
     lower.legend(ncols=bars, loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=7)
@@ -249,7 +233,7 @@ class Arm:
     def move(
         self, angle: Float[np.ndarray, " joint"], activation: Float[np.ndarray, " muscle"]
     ) -> None:
-        """Take on angles; flexors are on the left, seen from the shoulder."""
+        """Show the arm; flexors are on the left, seen from the shoulder."""
         shoulder, elbow, hand = points = joints_of(angle)
         self.bones.set_data(*points.T)
         self.been.append(hand)

@@ -28,18 +28,18 @@ Movement = Float[np.ndarray, "time trial joint"]
 
 @dataclass(frozen=True, kw_only=True)
 class Test:
-    """A network in one world.
+    """How a network performed in one world.
 
     Arguments:
         angle: All starts, in the mirror [rad].
-        aims: Angles that each of them has to hold [rad].
+        aims: Target angles of each start [rad].
         activation: Mean over starts and time of each muscle, in the mirror.
         cocontraction: How much antagonists pull at the same time, in the mirror.
         rates, cv: Of each layer, in the mirror.
         brian: Runs of Brian2 from the first starts.
         identical: Whether Brian2 and the mirror have the same spikes in them.
-        deviation: Largest difference of their movements [unit of `Findings`].
-        rms: What is judged, over the last 200 ms and all starts [unit of `Findings`].
+        deviation: Largest difference between their movements [unit of `Findings`].
+        rms: RMS error over the last 200 ms and all starts [unit of `Findings`].
     """
 
     angle: Movement
@@ -61,7 +61,7 @@ class Test:
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
-    """A network after a training.
+    """A trained network.
 
     Arguments:
         name, seed: Of the rule ("untrained" before any) and of the network.
@@ -81,7 +81,7 @@ class Baseline:
 
     Arguments:
         name: In tables.
-        rms: By the name of the world [unit of `Findings`].
+        rms: RMS error by the name of the world [unit of `Findings`].
         activation, cocontraction: As in training, over all starts.
         angle: As in training, all starts [rad].
     """
@@ -95,15 +95,15 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings(ABC):
-    """All of it.
+    """All results of a study.
 
     Arguments:
-        what, unit, prefix: What is judged, and how its metrics are called.
-        muscles: Their names.
-        learnt: Networks, by rule and seed.
+        what, unit, prefix: Name and unit of the RMS error, and the prefix of its metrics.
+        muscles: Names of the muscles.
+        learnt: Networks of every rule and seed.
         baselines: Controllers.
         dt: Time step [s].
-        level: The value to reach or to keep in other worlds, a line in figures [unit].
+        level: RMS error to stay below, a line in figures [unit].
         pulse: When pulses come in tests [s].
     """
 
@@ -119,26 +119,26 @@ class Findings(ABC):
 
     @abstractmethod
     def target(self, name: str, world: str) -> float | None:
-        """Value that the networks of a rule are to stay below in a world."""
+        """RMS error that the networks of a rule should stay below in a world."""
 
     @property
     @abstractmethod
     def shown(self) -> list[Learnt]:
-        """Networks that are drawn, the untrained one first."""
+        """Networks that are drawn as examples, the untrained one first."""
 
     @property
     @abstractmethod
     def watched(self) -> int:
-        """The start of which single trials are drawn, among those of Brian2."""
+        """Number of the Brian2 run that is drawn as a single trial."""
 
     @property
     def names(self) -> list[str]:
-        """Of the rules, untrained first."""
+        """Names of the rules, "untrained" first."""
         return list(dict.fromkeys(x.name for x in self.learnt))
 
     @property
     def tried(self) -> list[str]:
-        """Names of what was tested in all worlds."""
+        """Names of the rules whose networks were tested in all worlds."""
         return [x for x in self.names if len(self.of(x)[0].tests) == len(self.worlds)]
 
     @property
@@ -155,16 +155,16 @@ class Findings(ABC):
         return [x.tests[HOME] for x in self.of(name)]
 
     def rms(self, name: str, world: str = HOME) -> list[float]:
-        """What is judged, of each network."""
+        """RMS error of each network of a rule."""
         return [x.tests[world].rms for x in self.of(name) if world in x.tests]
 
     def color(self, name: str) -> str:
-        """One for each rule."""
+        """Color of a rule."""
         return "0.45" if name == "untrained" else COLORS[self.names.index(name) - 1]
 
 
 def key(name: str) -> str:
-    """A name as part of a metric's."""
+    """A name as part of the name of a metric."""
     for sign, word in ((" +", " plus "), (" -", " minus "), ("%", "percent"), (",", "")):
         name = name.replace(sign, word)
     return "_".join(name.lower().replace("-", "_").split())
@@ -174,7 +174,7 @@ def key(name: str) -> str:
 
 
 def network_metrics(found: Findings, worst_of_worlds: bool) -> dict[str, Metric]:
-    """Of the networks of each rule, means and worst ones, and what neurons and muscles do."""
+    """RMS errors by rule and world, mean and worst network, with firing rates and activations."""
     result: dict[str, Metric] = {}
     for name in found.names:
         label, home = key(name), found.home(name)
@@ -209,6 +209,11 @@ def parity_metrics(found: Findings, deviation: str) -> dict[str, Metric]:
 # ---- tables
 
 
+def tables(found: Findings) -> tuple[Table, ...]:
+    """The tables that both studies have."""
+    return method_table(found), world_table(found), worst_table(found)
+
+
 def method_table(found: Findings) -> Table:
     """The rules, and the baselines."""
     rows: list[tuple[str, ...]] = []
@@ -235,7 +240,7 @@ def method_table(found: Findings) -> Table:
 
 
 def world_table(found: Findings) -> Table:
-    """What is judged in each world, mean over networks."""
+    """RMS error in each world, mean over networks."""
     rows = [
         (
             world,
@@ -277,8 +282,8 @@ def draw_course(
 
     Arguments:
         found: What was found.
-        size, heights: Of the figure, and of its rows as shares.
-        markersize: Of spikes.
+        size, heights: Size of the figure [inch], and relative heights of its rows.
+        markersize: Size of a spike.
         draw_angles: Draws the angles of a test over time.
     """
     figure, axes = plt.subplots(
@@ -305,7 +310,7 @@ def draw_course(
 
 
 def draw_dots(found: Findings, ax: Axes) -> None:
-    """What is judged, by rule: a dot for each network, a line for their mean."""
+    """RMS error by rule: a dot for each network, a line for their mean."""
     for k, name in enumerate(found.names):
         values = found.rms(name)
         spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else np.zeros(1)
@@ -321,15 +326,15 @@ def draw_worlds(
     level: float,
     draw_one: Callable[[Axes, Learnt, Test], None],
 ) -> tuple[Any, Any, Axes]:
-    """A figure with a panel for each world, and room for bars below.
+    """Begin a figure with a panel for each world, and axes for bars below.
 
     Arguments:
         found: What was found.
         learnt: Networks that are drawn in each panel.
-        columns: Most panels in a row.
-        heights: Of a row of panels and of the room below [inch].
-        level: Value at which a line is drawn.
-        draw_one: Draws a network in a world.
+        columns: Maximum number of panels in a row.
+        heights: Height of a row of panels, and of the bars [inch].
+        level: Where a horizontal line is drawn.
+        draw_one: Draws how a network performed in one world.
 
     Returns:
         The upper part of the figure, its panels, and the axes of the lower part.
@@ -353,7 +358,7 @@ def draw_worlds(
 
 
 def draw_bars(found: Findings, grays: Sequence[str], ax: Axes) -> int:
-    """What is judged in each world, networks beside baselines; the number of bars in each."""
+    """Bars of the RMS error in each world, of networks and baselines; returns how many in each."""
     worlds = found.worlds
     bars = [
         (n, found.color(n), [float(np.mean(found.rms(n, w))) for w in worlds])
@@ -377,7 +382,7 @@ class Drawing(Protocol):
     def move(
         self, angle: Float[np.ndarray, " joint"], activation: Float[np.ndarray, " muscle"]
     ) -> None:
-        """Take on angles and activations."""
+        """Show the arm at these angles, with these activations."""
 
 
 def animate(
@@ -394,7 +399,7 @@ def animate(
         size: Of the figure.
         draw: Makes the drawing of an arm.
         path: Of the file.
-        steady: Whether axes keep the place that they have in the first frame.
+        steady: Whether the axes stay where they are in the first frame.
     """
     shown = found.shown[:2]
     runs = [x.tests[HOME].brian[found.watched] for x in shown]

@@ -1,6 +1,6 @@
 """What `arm_stabilisation` found, as tables, figures, an animation and metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,69 +16,22 @@ from mirrorneuron.studies._contracts import Metric, Result
 from mirrorneuron.studies._kit.figure import draw_all
 from mirrorneuron.studies._kit.report import publish
 
+from . import _report as shared
 from ._controller import ELBOW
-from ._report import (
-    COLORS,
-    HOME,
-    Findings,
-    Learnt,
-    Test,
-    animate,
-    draw_bars,
-    draw_course,
-    draw_dots,
-    draw_worlds,
-    key,
-    method_table,
-    network_metrics,
-    parity_metrics,
-    times,
-    world_table,
-    worst_table,
-)
+from ._report import COLORS, HOME, Findings, Learnt, Test, key, times
 
 OTHERS = ("#E69F00", "0.75")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slope:
-    """Gradient with windows, against that of the whole trial.
-
-    Arguments:
-        name, seed: Of the weights at which it is taken.
-        window: [s].
-        cosine, ratio: Of the two gradients, of their norms.
-    """
-
-    name: str
-    seed: int
-    window: float
-    cosine: float
-    ratio: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peak:
-    """Peak memory of a training step.
-
-    Arguments:
-        name: Of the rule.
-        steps: Of the trial.
-        size: [B].
-    """
-
-    name: str
-    steps: int
-    size: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Stabilisation(Findings):
-    """All of it.
+    """All results of the study; the error is the angle from upright.
 
     Arguments:
-        slopes: Of gradients in windows.
-        peaks: Of memory.
+        slopes: By weights and window [s], how the gradient in windows compares with that of the
+            whole trial, for each network: their cosine, and the ratio of their norms.
+        peaks: Peak memory of a training step by rule, for each length of the trial [B].
+        lengths: Of these trials [steps].
         targets: RMS angle to reach, for BPTT and for FPTT [deg].
     """
 
@@ -86,12 +39,13 @@ class Stabilisation(Findings):
     unit = "deg"
     prefix = "rms"
     muscles = tuple(ELBOW.muscles)
-    slopes: Sequence[Slope]
-    peaks: Sequence[Peak]
+    slopes: Mapping[tuple[str, float], Sequence[tuple[float, float]]]
+    peaks: Mapping[str, Sequence[float]]
+    lengths: Sequence[int]
     targets: tuple[float, float]
 
     def target(self, name: str, world: str) -> float | None:
-        """None for untrained networks, and for those whose rule lacks a part."""
+        """Untrained networks, and those whose rule lacks a part, have no target."""
         if name not in self.tried[1:]:
             return None
         return self.level if world != HOME else self.targets[0 if name == "BPTT" else 1]
@@ -114,33 +68,28 @@ def report(out: Path, found: Stabilisation, about: str) -> Result:
     drawings = [draw_angles, draw_trial, draw_learning, draw_windows, draw_disturbances]
     drawings += [draw_memory] if found.peaks else []
     figures = draw_all(out, found, drawings, styled=True, dpi=None)
-    movie = animate(found, (4.8, 2.7), Arm, out / "arm.gif", steady=True)
-    tables = (
-        method_table(found), world_table(found), worst_table(found), slope_table(found),
-        memory_table(found),
-    )  # fmt: skip
+    movie = shared.animate(found, (4.8, 2.7), Arm, out / "arm.gif", steady=True)
+    tables = (*shared.tables(found), slope_table(found), memory_table(found))
     title = "A spiking network holds an arm upright"
     return publish(out, title, metrics(found), tables, figures, about, [movie])
 
 
 def metrics(found: Stabilisation) -> dict[str, Metric]:
     """Numbers by name."""
-    result = network_metrics(found, worst_of_worlds=True)
-    for name, window in dict.fromkeys((s.name, s.window) for s in found.slopes):
-        for what in ("cosine", "ratio"):
-            value = float(np.mean(slopes(found, name, window, what)))
-            if np.isfinite(value):
-                result[f"{what}_{key(name)}_{window * 1e3:g}_ms"] = Metric(value, "1")
-    for name in dict.fromkeys(p.name for p in found.peaks):
+    result = shared.network_metrics(found, worst_of_worlds=True)
+    for (name, window), pairs in found.slopes.items():
+        for what, values in zip(("cosine", "ratio"), zip(*pairs, strict=True), strict=True):
+            if np.isfinite(np.mean(values)):
+                value = Metric(float(np.mean(values)), "1")
+                result[f"{what}_{key(name)}_{window * 1e3:g}_ms"] = value
+    for name in found.peaks:
         result[f"memory_slope_{key(name)}"] = Metric(growth(found, name) / 1e3, "kB/step")
-    return result | parity_metrics(found, "angle_deviation")
+    return result | shared.parity_metrics(found, "angle_deviation")
 
 
 def growth(found: Stabilisation, name: str) -> float:
     """Peak memory per step: slope of the line through all lengths [B]."""
-    points = [(p.steps, p.size) for p in found.peaks if p.name == name]
-    steps, sizes = np.array(points).T
-    return float(np.polyfit(steps, sizes, 1)[0])
+    return float(np.polyfit(found.lengths, found.peaks[name], 1)[0])
 
 
 # ---- tables
@@ -148,36 +97,28 @@ def growth(found: Stabilisation, name: str) -> float:
 
 def slope_table(found: Stabilisation) -> Table:
     """Cosine and norm of windowed gradients."""
-    windows = list(dict.fromkeys(s.window for s in found.slopes))
     rows = [
         (name, f"{window * 1e3:g}", *(
             f"{np.mean(values):.3g} ({np.min(values):.3g} to {np.max(values):.3g})"
             if np.isfinite(values).all() else "undefined"
-            for values in (slopes(found, name, window, what) for what in ("cosine", "ratio"))
+            for values in zip(*pairs, strict=True)
         ))
-        for name in dict.fromkeys(s.name for s in found.slopes)
-        for window in windows
+        for (name, window), pairs in found.slopes.items()
     ]  # fmt: skip
     columns = ("weights", "window [ms]", "cosine", "ratio of norms")
     return Table("Gradient of windows against that of the whole trial", columns, tuple(rows))
 
 
-def slopes(found: Stabilisation, name: str, window: float, what: str) -> list[float]:
-    """One value for each network."""
-    return [getattr(s, what) for s in found.slopes if (s.name, s.window) == (name, window)]
-
-
 def memory_table(found: Stabilisation) -> Table:
     """Peak memory by length."""
-    names = list(dict.fromkeys(p.name for p in found.peaks))
-    lengths = list(dict.fromkeys(p.steps for p in found.peaks))
-    size = {(p.name, p.steps): p.size for p in found.peaks}
-    rows = [(str(n), *(f"{size[name, n] / 1e6:.1f}" for name in names)) for n in lengths]
-    rows.append(("per step [kB]", *(f"{growth(found, name) / 1e3:.2f}" for name in names)))
-    columns = ("steps", *(f"{name} [MB]" for name in names))
-    return Table(
-        "Peak memory of a training step beyond that of the shortest trial", columns, tuple(rows)
-    )
+    sizes = zip(*found.peaks.values(), strict=True)
+    rows = [
+        (str(n), *(f"{size / 1e6:.1f}" for size in each))
+        for n, each in zip(found.lengths, sizes, strict=False)
+    ]
+    rows.append(("per step [kB]", *(f"{growth(found, name) / 1e3:.2f}" for name in found.peaks)))
+    title = "Peak memory of a training step beyond that of the shortest trial"
+    return Table(title, ("steps", *(f"{name} [MB]" for name in found.peaks)), tuple(rows))
 
 
 # ---- figures
@@ -212,7 +153,7 @@ def draw_trial(found: Stabilisation) -> Figure:
         ax.plot(t, np.degrees(test.angles[:, start, 0]), color="black", label="Brian2")
         ax.plot(t, np.degrees(test.angle[:, start, 0]), "--", color=COLORS[4], label="mirror")
 
-    figure = draw_course(found, (7.4, 6.6), (1.2, 1.6, 0.8, 1, 1.2), 1.6, draw_angle)
+    figure = shared.draw_course(found, (7.4, 6.6), (1.2, 1.6, 0.8, 1, 1.2), 1.6, draw_angle)
     for ax in (figure.axes[6], figure.axes[8]):
         ax.legend(loc="lower left", bbox_to_anchor=(0, 0.92), ncols=2)
     return figure
@@ -240,19 +181,19 @@ def draw_windows(found: Stabilisation) -> Figure:
     ms) and after BPTT.
     """
     figure, (dots, cosine, ratio) = plt.subplots(1, 3, figsize=(10, 3.1), width_ratios=[2, 1, 1])
-    draw_dots(found, dots)
+    shared.draw_dots(found, dots)
     labels = [name.replace(", ", "\n").replace(" ", "\n", 1) for name in found.names]
     dots.set_xticks(range(len(labels)), labels, fontsize=7)
     for target, style in zip(found.targets, ("-", ":"), strict=True):
         dots.axhline(target, color="0.8", linestyle=style, linewidth=0.8, zorder=0)
     dots.set(ylabel="RMS angle, last 200 ms (deg)", ylim=(0, None))
-    windows = sorted({s.window for s in found.slopes})
-    for name in dict.fromkeys(s.name for s in found.slopes):
+    windows = sorted({window for _, window in found.slopes})
+    for name in dict.fromkeys(name for name, _ in found.slopes):
         color = found.color(name) if name in found.names else OTHERS["explicit" in name]
         style = "o--" if "," in name else "o-"
-        for ax, what in ((cosine, "cosine"), (ratio, "ratio")):
-            means = [np.mean(slopes(found, name, window, what)) for window in windows]
-            ax.plot(1e3 * np.array(windows), means, style, markersize=3, color=color, label=name)
+        means = np.transpose([np.mean(found.slopes[name, window], axis=0) for window in windows])
+        for ax, mean in zip((cosine, ratio), means, strict=True):
+            ax.plot(1e3 * np.array(windows), mean, style, markersize=3, color=color, label=name)
     cosine.set(
         xlabel="window (ms)", ylabel="cosine with BPTT", ylim=(min(0, cosine.get_ylim()[0]), 1.03)
     )
@@ -274,13 +215,13 @@ def draw_disturbances(found: Stabilisation) -> Figure:
         lines = ax.plot(t, angle, color=found.color(learnt.name), linewidth=0.9)
         lines[0].set_label(learnt.name)
 
-    upper, axes, lower = draw_worlds(found, found.shown[1:], 4, (1.7, 2.6), 0, draw_one)
+    upper, axes, lower = shared.draw_worlds(found, found.shown[1:], 4, (1.7, 2.6), 0, draw_one)
     worlds, columns = found.worlds, axes.shape[1]
     for ax in axes.flat[max(0, len(worlds) - columns) : len(worlds)]:
         ax.tick_params(labelbottom=True)
     axes[0, 0].legend(fontsize=7)
     upper.supylabel("angle (deg), Brian2", fontsize=9)
-    bars = draw_bars(found, ("0.65", "0.5", "0.3"), lower)
+    bars = shared.draw_bars(found, ("0.65", "0.5", "0.3"), lower)
     lower.set_xticks(range(len(worlds)), [w.replace(" ", "\n", 1) for w in worlds], fontsize=7)
     lower.set(ylabel="RMS angle (deg)")
     lower.legend(ncols=bars, loc="upper left", bbox_to_anchor=(0, 1.18), fontsize=7)
@@ -290,12 +231,12 @@ def draw_disturbances(found: Stabilisation) -> Figure:
 def draw_memory(found: Stabilisation) -> Figure:
     """Peak memory of a training step over the length of the trial."""
     figure, axes = plt.subplots(1, 2, figsize=(7.4, 2.8))
-    names = list(dict.fromkeys(p.name for p in found.peaks))
+    names = list(found.peaks)
     for ax, shown in zip(axes, (names, names[:-1]), strict=True):
         for name in shown:
-            points = np.array([(p.steps, p.size / 1e6) for p in found.peaks if p.name == name])
             label = f"{name}: {growth(found, name) / 1e3:.3g} kB a step"
-            ax.plot(*points.T, "o-", markersize=3, color=found.color(name), label=label)
+            ax.plot(found.lengths, np.array(found.peaks[name]) / 1e6, "o-", markersize=3,
+                    color=found.color(name), label=label)  # fmt: skip
         ax.set(xlabel="steps of the trial", ylabel="peak memory (MB)")
     axes[0].legend(fontsize=7)
     axes[1].set_title("forward in time only")
@@ -318,7 +259,7 @@ class Arm:
     def move(
         self, angle: Float[np.ndarray, " joint"], activation: Float[np.ndarray, " muscle"]
     ) -> None:
-        """Take on an angle; a positive one leans to the right, where the flexor is."""
+        """Show the arm; with a positive angle it leans to the right, where the flexor is."""
         along = np.array([np.sin(angle[0]), np.cos(angle[0])])
         self.bone.set_data((0, along[0]), (0, along[1]))
         across = np.array([along[1], -along[0]])

@@ -34,9 +34,8 @@ Activations = Float[np.ndarray, "*time muscle"]
 class Fading(Adam):
     """Adam whose steps decrease linearly to zero over `total` updates.
 
-    A schedule of `fit` goes on once a trial, and a rule that learns in each window takes several
-    updates a trial. So the optimiser itself counts its updates. The count is part of its groups,
-    and a resumed training goes on with it.
+    A `schedule` of `fit` advances once per trial, but FPTT updates the parameters several times per
+    trial. So the optimiser counts its own updates, in its parameter groups, which checkpoints hold.
     """
 
     def step(self, closure: Any = None) -> Any:
@@ -48,7 +47,7 @@ class Fading(Adam):
 
     @staticmethod
     def of(model: Mirror, lr: float, total: int) -> "Fading":
-        """The optimiser of a model, with steps of a share `lr` of each parameter's size."""
+        """The optimiser of a model, with steps of a fraction `lr` of each parameter's size."""
         groups = model.parameter_groups(lr)
         extra = [{"first": group["lr"], "taken": 0, "total": total} for group in groups]
         return Fading([a | b for a, b in zip(groups, extra, strict=True)], betas=(0.9, 0.99))
@@ -61,8 +60,8 @@ class Method:
     Arguments:
         name: In tables.
         window: Length of a window [s]; None is BPTT.
-        lr: Steps of Adam, as a share of each parameter's size.
-        steps: Trials in training.
+        lr: Steps of Adam, as a fraction of each parameter's size.
+        steps: Number of training steps.
         alpha: Strength of the regulariser of FPTT.
         ahead: How far a window looks ahead [s].
         spread: Largest distance of a target from the posture [rad]; 0 holds the posture.
@@ -97,22 +96,22 @@ class Method:
 
 @dataclass(frozen=True)
 class ArmStudy(Study):
-    """Settings that both studies have, and what they do in the same way.
+    """Settings that both studies have, and their training, tests and baselines.
 
     Arguments:
         seeds: Number of networks for each rule, from `seed` on.
         sense, hidden, motor: Number of neurons in each layer.
         dt: Time step [s].
         duration: Of a trial in training [s].
-        batch: Trials in a step.
+        batch: Trials in a training step.
         steps, steps_forward: Training steps, for BPTT and for rules that learn in each window,
-            which take several updates a step.
+            which update the parameters several times per step.
         lr, lr_forward: Steps of Adam, for BPTT and for rules that learn in each window.
-        windows: Of FPTT [s].
-        alpha: Of FPTT.
+        windows: Lengths of the windows of FPTT [s].
+        alpha: Strength of the regulariser of FPTT.
         clip: Largest norm of a gradient.
         start: Largest distance of an angle at the start from the posture [rad].
-        look, effort, rate: Of the loss [s, 1, 1].
+        look, effort, rate: Weights in the loss [s, 1, 1].
         held_out: Number of starts in tests.
         test: Duration of a test [s].
         disturbances: Number of worlds in tests that training did not know.
@@ -158,16 +157,16 @@ class ArmStudy(Study):
     def draw(
         self, rng: np.random.Generator, seed: int, spread: float
     ) -> tuple[Angles, Angles, dict[str, Any]]:
-        """Angles at the start of the trials of a training step, those to hold, and inputs."""
+        """Draw angles at the start of each trial of a training step, target angles, and inputs."""
 
     @abstractmethod
     def missed(self, recording: Recording, trial: Trial, steps: int) -> Float[Tensor, " time"]:
-        """Part of the loss that says how far the arm is from where it should be."""
+        """The term of the loss for the distance of the arm from its target, at each time step."""
 
     @property
     @abstractmethod
     def trials(self) -> tuple[Angles, Angles]:
-        """Held-out starts, and targets of those networks that learn to reach [rad]."""
+        """Held-out starts, and targets for networks that learn to reach [rad]."""
 
     @abstractmethod
     def all_worlds(self) -> dict[str, World]:
@@ -175,21 +174,21 @@ class ArmStudy(Study):
 
     @abstractmethod
     def rms(self, angle: Movement, aims: Any) -> float:
-        """What is judged, over all trials and the last 200 ms."""
+        """RMS error over all trials and the last 200 ms."""
 
     @abstractmethod
     def deviation(self, one: Any, other: Any) -> float:
-        """Largest difference of two movements."""
+        """Largest difference between two movements."""
 
     @abstractmethod
     def cocontraction(self, activation: Activations) -> float:
-        """How much antagonists pull at the same time, between 0 and 1."""
+        """How much antagonists are active at the same time, between 0 and 1."""
 
     @abstractmethod
     def controlled(
         self, controllers: Sequence[Controller], angles: Angles, world: World
     ) -> Network:
-        """As many arms as there are controllers times starts."""
+        """Network of an arm for each pair of controller and start."""
 
     # ---- training
 
@@ -201,7 +200,7 @@ class ArmStudy(Study):
     def train(
         self, method: Method, seed: int, folder: Path, progress: bool
     ) -> tuple[Mirror, list[float]]:
-        """A network that has learnt, and the loss of each step."""
+        """Train a network; returns it with the loss of each step."""
         model = self.model(seed)
         if progress:
             print(f"{method.name}, network {seed}")
@@ -221,7 +220,7 @@ class ArmStudy(Study):
     def task(
         self, model: Mirror, seed: int, duration: float | None = None, spread: float = 0.0
     ) -> mn.Task:
-        """Hold the arm, or reach a target, from any start and with neurons in any phase."""
+        """The task: hold the arm or reach a target, from random starts and membrane potentials."""
         seconds = duration or self.duration
         steps = round(seconds / self.dt)
 
@@ -273,7 +272,7 @@ class ArmStudy(Study):
         everywhere: bool,
         reaching: bool = False,
     ) -> Learnt:
-        """Test a network in one world or all: all starts in the mirror, some in Brian2."""
+        """Test a network as in training or in all worlds."""
         runs = {label: int(name != "untrained") for label in self.worlds} | {HOME: self.brian}
         tests = {
             label: self.tested(seed, model, world, runs[label], reaching)
@@ -283,7 +282,7 @@ class ArmStudy(Study):
         return Learnt(name=name, seed=seed, losses=losses, tests=tests)
 
     def tested(self, seed: int, model: Mirror, world: World, brian: int, reaching: bool) -> Test:
-        """A network in one world; Brian2 repeats some of the starts."""
+        """Test a network in one world: all starts in the mirror, the first `brian` in Brian2."""
         loop, (angles, targets) = self.loop(seed), self.trials
         aims = targets if reaching else np.tile(loop.posture, (len(angles), 1))
 
@@ -320,7 +319,7 @@ class ArmStudy(Study):
         )
 
     def simulated(self, build: Callable[[], Network]) -> Simulation:
-        """A test in Brian2."""
+        """Run a test in Brian2."""
         return mn.simulate(
             build, self.test * second, record=RECORDED, target="numpy", namespace={}, report=None
         )
@@ -334,13 +333,13 @@ class ArmStudy(Study):
         families: Mapping[str, Sequence[Controller]],
         regulator: Controller,
     ) -> list[Baseline]:
-        """Controllers without neurons, in Brian2.
+        """Test controllers without neurons in Brian2.
 
         Arguments:
-            starts: From which the best of each family is chosen.
+            starts: Starts from which the best controller of each family is chosen.
             rest: Controller that leaves the muscles at rest.
-            families: By name, controllers of which the best one is taken.
-            regulator: The linear-quadratic one.
+            families: Controllers by the name of their family.
+            regulator: The linear-quadratic regulator.
         """
         posture, chosen = np.array(self.loop(0).posture), {"muscles at rest": rest}
         every = [controller for family in families.values() for controller in family]
@@ -372,7 +371,7 @@ class ArmStudy(Study):
         Float[np.ndarray, "time controller trial joint"],
         Float[np.ndarray, "time controller trial muscle"],
     ]:
-        """Angles and activations of all arms, in Brian2."""
+        """Angles and activations of the arms of all controllers, in Brian2."""
         run = self.simulated(lambda: self.controlled(controllers, angles, world))
         shape = (len(run.t), len(controllers), len(angles), -1)
         return run["joints.angle"].reshape(shape), run["muscles.activation"].reshape(shape)

@@ -1,39 +1,40 @@
 """A spiking network that learns to hold a hand in place: a two-joint arm with six muscles.
 
 The arm is `arm26_nijhof` of `mirrorneuron.muscle`: shoulder and elbow in the horizontal plane,
-moved by six Hill-type muscles, two of which cross both joints. Nothing holds it anywhere: from a
+moved by six Hill-type muscles, two of which cross both joints. Nothing holds it in place: from a
 random start the network has to bring the hand to its place, brake, and keep it there. The network
-has three layers: input neurons with a population code of angle and velocity of each joint, a
-recurrent hidden layer, a pool of motor neurons for each muscle. Its weights at the start are random
-numbers, and know nothing of arm and muscles. All of it is one Brian2 Network; its mirror is trained
-through neurons, muscles and joints; then the weights are written back and Brian2 runs the loop.
+has three layers: input neurons with a population code of the angle and velocity of each joint, a
+recurrent hidden layer, and a pool of motor neurons for each muscle. Its initial weights are random
+and contain no information on arm and muscles. All of it is one Brian2 Network. Its mirror is
+trained through neurons, muscles and joints; then the weights are written back, and Brian2 runs the
+loop.
 
 The plant is that of Nijhof & Kouwenhoven 2000, doi:10.1007/978-1-4612-2104-3_29. The set-up is that
-of the study `arm_stabilisation`, with another arm; every constant, loss and target here is ours.
+of the study `arm_stabilisation` with another arm; every constant, loss and target here is ours.
 
-Loss of a trial, the mean over its steps of
+The loss of a trial is the mean over its steps of
 `2 t/T |error + look*velocity|^2 + effort*activation^2 + rate*(spikes/100 Hz)^2`, with the time `t`
 in a trial of length `T`, the error of both angles [rad] and the spikes of the hidden and motor
-layers. Starts are drawn anew in each step.
-Surrogate, optimiser and rules are those of `arm_stabilisation`.
+layers. Starts are drawn anew in each step. Surrogate, optimiser and rules are those of
+`arm_stabilisation`.
 
-Reaching is an extra, for the first network: it is trained on targets drawn anew in each trial; the
-input neurons see each angle's distance from its target.
+In addition, the first network learns to reach: it is trained on targets drawn anew in each trial,
+and its input neurons sense the distance of each angle from the target.
 
-Baselines on the same plant set excitation directly and see the arm's state exactly: the best
+Baselines on the same plant set excitation directly and see the state of the arm exactly: the best
 constant activations that balance the arm in its posture, the best proportional-derivative feedback
 of a grid, and the linear-quadratic regulator of the plant, linearised by the mirror's derivatives.
 
-How the settings were found: gain, bias and drive of the network, the loss, steps of Adam and their
-number on networks 0 and 1, by the RMS distance from other starts than those of the tests. With the
-bias below threshold and a steep cost of effort the muscles hardly pulled, and the hand stayed 10 cm
-off; later, what remained was an offset that all starts share, which took more steps, larger batches
-and weight on the end of the trial to learn.
+How the settings were found: gain, bias and drive of the network, the loss, and size and number of
+the steps of Adam on networks 0 and 1, by the RMS distance from other starts than those of the
+tests. With a bias below threshold and a high cost of effort the muscles were hardly active, and the
+hand stayed 10 cm off. Later, a common offset from all starts remained, which took more steps,
+larger batches and more weight on the end of the trial to unlearn.
 
-What is judged: the RMS distance of the hand from its place, over all held-out starts and the last
-200 ms of trials that are longer than those of training; and the same under pushes on the hand,
-torque pulses, other inertia and muscle strength, and delayed or silent afferents, none of which
-training knew.
+Judged is the RMS distance of the hand from its place, over all held-out starts and the last 200 ms
+of trials that are longer than those of training; and the same under pushes on the hand and torque
+pulses, with changed inertia and muscle strength, and with delayed or silent afferents, none of
+which occurred in training.
 """
 
 from collections.abc import Sequence
@@ -63,13 +64,13 @@ BALANCE = 0.05  # activation about which the regulator is designed
 
 @dataclass(frozen=True)
 class ArmPosture(ArmStudy):
-    """See the module's docstring; settings that are not here are those of `ArmStudy`.
+    """See the module's docstring; other settings are those of `ArmStudy`.
 
     Arguments:
         posture: Angles of shoulder and elbow to hold [rad].
         steps_reaching: Training steps of BPTT on targets, which only the first network learns (0:
             no reaching).
-        spread: Largest distance from the posture of an angle of a target in reaching [rad].
+        spread: Largest distance of target angles from the posture in reaching [rad].
         target: RMS distance of the hand to reach [cm].
     """
 
@@ -94,7 +95,7 @@ class ArmPosture(ArmStudy):
     target: float = 2.0
 
     def quick(self) -> "ArmPosture":
-        """One small network for BPTT and one for FPTT, trained for seconds: all of it runs."""
+        """One small network for BPTT and one for FPTT, trained for seconds."""
         return replace(
             self, seeds=1, sense=48, hidden=48, motor=36, duration=0.35, batch=8, steps=8,
             steps_forward=6, steps_reaching=0, lr=0.03, lr_forward=0.02, held_out=4, test=0.5,
@@ -145,7 +146,7 @@ class ArmPosture(ArmStudy):
     def draw(
         self, rng: np.random.Generator, seed: int, spread: float
     ) -> tuple[Angles, Angles, dict[str, Any]]:
-        """Any angles at the start; targets, if they differ from the posture, as an input."""
+        """Random angles at the start, and random targets if the network learns to reach."""
         angles, aims = self.places(rng, self.batch, spread)
         steps = round(self.duration / self.dt)
         inputs = self.loop(seed).aimed(aims, steps) if spread else {}
@@ -154,13 +155,13 @@ class ArmPosture(ArmStudy):
     def places(
         self, rng: np.random.Generator, trials: int, spread: float = 0.0
     ) -> tuple[Angles, Angles]:
-        """Angles at the start, and those to be held."""
+        """Draw angles at the start, and target angles."""
         posture = np.array(self.posture)
         angles = posture + rng.uniform(-self.start, self.start, (trials, 2))
         return angles, posture + rng.uniform(-spread, spread, (trials, 2))
 
     def missed(self, recording: Recording, trial: Trial, steps: int) -> Float[Tensor, " time"]:
-        """Mean square of where the arm is about to be, which counts more towards the end."""
+        """Mean squared error of where the arm is heading, with more weight towards the end."""
         angle, velocity = recording["joints.angle"], recording["joints.velocity"]
         ahead = angle - trial.target + self.look * velocity
         since = (recording.first + torch.arange(len(ahead)) + 0.5) / steps
@@ -213,7 +214,7 @@ class ArmPosture(ArmStudy):
     # ---- baselines
 
     def baselines(self) -> list[Baseline]:
-        """Controllers without neurons; gains are chosen on starts of their own."""
+        """Controllers without neurons; gains are chosen on other starts than those of the tests."""
         starts, _ = self.places(np.random.default_rng(4321), 6)
         levels = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6)
         grid = product((0.02, 0.05, 0.1, 0.2), (0.2, 0.5, 1.0, 2.0, 4.0), (0.05, 0.1, 0.2, 0.4))

@@ -1,54 +1,57 @@
 """A spiking network that learns to hold a forearm upright: trained in the mirror, run in Brian2.
 
 The arm is `elbow_pair` of `mirrorneuron.muscle`: a forearm on a hinge between a flexor and an
-extensor, Hill-type. At 0 degrees it stands upright, so that gravity makes it fall. The network has
-three layers: input neurons with a population code of the joint's angle and velocity, a recurrent
-hidden layer, two pools of motor neurons, whose spikes excite the muscles. All of it is one Brian2
-Network; its mirror is trained through neurons, muscles and joint, by backpropagation through time
-and forward through time in windows; then the weights are written back and Brian2 runs the loop.
+extensor, both Hill-type. At 0 degrees it stands upright, and gravity makes it fall. The network has
+three layers: input neurons with a population code of the angle and velocity of the joint, a
+recurrent hidden layer, and two pools of motor neurons, whose spikes excite the muscles. All of it
+is one Brian2 Network. Its mirror is trained through neurons, muscles and joint, by backpropagation
+through time and by forward propagation through time in windows. Then the weights are written back,
+and Brian2 runs the loop.
 
 The set-up follows J. Brand, *Gradient descent optimization of embodied SNNs*, MSc thesis, TU Delft
 2024, of which only the abstract is public: three layers of recurrent LIF neurons, Hill-type
-muscles, surrogate gradients with FPTT, hold the arm at zero degrees. It gives no figures. Every
+muscles, and surrogate gradients with FPTT hold the arm at zero degrees. It gives no numbers. Every
 constant, loss and target here is ours.
 
-Trials of training start at a random angle with neurons in random phases, anew in each step, under
-an external torque that is constant within a trial and random between -0.7 and 0.7 N m: without it
-networks learnt little but to balance the muscles, and leaned by up to 20 degrees with one weaker.
+Each trial of training starts at a random angle, with neurons at random membrane potentials, under
+an external torque that is constant within the trial and random between -0.7 and 0.7 N m. Without
+the torque, networks learnt little more than to balance the muscles, and leaned by up to 20 degrees
+when one was weaker.
 
-Loss of a trial, the mean over its steps of
-`(angle + look*velocity)^2 + effort*activation^2 + rate*(spikes/100 Hz)^2` (spikes of the hidden and
-motor layers). The first term is near the coordinate along which an upright arm falls,
-`angle + velocity*sqrt(inertia/weight)`, the root being 0.204 s, and a muscle acts on it two
-integrations earlier than on the angle: windows shorter than the muscles' delay see what they did.
-Each window of FPTT also looks 50 ms ahead: its gradient is that of its own loss and of the loss of
-the 50 ms that follow, which are run twice.
+The loss of a trial is the mean over its steps of `(angle + look*velocity)^2 + effort*activation^2 +
+rate*(spikes/100 Hz)^2` (spikes of the hidden and motor layers). The first term is close to the
+coordinate along which an upright arm falls, `angle + velocity*sqrt(inertia/weight)`, where the root
+is 0.204 s. A muscle acts on it two integrations earlier than on the angle, so that windows shorter
+than the delay of the muscles see the effect. Each window of FPTT also looks 50 ms ahead: its
+gradient is that of its own loss and of the loss of the following 50 ms, which are simulated twice.
 
 The surrogate is the dampened triangle of Bellec et al. 2020, doi:10.1038/s41467-020-17236-y, with a
-factor of 0.1 where the paper has 0.3, half as wide as the way from rest to threshold. With a factor
-of 1, gradients through 250 steps of the loop reached 1e9, and BPTT diverged.
+factor of 0.1 where the paper has 0.3, and half as wide as the distance from rest to threshold. With
+a factor of 1, gradients through 250 steps of the loop reached 1e9, and BPTT diverged.
 
-Efferent weights start small. Where they start three times as large, the network's random feedback
-and the stiffness of muscles that are pulled all the time may carry the arm before any learning: one
-of five untrained networks then held it within 7 degrees.
+Efferent weights start small. When they start three times as large, the random feedback of the
+network and the stiffness of permanently active muscles may hold the arm before any learning: one of
+five untrained networks then held it within 7 degrees.
 
 Rules: BPTT, Werbos 1990, doi:10.1109/5.58337; FPTT, Kag & Saligrama 2021, PMLR 139:5189-5200.
-Baselines on the same plant, which set excitation directly and see the joint's state exactly and
-without delay: the best constant co-contraction, the best proportional-derivative feedback of a
-grid, and the linear-quadratic regulator of the plant, linearised by the mirror's own derivatives.
+Baselines on the same plant, which set excitation directly and see the state of the joint exactly
+and without delay: the best constant co-contraction, the best proportional-derivative feedback of a
+grid, and the linear-quadratic regulator of the plant, linearised by the mirror's derivatives.
 
 How the settings were found: surrogate, effort and alpha on network 0; look, the torques of
-training, the delay, the look-ahead and steps of Adam in single trainings of networks 0 to 4, by
+training, the delay, the look-ahead and the steps of Adam in single trainings of networks 0 to 4, by
 the RMS angle from other starts in the worlds of the tests. So the disturbances are held out from
-training, not from the choice of settings. Without the costs of effort and rate, a first version
-held within 1 degree by co-contraction alone: activations of 0.6, rates of 200 to 350 Hz.
+training, but not from the choice of settings. A first version without the costs of effort and rate
+held the arm within 1 degree by co-contraction alone, with activations of 0.6 and rates of 200 to
+350 Hz.
 
-What is judged: the RMS angle over the last 200 ms of trials that are longer than those of training,
-from starts that training did not see; and the same under torque pulses, other inertia, weight and
-muscle strength, and afferents that come later than in training, none of which training knew.
+Judged is the RMS angle over the last 200 ms of trials that are longer than those of training, from
+held-out starts; and the same under torque pulses, with changed inertia, weight and muscle strength,
+and with later afferents than in training, none of which occurred in training.
 """
 
 import multiprocessing
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -68,7 +71,7 @@ from mirrorneuron.studies._kit.file import working_folder
 from ._controller import Controller, elbow_controlled, elbow_regulator, symmetric
 from ._loop import Loop, World
 from ._report import HOME, Baseline, Learnt
-from ._stabilisation_report import Peak, Slope, Stabilisation, report
+from ._stabilisation_report import Stabilisation, report
 from ._study import Activations, Angles, ArmStudy, Method, Movement, rms_at_end
 
 BRIEF = 0.3  # a shorter trial in which gradients are compared [s]
@@ -77,12 +80,12 @@ MEMORY = Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class ArmStabilisation(ArmStudy):
-    """See the module's docstring; settings that are not here are those of `ArmStudy`.
+    """See the module's docstring; other settings are those of `ArmStudy`.
 
     Arguments:
         ahead: How far each window of FPTT looks ahead [s].
-        unregularised, short_sighted: Window in which FPTT is also trained without regulariser,
-            without look-ahead; None is no such. These are tested with the arm as in training.
+        unregularised, short_sighted: Window with which FPTT is also trained without regulariser,
+            and without look-ahead, or None. Tested only with the arm as in training.
         push: Largest external torque in training, which is constant within a trial [N m].
         looked_at: Windows in which gradients are compared with those of BPTT [s], over a trial of
             training and one of 300 ms, and with the other order of the plant's step.
@@ -115,7 +118,7 @@ class ArmStabilisation(ArmStudy):
         """Train each network by each rule, test in mirror and Brian2, compare with baselines."""
         folder = working_folder(out / "trained", resume)
         learnt: list[Learnt] = []
-        slopes: list[Slope] = []
+        slopes: defaultdict[tuple[str, float], list[tuple[float, float]]] = defaultdict(list)
         for seed in range(self.seed, self.seed + self.seeds):
             untrained = self.model(seed)
             learnt.append(self.judge("untrained", seed, untrained, [], True))
@@ -124,15 +127,17 @@ class ArmStabilisation(ArmStudy):
                 self.judge(name, seed, *found, everywhere="," not in name)
                 for name, found in models.items()
             ]
-            slopes += self.slopes("untrained", seed, untrained)
-            explicit = self.model(seed, order="explicit")
-            slopes += self.slopes("untrained, explicit", seed, explicit)
-            slopes += self.slopes(f"untrained, {BRIEF * 1e3:g} ms", seed, untrained, BRIEF)
-            slopes += self.slopes("BPTT", seed, models["BPTT"][0])
+            explicit, trained = self.model(seed, order="explicit"), models["BPTT"][0]
+            for name, *weights in (
+                ("untrained", untrained, seed), ("untrained, explicit", explicit, seed),
+                (f"untrained, {BRIEF * 1e3:g} ms", untrained, seed, BRIEF), ("BPTT", trained, seed),
+            ):  # fmt: skip
+                for window, pair in self.slopes(*weights).items():
+                    slopes[name, window].append(pair)
         found = Stabilisation(
             learnt=learnt, slopes=slopes, baselines=self.baselines(), peaks=self.peaks(),
-            dt=self.dt, targets=(self.bptt_target, self.fptt_target), level=self.hold_target,
-            pulse=self.pulse_start,
+            lengths=self.lengths, dt=self.dt, targets=(self.bptt_target, self.fptt_target),
+            level=self.hold_target, pulse=self.pulse_start,
         )  # fmt: skip
         return report(out, found, str(__doc__))
 
@@ -166,14 +171,14 @@ class ArmStabilisation(ArmStudy):
     def draw(
         self, rng: np.random.Generator, seed: int, spread: float
     ) -> tuple[Angles, Angles, dict[str, Any]]:
-        """Any angle at the start, and any torque, which is constant within a trial."""
+        """Random angles at the start, and random torques that are constant within a trial."""
         angles = rng.uniform(-self.start, self.start, (self.batch, 1))
         torque = rng.uniform(-self.push, self.push, (1, self.batch, 1))
         load = {"joints.load": lambda a, b: np.repeat(torque, b - a, axis=0)}
         return angles, np.zeros_like(angles), load
 
     def missed(self, recording: Recording, trial: Trial, steps: int) -> Float[Tensor, " time"]:
-        """Mean square of where the arm is about to be."""
+        """Mean squared angle of where the arm is heading."""
         angle, velocity = recording["joints.angle"], recording["joints.velocity"]
         return (angle + self.look * velocity).square().mean((1, 2))
 
@@ -210,23 +215,22 @@ class ArmStabilisation(ArmStudy):
         return float(np.degrees(np.abs(one - other).max()))
 
     def cocontraction(self, activation: Activations) -> float:
-        """The share of all activation that the other muscle answers."""
+        """Twice the activation of the weaker muscle over that of both."""
         return float(2 * activation.min(-1).sum() / activation.sum())
 
     # ---- how much of the gradient a window keeps
 
     def slopes(
-        self, name: str, seed: int, model: Mirror, duration: float | None = None
-    ) -> list[Slope]:
-        """Gradients of windows against that of the whole trial, at the present weights."""
+        self, model: Mirror, seed: int, duration: float | None = None
+    ) -> dict[float, tuple[float, float]]:
+        """Cosine and ratio of norms of the gradient in windows and that of the whole trial."""
         whole = self.gradient(model, seed, None, duration)
-        found: list[Slope] = []
+        found: dict[float, tuple[float, float]] = {}
         for window in self.looked_at:
             part = self.gradient(model, seed, window, duration)
             size = float(part.norm() * whole.norm())
             cosine = float(part @ whole) / size if size else float("nan")
-            ratio = float(part.norm() / whole.norm())
-            found.append(Slope(name=name, seed=seed, window=window, cosine=cosine, ratio=ratio))
+            found[window] = (cosine, float(part.norm() / whole.norm()))
         return found
 
     def gradient(
@@ -241,26 +245,18 @@ class ArmStabilisation(ArmStudy):
 
     # ---- memory
 
-    def peaks(self) -> list[Peak]:
-        """Peak memory of a training step over the length of the trial, by a process (Linux)."""
+    def peaks(self) -> dict[str, list[float]]:
+        """Peak memory of a training step for each length, by rule, BPTT last; Linux only [B]."""
         if not MEMORY.exists():
-            return []
-        rules = [method for method in self.methods if "," not in method.name]
-        rules = [*rules[1:], rules[0]]
-        pool = multiprocessing.get_context("spawn").Pool(1)
-        found = [pool.apply(peak_memory, (self, rule)) for rule in rules]
-        pool.close()
-        pool.join()
-        return [
-            Peak(name=rule.name, steps=steps, size=size)
-            for rule, sizes in zip(rules, found, strict=True)
-            for steps, size in zip(self.lengths, sizes, strict=True)
-        ]
+            return {}
+        first, *others = (method for method in self.methods if "," not in method.name)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return {m.name: pool.apply(peak_memory, (self, m)) for m in (*others, first)}
 
     # ---- baselines
 
     def baselines(self) -> list[Baseline]:
-        """Controllers without neurons; gains are chosen on starts of their own."""
+        """Controllers without neurons; gains are chosen on other starts than those of the tests."""
         grid = product((0.02, 0.05, 0.1), (0.02, 0.05, 0.1, 0.2, 0.4, 0.8), (0.0, 0.02, 0.05, 0.1))
         families = {
             "best co-contraction": [symmetric(float(c)) for c in np.linspace(0.02, 0.6, 30)],
@@ -280,7 +276,7 @@ class ArmStabilisation(ArmStudy):
 def peak_memory(study: ArmStabilisation, method: Method) -> list[float]:
     """Peak memory of a training step beyond that of the shortest trial, in this process [B].
 
-    The trials come in order of length, so that none profits from what a longer one left.
+    The trials run in order of length, so that none reuses memory that a longer one has freed.
     """
     torch.set_num_threads(1)
     MEMORY.write_text("5")
@@ -295,7 +291,7 @@ def peak_memory(study: ArmStabilisation, method: Method) -> list[float]:
 
 
 def resident_peak() -> float:
-    """Most memory that this process has held since /proc/self/clear_refs was told so [B]."""
+    """Peak memory of this process since it was reset by /proc/self/clear_refs [B]."""
     status = Path("/proc/self/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
     return 1024.0 * int(line.split()[1])

@@ -4,16 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brian2 import (
-    Hz,
-    Network,
-    PoissonGroup,
-    SpikeGeneratorGroup,
-    defaultclock,
-    ms,
-    nS,
-    second,
-)
+from brian2 import Hz, Network, PoissonGroup, SpikeGeneratorGroup, defaultclock, ms, nS, second
 from jaxtyping import Float
 
 from mirrorneuron.bio import PlasticityRule, neurons, synapses

@@ -1,17 +1,17 @@
-r"""The cerebellum against published numbers: cells, wiring, activity, and what its weights learn.
+r"""The cerebellum against published numbers: cells, wiring, activity, and plasticity.
 
-Cells are those of the study `cerebellum_cells`. Then, for circuits from several seeds: numbers of
-cells and of sources of a target; rates at rest in both conditions, with 4 Hz on each mossy fibre; a
-step of the mossy fibres; and the pause of the Purkinje cells after climbing-fibre spikes, one or
-five, as published and with a step of their adaptation current at each. At last the rules of
-plasticity with a teacher: the change of a weight at each lag of a single pair beside the closed
-form, and the rate of climbing fibres at which weights under Poisson trains do not drift, beside the
-derived one.
+The cells are those of the study `cerebellum_cells`. Circuits from several seeds give: numbers of
+cells and of presynaptic cells; rates at rest in both conditions, with 4 Hz on each mossy fibre; the
+response to a step of the mossy fibres; and the pause of Purkinje cells after one or five
+climbing-fibre spikes, as published and with an increment of their adaptation current at each. The
+rules of plasticity with an instructive signal are tested alone: the change of a weight by a single
+pair of spikes at each lag beside the closed form, and the rate of climbing fibres at which weights
+under Poisson trains do not drift, beside the derived one.
 
 Source: De Schepper et al. 2022, doi:10.1038/s42003-022-04213-y, with the rates in the documentation
 of the repository dbbs-lab/cerebellar-models, version 0.13.0; Geminiani et al. 2024,
-doi:10.1371/journal.pcbi.1011277 (plasticity). Steps of adaptation: 0.22 and 1 nA, of the repository
-eliasmateo95/CerebellarLoop, there to cells of a quarter of the capacitance.
+doi:10.1371/journal.pcbi.1011277 (plasticity). Increments of adaptation: 0.22 and 1 nA, of the
+repository eliasmateo95/CerebellarLoop, there for cells with a quarter of the capacitance.
 Differs from it: circuits start at rest and settle for `settle` before rates are taken.
 """
 

@@ -1,15 +1,15 @@
-r"""Single cells of the cerebellum against the figures of their sources.
+r"""Single cells of the cerebellum against the numbers of their sources.
 
-Five questions, answered in Brian2's C++ code: do the E-GLIF cells fire at the published rates by
-themselves, and with which sign of the leak; does their rate grow with current as published; does
-the Purkinje cell pause after a complex spike; does the olive oscillate below its threshold, without
-spikes unless there is noise; and do gap junctions make olivary cells keep step?
+Five questions, answered by Brian2's C++ code: do the E-GLIF cells fire spontaneously at the
+published rates, and with which sign of the leak; does their rate grow with current as published;
+does the Purkinje cell pause after a complex spike; does the olive oscillate below threshold,
+without spikes unless there is noise; and do gap junctions synchronise olivary cells?
 
-Protocols: rest for `rest`; then, for the cells of which a curve is published, steps of current of
-`step`, as long apart, the rate of a step being the inverse of its first interval, and the slope
+Protocols: a rest of `rest`; then, for cells with a published curve, steps of current of `step` with
+pauses of the same length. The rate of a step is the inverse of its first interval, and the slope is
 that of the line through all steps but the first. Where silence is published, nine of ten cells have
-to be silent: chance starts an olivary cell once in a thousand seconds or so, which then goes on at
-10 Hz. Olives run for `olive`, with independent noise.
+to be silent: about once in a thousand seconds an olivary cell starts by chance and goes on at 10
+Hz. Olives run for `olive` with independent noise.
 
 Source: Geminiani et al. 2019, doi:10.3389/fncom.2019.00035; De Schepper et al. 2022,
 doi:10.1038/s42003-022-04213-y, whose published code tests the rates and slopes that are the targets
@@ -48,21 +48,15 @@ from mirrorneuron.analysis import (
     phase_coherence,
 )
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
-from mirrorneuron.bio import Cell, cells, neurons
+from mirrorneuron.bio import cells, neurons
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Claim
 from mirrorneuron.bio.neurons.inferior_olive import gap_junctions
 from mirrorneuron.bio.recording import Simulation
 from mirrorneuron.bio.simulate import simulate
 from mirrorneuron.studies._contracts import Metric, Result, Study
-from mirrorneuron.studies._kit.eglif import (
-    PER_PA,
-    Measured,
-    Protocol,
-    draw_curve,
-    draw_rests,
-    label_curves,
-)
+from mirrorneuron.studies._kit import eglif
+from mirrorneuron.studies._kit.eglif import PER_PA, Measured, Protocol
 from mirrorneuron.studies._kit.figure import around, draw_all, draw_around, spaced, trains
 from mirrorneuron.studies._kit.report import publish, verdicts
 
@@ -73,6 +67,11 @@ SAMPLE = 1e-3
 COUPLINGS = (0.0, 0.005, 0.01, 0.02, 0.05)  # mS/cm²
 LEVELS = (0.5, 0.75, 1.1, 1.2)  # g_CaL of cells without noise, mS/cm²
 FIBRE = 0.5  # time between two complex spikes [s]
+DRIVE = """
+w : 1 (constant)
+own : amp (shared, constant)
+I_post = w*(I_pre + own)/5 : amp (summed)
+"""
 PURKINJE = {"z_plus": 63.0, "z_minus": 86.0}  # rates without complex spikes, of the source [Hz]
 
 
@@ -109,31 +108,23 @@ class CerebellumCells(Study):
         """Two simulations, of E-GLIF cells and of the others; it is too short to be resumed."""
         measured = self.protocol.measure(self.seed, progress)
         loop_run = simulate(
-            Loop(self).build,
-            self.olive * second,
-            "cpp",
-            ["olive.v", "pairs.v"],
-            interval=SAMPLE * second,
-            seed=self.seed,
-            namespace={},
+            Loop(self).build, self.olive * second, "cpp", ["olive.v", "pairs.v"],
+            interval=SAMPLE * second, seed=self.seed, namespace={},
             report="text" if progress else None,
-        )
+        )  # fmt: skip
         return report_on(out, Found(self, measured, loop_run))
 
     @property
     def protocol(self) -> Protocol:
         """E-GLIF cells of every kind and state, with both signs of the leak."""
-        kinds: dict[str, Cell] = {}
-        claims: dict[str, Claim] = {}
-        sizes: dict[str, int] = {}
+        kinds: dict[str, eglif.Kind] = {}
         for name, cell in EGLIF.items():
             claim = cell.claims.get("", Claim())
             for word, sign in SIGNS.items():
-                row = row_of(name, word)
-                kinds[row] = replace(cell, values={**cell.values, "leak_sign": sign})
-                claims[row] = claim
-                sizes[row] = self.many if word == "plus" and claim.slope else self.copies
-        return Protocol(kinds, claims, self.rest, self.step, sizes)
+                signed = replace(cell, values={**cell.values, "leak_sign": sign})
+                size = self.many if word == "plus" and claim.slope else self.copies
+                kinds[row_of(name, word)] = eglif.Kind(signed, claim, size)
+        return Protocol(kinds, self.rest, self.step)
 
 
 def row_of(name: str, sign: str) -> str:
@@ -162,15 +153,10 @@ class Loop:
         rng = np.random.default_rng(self.study.seed)
         start = np.where(noisy, rng.normal(-60, 3, len(noisy)), -60.0) * mV
         return neurons["inferior_olive"].group(
-            len(noisy),
-            name="olive",
+            len(noisy), name="olive", v=start, v_d=start, v_a=start,
             g_CaL=np.concatenate([np.full(n, 1.4), LEVELS]) * CONDUCTANCE,
-            mu=np.where(noisy, -0.3, 0.0) * DENSITY,
-            sigma=np.where(noisy, 0.7, 0.0) * DENSITY,
-            v=start,
-            v_d=start,
-            v_a=start,
-        )
+            mu=np.where(noisy, -0.3, 0.0) * DENSITY, sigma=np.where(noisy, 0.7, 0.0) * DENSITY,
+        )  # fmt: skip
 
     def _junctions(self, olive: NeuronGroup) -> Synapses:
         """Ten neighbours each, on a ring."""
@@ -205,38 +191,23 @@ class Loop:
         times = np.arange(FIBRE, self.study.olive - 0.1, FIBRE)
         fibre = SpikeGeneratorGroup(1, np.zeros(len(times), int), times * second, name="fibre")
         bundles = NeuronGroup(
-            5,
-            "dI/dt = (1.3*nA - I)/(50*ms) + 0.25*nA*xi*(50*ms)**-0.5 : amp",
-            method="euler",
-            name="bundles",
-            namespace={"nA": nA, "ms": ms},
-        )
+            5, "dI/dt = (1.3*nA - I)/(50*ms) + 0.25*nA*xi*(50*ms)**-0.5 : amp",
+            method="euler", name="bundles", namespace={"nA": nA, "ms": ms},
+        )  # fmt: skip
         bundles.I = 1.3 * nA
         made: list[NeuronGroup | Synapses | SpikeGeneratorGroup] = [fibre, bundles]
         for zone in PURKINJE:
             cell = cells["olivocerebellar_loop"]["purkinje"].state(zone)
             group = cell.group(n, name=zone)
-            drive = Synapses(
-                bundles,
-                group,
-                """w : 1 (constant)
-                own : amp (shared, constant)
-                I_post = w*(I_pre + own)/5 : amp (summed)""",
-                name=f"{zone}_drive",
-            )
+            drive = Synapses(bundles, group, DRIVE, name=f"{zone}_drive")
             drive.connect()
             share = rng.uniform(0.2, 1.2, (5, n))
             drive.w = (5 * share / share.sum(axis=0)).ravel()
             drive.own = evaluate(cell.parameters["I"])
             struck = cell.connect(
-                fibre,
-                group,
-                "climbing_fibre",
-                i=np.zeros(n // 2, int),
-                j=np.arange(n // 2),
-                delay=2 * ms,
-                name=f"{zone}_fibre",
-            )
+                fibre, group, "climbing_fibre", i=np.zeros(n // 2, int), j=np.arange(n // 2),
+                delay=2 * ms, name=f"{zone}_fibre",
+            )  # fmt: skip
             made += [group, drive, struck]
         return made
 
@@ -431,7 +402,8 @@ def draw_autorhythm(found: Found) -> Figure:
             ("plus", "sign +1", f"{EXCITATORY} o"), ("minus", "sign −1", f"{INHIBITORY} o")
         )
     }  # fmt: skip
-    figure, rate = draw_rests(seen, claims, "published", dots, 4.8)
+    figure, rate = eglif.draw_rests(seen, claims, dots, "published", 4.8)
+    rate.set_xlabel("rate (Hz)")
     rate.legend(loc="upper right")
     return figure
 
@@ -442,9 +414,9 @@ def draw_curves(found: Found) -> Figure:
     flat = list(axes.ravel())
     for ax, (name, seen) in zip(flat, found.curves.items(), strict=False):
         claim, rates = EGLIF[name].claims[""], {"found": (f"{EXCITATORY} o-", seen.curve)}
-        draw_curve(ax, name, seen.currents, claim, rates, "published slope", 3)
+        eglif.draw_curve(ax, name, claim, seen.currents, rates, "published slope", 3)
         ax.set_ylim(0, seen.curve.max() * 1.12)
-    label_curves(figure, axes, flat[len(found.curves) :], "rate (Hz)")
+    eglif.label_curves(figure, axes, flat[len(found.curves) :], "rate (Hz)")
     flat[-1].legend(*flat[0].get_legend_handles_labels(), loc="center")
     return figure
 
@@ -495,7 +467,7 @@ def draw_pause(found: Found) -> Figure:
     for (raster, rate), zone in zip(axes.T, PURKINJE, strict=True):
         cells = found.purkinje(zone).trains[: found.study.purkinje // 2]
         aligned = around(cells, found.struck, edges[0], edges[-1])
-        draw_around(raster, rate, aligned, edges, 60)
+        draw_around(raster, rate, aligned, edges, 60, 0.9)
         raster.set_title(f"AdEx Purkinje cells, {spaced(zone)}", fontsize=9)
         raster.set(ylim=(-0.5, min(len(aligned), 60) - 0.5))
         rate.set_xlabel("time from complex spike (ms)")

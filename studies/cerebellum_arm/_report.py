@@ -112,6 +112,16 @@ class Findings:
         """Trials before the field; the first, in which filters fill, does not count."""
         return slice(1, run.loop.start)
 
+    def stages(self, run: Run) -> dict[str, slice]:
+        """Trials that are drawn."""
+        start, stop = run.loop.start, run.loop.stop
+        return {
+            "before": self.early(run),
+            "field, first": slice(start, start + 2),
+            "field, last": self.late(run),
+            "after, first": slice(stop, stop + self.after),
+        }
+
     def rms(self, run: Run, trials: slice) -> float:
         """RMS error over some trials [deg]."""
         return float(np.sqrt(np.square(run.error[trials]).mean()))
@@ -245,14 +255,8 @@ def draw_learning(found: Findings) -> Figure:
     loop = found.runs[LEARNT][0].loop
     for name in NAMES:
         runs = found.runs[name]
-        for ax, values in zip(
-            axes,
-            (
-                [run.rms for run in runs],
-                [found.side(run, k) for k, run in enumerate(runs)],
-            ),
-            strict=True,
-        ):
+        sides = [found.side(run, k) for k, run in enumerate(runs)]
+        for ax, values in zip(axes, ([run.rms for run in runs], sides), strict=True):
             shown = np.array(values).T
             trial = where(runs[0], loop, len(shown))
             if name == LEARNT:
@@ -286,35 +290,20 @@ def draw_trajectories(found: Findings) -> Figure:
     """
     run, still = found.runs[LEARNT][0], found.runs[STILL][0]
     loop = run.loop
-    shown = {
-        "before": found.early(run),
-        "field, first": slice(loop.start, loop.start + 2),
-        "field, last": found.late(run),
-        "after, first": slice(loop.stop, loop.stop + found.after),
-    }
+    shown = found.stages(run)
     figure, axes = plt.subplots(
         2, len(shown), figsize=(9.6, 4.2), sharex=True, sharey="row", layout="constrained"
     )
     t = np.arange(run.error.shape[1]) * loop.period / run.error.shape[1]
     plan = np.degrees(loop.amplitude * np.sin(2 * np.pi * t / loop.period))
-    gap = still.loop.stop - loop.stop
     for (top, bottom), (title, trials) in zip(axes.T, shown.items(), strict=True):
-        of_still = {
-            "before": found.early(still),
-            "field, first": slice(still.loop.start, still.loop.start + 2),
-            "field, last": found.late(still),
-            "after, first": slice(trials.start + gap, trials.stop + gap),
-        }[title]
-        lines: dict[str, tuple[Trials, str]] = {
-            STILL: (still.error[of_still], COLOR[STILL]),
-            LEARNT: (run.error[trials], COLOR[LEARNT]),
-        }
+        lines = {STILL: still.error[found.stages(still)[title]], LEARNT: run.error[trials]}
         top.plot(t, plan, color=REFERENCE, linewidth=0.9, linestyle="--", label="plan")
         bottom.axhline(0, color="0.8", linewidth=0.8)
-        for name, (error, color) in lines.items():
-            top.plot(t, plan - error.mean(0), color=color, linewidth=1.2, label=name)
-            bottom.plot(t, error.T, color=color, linewidth=0.4, alpha=0.5)
-            bottom.plot(t, error.mean(0), color=color, linewidth=1.5)
+        for name, error in lines.items():
+            top.plot(t, plan - error.mean(0), color=COLOR[name], linewidth=1.2, label=name)
+            bottom.plot(t, error.T, color=COLOR[name], linewidth=0.4, alpha=0.5)
+            bottom.plot(t, error.mean(0), color=COLOR[name], linewidth=1.5)
         top.set_title(title, fontsize=9)
         bottom.set(xlabel="time (s)", xlim=(0, loop.period))
     axes[0, 0].set_ylabel("angle (deg)")

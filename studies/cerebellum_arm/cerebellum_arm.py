@@ -1,18 +1,18 @@
 r"""A cerebellum of spiking cells learns to correct an arm that is pushed by a force field.
 
-A forearm with two Hill-type muscles follows a sine. Its controller knows the arm as it is without a
-field. Then a field slows the movement, in every trial from one on, and later it is gone again. The
-cerebellum, of which the projecting nuclear cells of two microzones add to the torque, gets the plan
-by its mossy fibres and the error of the movement, as a rate near 1 Hz, by its climbing fibres. All
-that changes are the weights of parallel fibres on Purkinje cells. Arm, controller and cerebellum
-are one Brian2 Network in `_loop`, compiled: no Python runs between steps.
+A forearm with two Hill-type muscles follows a sine. Its controller knows the arm without the field.
+From one trial on a field slows the movement, and after many trials it is switched off again. The
+projecting nuclear cells of two microzones of the cerebellum add to the torque. Mossy fibres carry
+the plan, and climbing fibres the error of the movement, as a rate near 1 Hz. Only the weights of
+parallel fibres on Purkinje cells change. Arm, controller and cerebellum are one Brian2 Network (see
+`_loop`), compiled: no Python runs between steps.
 
-What is judged: the RMS error over the last `judged` trials of the field against that of the same
-network without plasticity, which is to be halved; the first `after` trials without the field, where
-the error is to be on the other side; and the rate of the olive. The side of an error is its
-projection on what the field does without plasticity (mean error of trials with the field, less that
-of trials before), in units of the latter's RMS. Controls: no plasticity, and plasticity with the
-cerebellum's output cut. Both repeat what they do, so that fewer trials are run.
+Judged are: the RMS error over the last `judged` trials of the field relative to that of the same
+network without plasticity, which should be halved; the first `after` trials without the field,
+where the error should be on the other side; and the rate of the olive. The side of an error is its
+projection on the effect of the field without plasticity (mean error of trials with the field minus
+that of trials before), in units of the RMS of that effect. Controls: no plasticity, and plasticity
+with the output of the cerebellum cut. Their trials repeat, so that fewer of them are run.
 
 Protocol: force fields that come and go, and after-effects: Shadmehr & Mussa-Ivaldi 1994,
 doi:10.1523/JNEUROSCI.14-05-03208.1994. Circuit: De Schepper et al. 2022,
@@ -20,17 +20,17 @@ doi:10.1038/s42003-022-04213-y. Two microzones that pull to opposite sides, and 
 Geminiani et al. 2024, doi:10.1371/journal.pcbi.1011277. None of them has this loop: plan, field,
 controller, gains and targets are ours.
 
-How the settings were found: on network 101, and the gain of the output on network 0 too. What held
-learning back was, in turn: mossy fibres without a map and broadly tuned, of which a granule cell
-hardly told the phase of a movement; an olive that errors drove to several times its spontaneous
-rate, so that all weights went down together; nuclear cells that follow slow changes of their
-Purkinje cells by a quarter, and early, so that the filter of their rate has to be slow; and chance
-in the climbing fibres, which moves the mean rates of zones from trial to trial, so that only what
-differs from the usual rate commands. The field lasts 120 trials: with 50 and with 80, at a third
-more gain, the mean error of networks 1 to 5 was just halved, and still fell, in two of them by less
-than half. What is left of the error is for the most part noise: of few nuclear cells, multiplied by
-the gain, and of weights that chance moves where they learn faster (twice the rate, on networks 101
-and 0, left more error than this one).
+How the settings were found: on network 101, and the gain of the output on network 0 too. What
+limited learning was, in turn: broadly tuned mossy fibres without a map, from which granule cells
+could hardly tell the phase of a movement; an olive that errors drove to several times its
+spontaneous rate, so that all weights decreased together; nuclear cells, which follow slow changes
+of their Purkinje cells by only a quarter, and with a lead, so that the filter of their rate has to
+be slow; and random fluctuations of the climbing fibres, which change the mean rates of zones from
+trial to trial, so that only deviations from the usual rate may command. The field lasts 120 trials:
+with 50 and with 80 trials, at a gain a third larger, the mean error of networks 1 to 5 was just
+halved and still decreasing, in two of them by less than half. Most of the remaining error is noise:
+of few nuclear cells, multiplied by the gain, and of weights, which fluctuate more when they learn
+faster (twice the rate left more error on networks 101 and 0).
 """
 
 import shutil

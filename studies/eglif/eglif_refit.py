@@ -1,26 +1,25 @@
 r"""E-GLIF cells of the cerebellum with a leak, refitted by the gradient of their mirror.
 
-The published constants give their published rates with a leak of the sign +1, by which $v$ drifts
-away from $E_L$. Which constants do it with the sign of a membrane, -1? What experiments measured
-stays: $C_m$, $\tau_m$, $E_L$, $V_{th}$, $V_r$, $t_{ref}$; so do $\lambda_0$ and $\tau_V$. Fitted
-are $I_e$, $k_{adap}$, $k_1$, $k_2$, $A_1$, $A_2$, each with the sign that it had and a weak pull
-to its published value. The awake states differ from the cells in vitro only by what differs in the
-source, $I_e$, $\lambda_0$ and $\tau_V$, and these three are fitted.
+The published constants give the published rates with a leak of sign +1, which drives $v$ away from
+$E_L$. Which constants give them with the sign of a membrane, -1? Constants that experiments
+measured stay fixed: $C_m$, $\tau_m$, $E_L$, $V_{th}$, $V_r$, $t_{ref}$; so do $\lambda_0$ and
+$\tau_V$. Fitted are $I_e$, $k_{adap}$, $k_1$, $k_2$, $A_1$ and $A_2$, each with its published sign
+and a weak pull to its published value. The awake states differ from the cells in vitro only in
+$I_e$, $\lambda_0$ and $\tau_V$, as in the source, and these three are fitted.
 
-Targets are the rate at rest, and the slope of the curve of frequency over current where one is
-claimed. How a rate gets a gradient in a cell that is silent: see `_eglif_fit`. The values are
-written back into Brian2, and Brian2 alone judges them, by the whole published protocol (see
-`_eglif_protocol`), Runge-Kutta at 0.1 ms, with seeds that no training used. A rate is met within
-3 % (0.05 Hz of a silent cell), a slope within 15 % (nuclear cells 30 %).
+Targets are the rate at rest and, where the source claims one, the slope of the curve of frequency
+over current. The docstring of `_fit` explains how the rate of a silent cell gets a gradient. The
+fitted values are written back into Brian2, which alone judges them: by the whole published protocol
+(`_kit/eglif`), Runge-Kutta at 0.1 ms, with seeds that no training used. A rate has to be within 3 %
+(0.05 Hz of a silent cell), a slope within 15 % (nuclear cells 30 %).
 
 The first interval depends on the phase of a cell at the onset of a step. The training averages over
-phases, the protocol has what phase it has: cells with little noise are in step with each other. The
-slope of the Golgi cell is 0.18 Hz/pA after a rest of 10 s, and 0.24 Hz/pA after 3 s, of which the
-first is what is claimed of it. The basket cell fires by chance, and of 20 cells in 10 s the rate is
-uncertain by 2 %.
+phases; in the protocol, cells with little noise are in phase with each other. The slope of the
+Golgi cell is 0.18 Hz/pA after a rest of 10 s, which is what the source claims, and 0.24 Hz/pA after
+3 s. The basket cell fires at random: with 20 cells and 10 s its rate is uncertain by 2 %.
 
-With stability there is no question: with the sign -1 the linear part is stable for all positive
-$k_{adap}$ and $k_2$.
+Stability is guaranteed: with the sign -1 the linear part is stable for all positive $k_{adap}$ and
+$k_2$.
 
 Source: Geminiani et al. 2018, doi:10.3389/fninf.2018.00088 (equations); Geminiani et al. 2019,
 doi:10.3389/fncom.2019.00035 (constants); De Schepper et al. 2022, doi:10.1038/s42003-022-04213-y
@@ -49,15 +48,8 @@ from mirrorneuron.bio import neurons
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Cell, Claim, cells
 from mirrorneuron.studies._contracts import Metric, Result, Study
-from mirrorneuron.studies._kit.eglif import (
-    PER_PA,
-    Measured,
-    Protocol,
-    draw_curve,
-    draw_rests,
-    label_curves,
-    values_of,
-)
+from mirrorneuron.studies._kit import eglif
+from mirrorneuron.studies._kit.eglif import PER_PA, Measured, Protocol, values_of
 from mirrorneuron.studies._kit.figure import draw_all, spaced
 from mirrorneuron.studies._kit.file import cached, working_folder, write_csv
 from mirrorneuron.studies._kit.report import publish
@@ -141,15 +133,13 @@ class EglifRefit(Study):
         self, refitted: Mapping[str, Cell], out: Path, progress: bool
     ) -> list[dict[str, Measured]]:
         """Both sets of every kind by the published protocol, once a seed."""
-        kinds: dict[str, Cell] = {}
-        claims: dict[str, Claim] = {}
-        sizes: dict[str, int] = {}
+        kinds: dict[str, eglif.Kind] = {}
         for name, cell in refitted.items():
-            kinds |= {f"{BEFORE} {name}": physiological(PUBLISHED[name]), f"{AFTER} {name}": cell}
-            claims |= {f"{BEFORE} {name}": CLAIMS[name], f"{AFTER} {name}": CLAIMS[name]}
-            many = self.many if CLAIMS[name].slope else self.copies
-            sizes |= {f"{BEFORE} {name}": self.copies, f"{AFTER} {name}": many}
-        protocol = Protocol(kinds, claims, self.rest, self.step, sizes)
+            claim, before = CLAIMS[name], physiological(PUBLISHED[name])
+            many = self.many if claim.slope else self.copies
+            kinds[f"{BEFORE} {name}"] = eglif.Kind(before, claim, self.copies)
+            kinds[f"{AFTER} {name}"] = eglif.Kind(cell, claim, many)
+        protocol = Protocol(kinds, self.rest, self.step)
         seeds = range(self.seed + UNSEEN, self.seed + UNSEEN + self.seeds)
         return [protocol.measure(seed, progress, out / "judgement") for seed in seeds]
 
@@ -315,7 +305,7 @@ def draw_autorhythm(found: Found) -> Figure:
         for which, (mark, _) in MARKS.items()
     }
     claims = {name: CLAIMS[name] for name in found.refitted}
-    figure, rate = draw_rests(seen, claims, "target", dots, 0.9 + 0.42 * len(seen))
+    figure, rate = eglif.draw_rests(seen, claims, dots, "target", 0.9 + 0.42 * len(seen))
     figure.axes[0].set_title("refitted, in Brian2", fontsize=9, loc="left")
     rate.legend(fontsize=8)
     return figure
@@ -336,8 +326,8 @@ def draw_curves(found: Found) -> Figure:
             for which, (_, mark) in MARKS.items()
         }
         currents = found.measured[0][f"{AFTER} {name}"].currents
-        draw_curve(ax, name, currents, CLAIMS[name], rates, "slope claimed", 4)
-    label_curves(figure, axes, flat[len(names) :], "first interval (Hz)")
+        eglif.draw_curve(ax, name, CLAIMS[name], currents, rates, "slope claimed", 4)
+    eglif.label_curves(figure, axes, flat[len(names) :], "first interval (Hz)")
     flat[len(names)].legend(*flat[0].get_legend_handles_labels(), loc="center", fontsize=8)
     return figure
 

@@ -13,13 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
 from mirrorneuron.bio.circuits import cerebellum
-from mirrorneuron.bio.circuits.eyeblink import (
-    BEFORE,
-    BIN,
-    DEPRESSED,
-    POTENTIATED,
-    conditionable,
-)
+from mirrorneuron.bio.circuits.eyeblink import BEFORE, BIN, DEPRESSED, POTENTIATED, conditionable
 from mirrorneuron.studies._contracts import Metric, Result
 from mirrorneuron.studies._kit.figure import draw_all
 from mirrorneuron.studies._kit.file import write_csv

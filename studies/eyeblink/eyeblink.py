@@ -5,25 +5,25 @@ with a puff of air (US, a burst in the olive of one of two microzones). Does the
 close the lid before the puff, at the right time, and only where tone and puff come together?
 
 Each animal is one simulation with these phases: the CS alone, short and long (`before`); the US at
-random times after the CS (`unpaired`); CS and US, which begins 250 ms later (`acquisition`); the CS
-alone (`extinction`); CS and US again (`reacquisition`); and a longer CS with the US after 500 ms
-(`longer`). In phases with a US, some trials are probes: the CS alone. A second simulation has these
-phases up to the first 30 trials of acquisition, with every step of the weights 0 (`fixed`).
+random times after the CS (`unpaired`); the CS, and the US 250 ms after its onset (`acquisition`);
+the CS alone (`extinction`); CS and US again (`reacquisition`); and a longer CS with the US after
+500 ms (`longer`). In phases with a US, some trials are probes with the CS alone. A second
+simulation has these phases up to the first 30 trials of acquisition, with fixed weights (`fixed`).
 
-Criterion, declared before the reported runs and the same for all of them: that of
-`bio.circuits.eyeblink`, after the source. How often it is met by chance is the share of responses
-in unpaired trials, which come before any pairing, and with fixed weights. (Trials before any US are
-the reference that is subtracted, and say less.) Targets: each of these below 10 %, and the first
-ten trials of acquisition, too; at least 70 % in its last twenty; the lid's peak in probes of its
-second half within 50 ms of the time of the US, and the same after the change of the interval; a dip
-of the simple spikes of at least 20 % in those probes between 150 and 50 ms before that time, the
-range of the rule, against the 200 ms before the CS, while nuclear cells fire more; below 30 % in
-the last ten trials of extinction; faster in reacquisition.
+The criterion of a response is that of `bio.circuits.eyeblink`, after the source; it was declared
+before the reported runs. How often it is met by chance is the fraction of responses in unpaired
+trials, which come before any pairing, and with fixed weights. (Trials before any US define the
+reference that is subtracted, and are less conclusive.) Targets: each of these below 10 %, and so
+the first ten trials of acquisition; at least 70 % in its last twenty; the peak of the lid in probes
+of its second half within 50 ms of the time of the US, also with the longer interval; a dip of
+simple spikes by at least 20 % in those probes between 150 and 50 ms before that time, the range of
+the rule, relative to the 200 ms before the CS, while nuclear cells fire more; below 30 % in the
+last ten trials of extinction; faster learning in reacquisition.
 
 Source: Geminiani et al. 2024, doi:10.1371/journal.pcbi.1011277 (protocol, plasticity, criterion);
 De Schepper et al. 2022, doi:10.1038/s42003-022-04213-y (circuit).
-Differs from it: what `bio.circuits.eyeblink` lists; some hundred trials of 1 s each and not 1000 of
-1.26 s, and a circuit of a fifth of the column.
+Differs from it: what `bio.circuits.eyeblink` lists; about a hundred trials of 1 s instead of 1000
+of 1.26 s, and a circuit of a fifth of the column.
 """
 
 import tempfile

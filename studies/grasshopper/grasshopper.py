@@ -49,8 +49,7 @@ from mirrorneuron.studies._contracts import Result
 from mirrorneuron.studies._kit.file import working_folder
 
 from ._baseline import homogeneous, linear_nonlinear
-from ._evolution import evolve
-from ._fit import fit
+from ._fit import evolve, fit
 from ._receptor import ReceptorStudy
 from ._recording import DURATION, Session, late
 from ._report import Findings, report
