@@ -128,11 +128,11 @@ class ArmStabilisation(ArmStudy):
                 for name, found in models.items()
             ]
             explicit, trained = self.model(seed, order="explicit"), models["BPTT"][0]
-            for name, *weights in (
-                ("untrained", untrained, seed), ("untrained, explicit", explicit, seed),
-                (f"untrained, {BRIEF * 1e3:g} ms", untrained, seed, BRIEF), ("BPTT", trained, seed),
+            for name, model, duration in (
+                ("untrained", untrained, None), ("untrained, explicit", explicit, None),
+                (f"untrained, {BRIEF * 1e3:g} ms", untrained, BRIEF), ("BPTT", trained, None),
             ):  # fmt: skip
-                for window, pair in self.slopes(*weights).items():
+                for window, pair in self.slopes(model, seed, duration).items():
                     slopes[name, window].append(pair)
         found = Stabilisation(
             learnt=learnt, slopes=slopes, baselines=self.baselines(), peaks=self.peaks(),
