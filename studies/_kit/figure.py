@@ -36,7 +36,7 @@ def trains(spikes: Spikes, duration: float) -> SpikeTrains:
     return SpikeTrains.from_events(spikes.t, spikes.index, spikes.size, duration)
 
 
-def save(figure: Figure, path: Path, dpi: float | None = 160) -> Path:
+def save(figure: Figure, path: Path, dpi: float | None = 160.0) -> Path:
     """Write a figure and close it; without `dpi`, in the resolution of matplotlib's style."""
     figure.savefig(path, dpi=dpi)
     plt.close(figure)
@@ -44,7 +44,11 @@ def save(figure: Figure, path: Path, dpi: float | None = 160) -> Path:
 
 
 def draw_all(
-    out: Path, found: F, drawings: Sequence[Draw[F]], styled: bool = False, dpi: float | None = 160
+    out: Path,
+    found: F,
+    drawings: Sequence[Draw[F]],
+    styled: bool = False,
+    dpi: float | None = 160.0,
 ) -> dict[Path, str]:
     """Draw and save figures: `draw_NAME` gives `NAME.png`, and its docstring is the caption.
 

@@ -153,7 +153,7 @@ def draw_trial(found: Stabilisation) -> Figure:
         ax.plot(t, np.degrees(test.angles[:, start, 0]), color="black", label="Brian2")
         ax.plot(t, np.degrees(test.angle[:, start, 0]), "--", color=COLORS[4], label="mirror")
 
-    figure = shared.draw_course(found, (7.4, 6.6), (1.2, 1.6, 0.8, 1, 1.2), 1.6, draw_angle)
+    figure = shared.draw_course(found, (7.4, 6.6), (1.2, 1.6, 0.8, 1.0, 1.2), 1.6, draw_angle)
     for ax in (figure.axes[6], figure.axes[8]):
         ax.legend(loc="lower left", bbox_to_anchor=(0, 0.92), ncols=2)
     return figure
@@ -215,7 +215,7 @@ def draw_disturbances(found: Stabilisation) -> Figure:
         lines = ax.plot(t, angle, color=found.color(learnt.name), linewidth=0.9)
         lines[0].set_label(learnt.name)
 
-    upper, axes, lower = shared.draw_worlds(found, found.shown[1:], 4, (1.7, 2.6), 0, draw_one)
+    upper, axes, lower = shared.draw_worlds(found, found.shown[1:], 4, (1.7, 2.6), 0.0, draw_one)
     worlds, columns = found.worlds, axes.shape[1]
     for ax in axes.flat[max(0, len(worlds) - columns) : len(worlds)]:
         ax.tick_params(labelbottom=True)

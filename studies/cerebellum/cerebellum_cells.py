@@ -361,7 +361,7 @@ def olive_metrics(found: Found) -> dict[str, Metric]:
         millivolts = float(a) * 1e3
         hit = 5 <= millivolts <= 25 if level > 0.5 else millivolts < 1
         metrics[f"olive_amplitude_{level}"] = Metric(millivolts, "mV", None, bool(hit))
-    metrics["olive_spikes_without_noise"] = Metric.near(found.silent_spikes, "1", 0, 0)
+    metrics["olive_spikes_without_noise"] = Metric.near(found.silent_spikes, "1", 0.0, 0.0)
     for k, g in enumerate(COUPLINGS):
         rate = Metric(found.olive_rates[k], "Hz")
         if g > 0:
@@ -414,7 +414,7 @@ def draw_curves(found: Found) -> Figure:
     flat = list(axes.ravel())
     for ax, (name, seen) in zip(flat, found.curves.items(), strict=False):
         claim, rates = EGLIF[name].claims[""], {"found": (f"{EXCITATORY} o-", seen.curve)}
-        eglif.draw_curve(ax, name, claim, seen.currents, rates, "published slope", 3)
+        eglif.draw_curve(ax, name, claim, seen.currents, rates, "published slope", 3.0)
         ax.set_ylim(0, seen.curve.max() * 1.12)
     eglif.label_curves(figure, axes, flat[len(found.curves) :], "rate (Hz)")
     flat[-1].legend(*flat[0].get_legend_handles_labels(), loc="center")

@@ -326,7 +326,7 @@ def draw_curves(found: Found) -> Figure:
             for which, (_, mark) in MARKS.items()
         }
         currents = found.measured[0][f"{AFTER} {name}"].currents
-        eglif.draw_curve(ax, name, CLAIMS[name], currents, rates, "slope claimed", 4)
+        eglif.draw_curve(ax, name, CLAIMS[name], currents, rates, "slope claimed", 4.0)
     eglif.label_curves(figure, axes, flat[len(names) :], "first interval (Hz)")
     flat[len(names)].legend(*flat[0].get_legend_handles_labels(), loc="center", fontsize=8)
     return figure
