@@ -83,7 +83,7 @@ def hide(axes: Any) -> None:
 
 def around(
     spike_trains: Sequence[Any], events: Any, first: float, last: float
-) -> list[Float[np.ndarray, " spike"]]:
+) -> list[Float[np.ndarray, " _"]]:
     """Spike times relative to each event [s], for each train and event."""
     return [
         t[(t > event + first) & (t < event + last)] - event
@@ -95,7 +95,7 @@ def around(
 def draw_around(
     raster: Axes,
     histogram: Axes,
-    aligned: Sequence[Float[np.ndarray, " spike"]],
+    aligned: Sequence[Float[np.ndarray, " _"]],
     edges: Float[np.ndarray, " edge"],
     shown: int,
     linewidth: float = 0.8,
