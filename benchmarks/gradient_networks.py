@@ -33,7 +33,7 @@ from brian2 import (
 import mirrorneuron as mn
 from mirrorneuron.bio import cells as published
 from mirrorneuron.bio import cerebellum
-from mirrorneuron.studies._arm_loop import Loop
+from mirrorneuron.studies.arm._loop import Loop
 
 Loss = Callable[[mn.Recording], torch.Tensor]
 READOUT = "readout.x"

@@ -1,4 +1,4 @@
-"""Reproductions and uses, one file each; what `mirrorneuron run` runs."""
+"""Reproductions of papers and applications, each with settings, targets and a report."""
 
 if __name__ == "studies":
     raise ImportError(

@@ -8,10 +8,19 @@ import torch
 from brian2 import second
 
 from mirrorneuron import mirror, simulate
-from mirrorneuron.studies._posture_control import balanced, controlled, feedback, regulator
-from mirrorneuron.studies._posture_loop import BONES, MUSCLES, PLANT, Loop, World
-from mirrorneuron.studies._posture_report import distance, rms
-from mirrorneuron.studies.arm_posture import ArmPosture, cocontraction, start
+from mirrorneuron.studies.arm._controller import (
+    BONES,
+    MUSCLES,
+    PLANT,
+    balanced,
+    controlled,
+    feedback,
+    regulator,
+)
+from mirrorneuron.studies.arm._loop import World
+from mirrorneuron.studies.arm._posture_report import distance
+from mirrorneuron.studies.arm._study import rms_at_end, start
+from mirrorneuron.studies.arm.arm_posture import ArmPosture
 
 POSTURE, DT = (0.9, 1.5), 2e-3
 SMALL: Any = {"sense": 16, "hidden": 8, "motor": 12}
@@ -56,7 +65,7 @@ def test_a_push_moves_the_hand_its_way(force: tuple[float, float], axis: int) ->
 
 
 def test_a_world_reaches_the_body() -> None:
-    changed, same = World(inertia=1.2, strength=(0.8,)).build(DT), World().build(DT)
+    changed, same = World(inertia=1.2, strength=(0.8,)).build(PLANT, DT), World().build(PLANT, DT)
     for name in ("A", "B", "D"):
         ratio = np.array(getattr(changed.joints, name)) / np.array(getattr(same.joints, name))
         assert ratio == pytest.approx(1.2)
@@ -64,15 +73,16 @@ def test_a_world_reaches_the_body() -> None:
 
 
 def test_each_muscle_has_a_pool_of_its_own_with_the_same_drive() -> None:
-    pools: Any = Loop(**SMALL).network()["neuromuscular"]
+    loop = ArmPosture(**SMALL).loop(0)
+    pools: Any = loop.network()["neuromuscular"]
     muscle = np.array(pools.j[:])
     assert np.bincount(muscle).tolist() == [2] * MUSCLES
     drive = np.bincount(muscle, weights=np.array(pools.w[:]) * 100 * PLANT.tau_e)
-    assert drive == pytest.approx(Loop().drive)
+    assert drive == pytest.approx(loop.drive)
 
 
 def test_half_of_the_input_neurons_sense_each_joint() -> None:
-    loop = Loop(**SMALL)
+    loop = ArmPosture(**SMALL).loop(0)
     sense: Any = loop.network()["sense"]
     assert np.bincount(loop.joint).tolist() == [8, 8]
     for name in ("along_angle", "along_velocity"):
@@ -81,7 +91,7 @@ def test_half_of_the_input_neurons_sense_each_joint() -> None:
 
 
 def test_a_numb_arm_has_silent_input_neurons_and_another_has_not() -> None:
-    loop = Loop(**SMALL)
+    loop = ArmPosture(**SMALL).loop(0)
     spikes = [
         mirror(loop.network(world=world), namespace={}).run(0.02 * second).spikes["sense"].sum()
         for world in (World(numb=True), World())
@@ -96,7 +106,7 @@ def test_an_aim_given_as_an_input_is_that_of_a_network_built_for_it() -> None:
     angles = np.array([[1.0, 1.4]])
     model = mirror(loop.network(), dtype=torch.float64, namespace={})
     given = model.run(
-        0.05 * second, state=start(model, angles), inputs=study.aimed(0, aims, 25), batch_size=1,
+        0.05 * second, state=start(model, angles), inputs=loop.aimed(aims, 25), batch_size=1,
         record=["joints.angle"],
     )  # fmt: skip
     built = mirror(
@@ -111,10 +121,11 @@ def test_distance_is_that_of_the_hand_in_centimetres() -> None:
     assert distance([[0.0, 0.0]], [np.pi, 0.0]) == pytest.approx(2 * reach)
     late = np.zeros((200, 2))
     late[100:, 0] = 2.0
-    assert rms(late, DT) == pytest.approx(np.sqrt(2))
+    assert rms_at_end(late, DT) == pytest.approx(np.sqrt(2))
 
 
 def test_cocontraction_is_one_where_antagonists_pull_alike_and_zero_where_one_rests() -> None:
+    cocontraction = ArmPosture().cocontraction
     assert cocontraction(np.full((3, MUSCLES), 0.2)) == pytest.approx(1.0)
     assert cocontraction(np.tile([0.3, 0.0], (3, MUSCLES // 2))) == pytest.approx(0.0)
 

@@ -9,18 +9,19 @@ from brian2 import Hz, Network, NeuronGroup, ms, mV, nS, second
 
 import mirrorneuron as mn
 from mirrorneuron.bio.recording import Simulation, Spikes
-from mirrorneuron.studies._cerebellum_loop import LEARNING, NUCLEI, RULE, Loop
-from mirrorneuron.studies._cerebellum_report import (
+from mirrorneuron.studies._kit.file import write_csv
+from mirrorneuron.studies.cerebellum_arm._loop import LEARNING, NUCLEI, RULE, Loop
+from mirrorneuron.studies.cerebellum_arm._report import (
     CUT,
     LEARNT,
     STILL,
     Findings,
     Run,
     metrics,
+    table_of_trials,
     where,
-    write_trials,
 )  # fmt: skip
-from mirrorneuron.studies.cerebellum_arm import SAMPLE, CerebellumArm
+from mirrorneuron.studies.cerebellum_arm.cerebellum_arm import SAMPLE, CerebellumArm
 from mirrorneuron.units import Dimensions
 
 UNITS = ("joints.angle", "nuclei.rate", f"{LEARNING}.w")
@@ -173,7 +174,7 @@ def test_a_shorter_run_is_drawn_where_the_field_ends(found: Findings) -> None:
 
 
 def test_the_table_of_trials_has_a_row_for_each(found: Findings, tmp_path: Path) -> None:
-    write_trials(tmp_path / "trials.csv", found)
+    write_csv(tmp_path / "trials.csv", table_of_trials(found))
     head, *rows = (tmp_path / "trials.csv").read_text().splitlines()
     assert head.startswith("run,seed,trial,field,rms_deg,side_deg,purkinje_flexor_hz")
     assert len(rows) == 24
@@ -198,7 +199,7 @@ def test_a_run_that_was_done_is_read_and_another_setting_is_run_anew(
         calls.append(how["seed"])
         return found.runs[LEARNT][0].simulation
 
-    monkeypatch.setattr("mirrorneuron.studies.cerebellum_arm.simulate", simulated)
+    monkeypatch.setattr("mirrorneuron.studies.cerebellum_arm.cerebellum_arm.simulate", simulated)
     first, again = (study.one(LEARNT, 3, tmp_path, False) for _ in range(2))
     assert calls == [3]
     assert np.array_equal(first.error, again.error)

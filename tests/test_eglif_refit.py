@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from mirrorneuron.studies._eglif_fit import FRESH, OWN, Lead, Objective, Settings, text_of
-from mirrorneuron.studies.eglif_refit import CLAIMS, KINDS, PUBLISHED, EglifRefit, physiological
+from mirrorneuron.studies.eglif._fit import FRESH, OWN, Lead, Objective, Settings, text_of
+from mirrorneuron.studies.eglif.eglif_refit import (
+    CLAIMS,
+    KINDS,
+    PUBLISHED,
+    EglifRefit,
+    physiological,
+)
 
 FEW = Settings(copies=4)
 

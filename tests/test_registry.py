@@ -27,7 +27,9 @@ def family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
 def write(family: str, module: str, text: str) -> None:
     head = f"from {__name__} import Thing\n"
     folder = next(Path(p) / family for p in sys.path if (Path(p) / family).is_dir())
-    (folder / f"{module}.py").write_text(head + text)
+    path = folder / f"{module}.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(head + text)
 
 
 def test_a_file_with_one_instance_or_one_class_is_an_entry(family: str) -> None:
@@ -38,6 +40,16 @@ def test_a_file_with_one_instance_or_one_class_is_an_entry(family: str) -> None:
     assert list(registry) == ["one", "two"]
     assert isinstance(registry["one"], Thing)
     assert len(registry) == 2
+
+
+def test_a_file_in_a_subfolder_is_an_entry_and_needs_a_name_of_its_own(family: str) -> None:
+    for folder in ("group", "_kit"):
+        write(family, f"{folder}/__init__", "")
+        write(family, f"{folder}/inner", "inner = Thing()\n")
+    assert list(Registry(family, Thing)) == ["inner"]
+    write(family, "inner", "inner = Thing()\n")
+    with pytest.raises(RegistryError, match="inner has the name of another entry"):
+        len(Registry(family, Thing))
 
 
 @pytest.mark.parametrize(("text", "count"), [("x = 1\n", 0), ("a, b = Thing(), Thing()\n", 2)])

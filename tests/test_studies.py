@@ -8,7 +8,7 @@ import pytest
 
 from mirrorneuron.studies import studies
 from mirrorneuron.studies._contracts import Metric, Result
-from mirrorneuron.studies.arm_stabilisation import ArmStabilisation, together
+from mirrorneuron.studies.arm.arm_stabilisation import ArmStabilisation
 
 NEEDED = {
     "grasshopper": (
@@ -86,6 +86,7 @@ def test_training_pushes_each_arm_with_a_torque_of_its_own() -> None:
 
 def test_cocontraction_is_what_the_other_muscle_answers() -> None:
     alone, both = np.array([[[0.2, 0.0]]]), np.array([[[0.2, 0.2]]])
+    together = ArmStabilisation().cocontraction
     assert together(alone) == 0
     assert together(both) == 1
     assert together(np.array([[[0.3, 0.1]]])) == pytest.approx(0.5)

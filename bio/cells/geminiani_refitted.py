@@ -1,7 +1,7 @@
 r"""The E-GLIF cells of Geminiani et al. with the sign of a membrane, -1, refitted.
 
 Fitted through the mirror to the rate at rest and the slope of the curve of frequency over current
-that are claimed of the published cells, by `studies/eglif_refit.py`. $C_m$, $\tau_m$, $E_L$,
+that are claimed of the published cells, by `studies/eglif`. $C_m$, $\tau_m$, $E_L$,
 $V_{th}$, $V_r$, $t_{ref}$, and but for the awake states $\lambda_0$ and $\tau_V$, are the published
 ones.
 

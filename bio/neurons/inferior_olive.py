@@ -165,7 +165,7 @@ def gap_junctions(
 
     The published 0.00125 mS/cm² is for 40 cells coupled all to all. With ten neighbours 0.01 mS/cm²
     makes cells with independent noise keep step. The steady deflection of a soma is then passed on
-    to that of one neighbour by 0.5 %, and by 2.4 % with 0.05 mS/cm² (`studies/cerebellum_cells`).
+    to that of one neighbour by 0.5 %, and by 2.4 % with 0.05 mS/cm² (`studies/cerebellum`).
 
     Arguments:
         cells: Group of `neurons["inferior_olive"]`.

@@ -19,15 +19,17 @@ class Registry(Mapping[str, T], Generic[T]):
     """What the modules of a package provide, by the module's name.
 
     A module provides one object: an instance or a concrete subclass of the contract that it
-    defines itself. Modules whose name starts with `_` are not part of the family. They are
-    imported when the registry is first used.
+    defines itself. Modules may lie in subfolders, one for each group of related entries; their
+    names are unique all the same. What starts with `_`, a module or a folder, is not part of the
+    family. Modules are imported when the registry is first used.
 
     Arguments:
         package: Name of the package whose modules are the family.
         contract: The class that they share.
 
     Raises:
-        RegistryError: On first use, when a module provides nothing or more than one thing.
+        RegistryError: On first use, when a module provides nothing or more than one thing, or two
+            modules have the same name.
     """
 
     def __init__(self, package: str, contract: type[Any]) -> None:
@@ -50,12 +52,17 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def _all(self) -> dict[str, T]:
         if self._found is None:
-            root = importlib.import_module(self.package)
-            names = sorted(m.name for m in pkgutil.iter_modules(root.__path__))
-            modules = {
-                n: importlib.import_module(f"{self.package}.{n}") for n in names if n[0] != "_"
-            }
-            self._found = {name: self._provided(module) for name, module in modules.items()}
+            modules = [importlib.import_module(path) for path in _module_paths(self.package)]
+            found: dict[str, T] = {}
+            for module in modules:
+                name = module.__name__.rpartition(".")[2]
+                if name in found:
+                    raise RegistryError(
+                        f"{module.__name__} has the name of another entry of {self.package}."
+                        " Rename the file: an entry is known by the name of its module."
+                    )
+                found[name] = self._provided(module)
+            self._found = {name: found[name] for name in sorted(found)}
         return self._found
 
     def _provided(self, module: ModuleType) -> T:
@@ -74,3 +81,15 @@ class Registry(Mapping[str, T], Generic[T]):
         if isinstance(thing, type):
             return issubclass(thing, self.contract) and thing.__module__ == module.__name__
         return isinstance(thing, self.contract)
+
+
+def _module_paths(package: str) -> Iterator[str]:
+    """Full names of the modules of a package and of its subfolders, without those with `_`."""
+    for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        path = f"{package}.{found.name}"
+        if found.name.startswith("_"):
+            continue
+        if found.ispkg:
+            yield from _module_paths(path)
+        else:
+            yield path

@@ -1,33 +1,36 @@
 r"""Constants of an E-GLIF cell from its rate and its curve, by the gradient of its mirror.
 
-A rate has no gradient where there are no spikes. So a cell is *led*: it runs freely, without
-gradients, and then once more from the same state with the spikes that it had, given to it up to
-the last of them and no more. From there its membrane is smooth, and the mirror says how the
-hazard $\lambda$ after that spike depends on every constant. With $H_j$, the sum of $\lambda \, dt$
-over the first $j$ steps after the spike, the expected interval is
+A firing rate has no gradient in a cell that does not spike. So each cell is *teacher-forced* with
+its own spikes: it runs freely, without gradients, and then again from the same state with the
+spikes that it had imposed on it, up to the one that counts and no further. After that spike its
+membrane potential is smooth, and the mirror gives the derivative of the hazard $\lambda$ with
+respect to every constant. With $H_j$, the sum of $\lambda \, dt$ over the first $j$ steps after the
+spike, the expected interval is
 
 $E = dt \sum_{j<W} e^{-H_j} + e^{-H_W} \, W dt / H_W$,
 
-where the last term goes on with the mean hazard of the window, $W$ steps, beyond it. Its logarithm
-has a gradient in a cell that is silent as well: there it is that of $(V_{th} - v)/\tau_V$. The
-interval averages over the draws of one spike, as the derivative of an escape rate does, and only
-the spikes before are drawn. The gradient is exact for given earlier spikes; that these would move
-too is left out, and every training step draws them anew.
+where the last term extrapolates beyond the window of $W$ steps with the mean hazard within it. The
+logarithm of the interval has a gradient even in a silent cell, where it is that of
+$(V_{th} - v)/\tau_V$. The interval averages over the random time of the next spike, as escape rates
+do; only the spikes before are drawn. The gradient is exact for given earlier spikes: that these
+would move with the constants is neglected, and every training step draws them anew.
 
 The rate of a group of copies is the inverse of their mean interval: at rest of the interval after
-the last spike, in a step of current of that after the first. Three things keep a fit on its way:
+the last spike, in a step of current of that after the first. Three measures keep the fit stable:
 
-* before all, the copies are made to fire at the claimed rate, so that they are adapted to it;
-* copies that have never fired have to begin by themselves within two intervals: a cell whose spikes
-  each bring the next, but that rests where the source starts it, would meet its rate otherwise;
+* before the part that counts, copies are forced to fire at the claimed rate, so that they have
+  adapted to it;
+* copies that have never fired have to start within two intervals: otherwise a cell could meet its
+  rate in which each spike triggers the next, but which stays at rest from where its source starts;
 * at first, the next spike is also pulled to its place (`misplaced`): a depolarisation after a spike
-  makes it come soon or not at all, and the interval alone does not say which constants would let
-  the membrane rise slowly.
+  makes the next one come early or not at all, and the interval alone does not tell which constants
+  would let the membrane rise slowly.
 
 Source: escape rates: Gerstner, Kistler, Naud & Paninski 2014, "Neuronal Dynamics", section 9.1,
 doi:10.1017/CBO9781107447615.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -45,6 +48,8 @@ from mirrorneuron import BPTT, Mirror, Positive, Recording, Sign, Task, Trial, f
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Cell, Claim
 
+from .._kit.file import whole
+
 OWN = ("I_e", "k_adap", "k_1", "k_2", "A_1", "A_2")
 STATE = ("I_e", "lambda_0", "tau_V")
 UNITS: Mapping[str, str] = {
@@ -54,7 +59,7 @@ UNITS: Mapping[str, str] = {
 SHORT, LONG = 0.1e-3, 0.2e-3  # time steps [s]: of the fast cells, and of those slower than
 SLOW = 20.0  # this rate [Hz]
 SILENT = 0.01  # rate below which a cell is taken for silent [Hz]
-FRESH = 1  # number of the condition of cells that have never fired; rest comes before, steps after
+FRESH = 1  # index of the condition of cells that have never fired, after rest, before the steps
 START, EDGE = 0.1, 4.0  # error of the time to the first spike that counts as one, and its weight
 STEEPEST = 20.0  # where the exponent of the hazard ends, as in the model
 SHAPE, SOFTNESS = 3.0, 0.5e-3  # weight of `misplaced`, and the least tau_V in it [V]
@@ -66,13 +71,13 @@ BETAS = (0.7, 0.9)  # of Adam
 
 @dataclass(frozen=True)
 class Settings:
-    """How a cell is fitted.
+    """Settings of the fit of a cell.
 
     Arguments:
         copies: Cells at rest, and in each step of current.
         wide, narrow: Training steps, first with large steps, then with small ones.
         wide_step, narrow_step: Their size, as a share of each constant.
-        rate, slope: Error that counts as one in the loss, as a share of the target.
+        rate, slope: Error that counts as one in the loss, as a fraction of the target.
         pull: Weight of the squared logarithm of each constant over where it starts.
         seed: Of the free runs.
     """
@@ -90,24 +95,35 @@ class Settings:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What the fit of a cell gave.
+    """Result of the fit of a cell.
 
     Arguments:
         values: Text of the constants that were trained.
-        losses: Loss of each training step; none where there was nothing to fit.
+        losses: Loss of each training step; empty if there was nothing to fit.
     """
 
     values: Mapping[str, str]
     losses: tuple[float, ...]
 
+    def save(self, path: Path) -> None:
+        """Write to a file."""
+        with whole(path) as file:
+            file.write(json.dumps({"values": dict(self.values), "losses": self.losses}) + "\n")
+
+    @staticmethod
+    def load(path: Path) -> "Fitted":
+        """Read what `save` wrote."""
+        kept = json.loads(path.read_text())
+        return Fitted(kept["values"], tuple(kept["losses"]))
+
 
 class Lead(NamedTuple):
-    """A free run, of which a led one follows.
+    """A free run, whose spikes are imposed in the teacher-forced run.
 
     Arguments:
-        spikes: That lead.
-        last: Step of the last of them, for each cell.
-        state: From which the led run starts.
+        spikes: Imposed spikes.
+        last: Step of the last imposed spike of each cell.
+        state: State from which the teacher-forced run starts.
     """
 
     spikes: Float[Tensor, "time batch neuron"]
@@ -117,14 +133,14 @@ class Lead(NamedTuple):
 
 @dataclass(frozen=True)
 class Objective:
-    """Copies of a cell at rest and in steps of current, and how far they are from its claim.
+    """Copies of a cell at rest and in steps of current, and their distance from what is claimed.
 
     Arguments:
-        name: Of the group.
-        cell: With the constants to start from.
-        claim: What it has to do.
-        train: Constants that are trained.
-        settings: How.
+        name: Name of the Brian2 group.
+        cell: The cell with its initial constants.
+        claim: Rate and slope that it should have.
+        train: Names of the trained constants.
+        settings: Settings of the fit.
         dt: Time step of the training [s].
         method: Integrator of the training.
     """
@@ -156,17 +172,17 @@ class Objective:
 
     @property
     def settle(self) -> int:
-        """Steps of the free run that come before all that counts."""
+        """Steps of the free run before the part that counts."""
         return round(max(3 * self.period, 100e-3) / self.dt)
 
     @property
     def before(self) -> int:
-        """Steps of the led run before a step of current."""
+        """Steps of the teacher-forced run before the current is switched on."""
         return round(1.2 * self.period / self.dt)
 
     @property
     def after(self) -> int:
-        """Steps of the led run from there."""
+        """Steps of the teacher-forced run from there."""
         return round(max(2 * self.period, 60e-3) / self.dt)
 
     # ---- the network and its mirror
@@ -202,12 +218,12 @@ class Objective:
             return self.model.parameter(f"{self.name}.{name}")
         return float(evaluate(self.cell.parameters[name]))
 
-    # ---- the free run that leads
+    # ---- the free run
 
     def lead(self, seed: int) -> Lead:
         """Run freely with the present constants, and keep the spikes up to the one that counts.
 
-        Before, the copies are made to fire at the claimed rate, so that they are adapted to it.
+        Before, the copies are forced to fire at the claimed rate, so that they have adapted to it.
         """
         still = {**self.drive(-self.settle, 0), self.name: self.regular}
         stop = self.before + self.after // 2
@@ -229,7 +245,7 @@ class Objective:
         return copy // self.settings.copies
 
     def _fresh(self, settled: Mapping[str, Any]) -> dict[str, Any]:
-        """The state, in which those that have never fired are where the source starts them."""
+        """The state, with the copies that have never fired reset to their initial state."""
         state, start = dict(settled), self.model.initial_state()
         start[f"{self.name}.v"].fill_(float(evaluate(self.cell.parameters["v"])))
         mine = slice(FRESH * self.settings.copies, (FRESH + 1) * self.settings.copies)
@@ -251,9 +267,9 @@ class Objective:
         return torch.from_numpy(spikes)
 
     def _last(self, fired: Bool[np.ndarray, " time"], copy: int) -> int:
-        """Last spike at rest, first one in a step of current; where none is, the end.
+        """Step of the last spike at rest, or of the first in a step of current; the end if none.
 
-        Of one that has never fired it is the step before all.
+        For a copy that has never fired it is the step before the first.
         """
         if self.condition(copy) == FRESH:
             return -1
@@ -264,17 +280,17 @@ class Objective:
         return self.before + int(found[0]) if found.size else len(fired) - 1
 
     def drive(self, start: int, stop: int) -> dict[str, Tensor]:
-        """Currents of steps counted from the start of the led run."""
+        """Currents of steps counted from the start of the teacher-forced run."""
         on = np.arange(start, stop) >= self.before
         currents = on[:, None, None] * self.given
         return {f"{self.name}.I": torch.from_numpy(currents)}
 
     def led(self, lead: Lead) -> dict[str, Tensor]:
-        """Inputs of a led run."""
+        """Inputs of a teacher-forced run."""
         return {**self.drive(0, self.before + self.after), self.name: lead.spikes}
 
     def trial(self, step: int) -> Trial:
-        """The led run of a training step."""
+        """The teacher-forced run of a training step."""
         seeds = np.random.SeedSequence([self.settings.seed, step])
         lead = self.lead(int(seeds.generate_state(1)[0]))
         return Trial(self.led(lead), target=lead, state=lead.state)
@@ -284,7 +300,7 @@ class Objective:
     def hazards(self, recording: Recording, lead: Lead) -> Float[Tensor, "age neuron"]:
         """Logarithm of the hazard in each step after the spike that counts, times the step [1].
 
-        It has no upper end here, so that a spike that comes too early knows by how much.
+        It is not bounded here, so that a spike that comes too early still has a gradient.
         """
         v = recording[f"{self.name}.v"][:, 0]
         ages = np.arange(1, len(v))[:, None]
@@ -313,7 +329,7 @@ class Objective:
         return np.log(self.settings.copies) - torch.logsumexp(groups, 1)
 
     def misplaced(self, hazards: Float[Tensor, "age neuron"]) -> Float[Tensor, ""]:
-        """How far the next spike at rest is from being near the claimed interval.
+        """Distance of the next spike at rest from the claimed interval.
 
         Minus the logarithm of the chance that it comes within 15 % of it, in two parts, that it
         does not come before and that it comes then, each by its logarithm. A threshold that is
@@ -330,7 +346,7 @@ class Objective:
         return (torch.log1p(early) + torch.log1p(late)).mean()
 
     def errors(self, log_rates: Float[Tensor, " condition"]) -> dict[str, Tensor]:
-        """What is claimed, and by how much it is missed.
+        """Errors of what is claimed.
 
         Logarithm of the rate, and of the time to a first spike beyond two intervals: without the
         second, a cell fires on at its rate that would never begin. Of a slope, its share less one.
@@ -354,7 +370,7 @@ class Objective:
         which the expected interval is astronomical, would drown all others.
 
         Arguments:
-            recording, trial: A led run.
+            recording, trial: A teacher-forced run.
             shape: Weight of the place of the spike, `misplaced`.
         """
         hazards = self.hazards(recording, trial.target)

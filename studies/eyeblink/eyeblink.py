@@ -5,45 +5,42 @@ with a puff of air (US, a burst in the olive of one of two microzones). Does the
 close the lid before the puff, at the right time, and only where tone and puff come together?
 
 Each animal is one simulation with these phases: the CS alone, short and long (`before`); the US at
-random times after the CS (`unpaired`); CS and US, which begins 250 ms later (`acquisition`); the CS
-alone (`extinction`); CS and US again (`reacquisition`); and a longer CS with the US after 500 ms
-(`longer`). In phases with a US, some trials are probes: the CS alone. A second simulation has these
-phases up to the first 30 trials of acquisition, with every step of the weights 0 (`fixed`).
+random times after the CS (`unpaired`); the CS, and the US 250 ms after its onset (`acquisition`);
+the CS alone (`extinction`); CS and US again (`reacquisition`); and a longer CS with the US after
+500 ms (`longer`). In phases with a US, some trials are probes with the CS alone. A second
+simulation has these phases up to the first 30 trials of acquisition, with fixed weights (`fixed`).
 
-Criterion, declared before the reported runs and the same for all of them: that of
-`bio.circuits.eyeblink`, after the source. How often it is met by chance is the share of responses
-in unpaired trials, which come before any pairing, and with fixed weights. (Trials before any US are
-the reference that is subtracted, and say less.) Targets: each of these below 10 %, and the first
-ten trials of acquisition, too; at least 70 % in its last twenty; the lid's peak in probes of its
-second half within 50 ms of the time of the US, and the same after the change of the interval; a dip
-of the simple spikes of at least 20 % in those probes between 150 and 50 ms before that time, the
-range of the rule, against the 200 ms before the CS, while nuclear cells fire more; below 30 % in
-the last ten trials of extinction; faster in reacquisition.
+The criterion of a response is that of `bio.circuits.eyeblink`, after the source; it was declared
+before the reported runs. How often it is met by chance is the fraction of responses in unpaired
+trials, which come before any pairing, and with fixed weights. (Trials before any US define the
+reference that is subtracted, and are less conclusive.) Targets: each of these below 10 %, and so
+the first ten trials of acquisition; at least 70 % in its last twenty; the peak of the lid in probes
+of its second half within 50 ms of the time of the US, also with the longer interval; a dip of
+simple spikes by at least 20 % in those probes between 150 and 50 ms before that time, the range of
+the rule, relative to the 200 ms before the CS, while nuclear cells fire more; below 30 % in the
+last ten trials of extinction; faster learning in reacquisition.
 
 Source: Geminiani et al. 2024, doi:10.1371/journal.pcbi.1011277 (protocol, plasticity, criterion);
 De Schepper et al. 2022, doi:10.1038/s42003-022-04213-y (circuit).
-Differs from it: what `bio.circuits.eyeblink` lists; some hundred trials of 1 s each and not 1000 of
-1.26 s, and a circuit of a fifth of the column.
+Differs from it: what `bio.circuits.eyeblink` lists; about a hundred trials of 1 s instead of 1000
+of 1.26 s, and a circuit of a fifth of the column.
 """
 
-import csv
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from brian2 import Hz, second
 from tqdm import tqdm
 
-from mirrorneuron.analysis import Picture, write_page
 from mirrorneuron.bio.circuits import Circuit, Phase, cerebellum, eyeblink_conditioning
 from mirrorneuron.bio.circuits.eyeblink import conditionable
 
-from ._contracts import Result, Study
-from ._eyeblink_report import drawings, figures_of
-from ._eyeblink_session import PATH, Session, kept
-from ._report import verdicts
+from .._contracts import Result, Study
+from .._kit.file import cached
+from ._report import Findings, report
+from ._session import PATH, Session, kept
 
 CONTROL = 30  # trials of acquisition with fixed weights
 SAMPLE = 5.0  # of the weights [s]
@@ -70,6 +67,7 @@ class Eyeblink(Study):
         probes: Every how many trials with a US the CS comes alone.
     """
 
+    title = "Eyeblink conditioning in the spiking olivo-cerebellar circuit"
     scale: float = 0.2
     dt: float = 0.2e-3
     animals: int = 3
@@ -84,11 +82,6 @@ class Eyeblink(Study):
     longer: int = 60
     probes: int = 4
 
-    @property
-    def title(self) -> str:
-        """One line for lists."""
-        return "Eyeblink conditioning in the spiking olivo-cerebellar circuit"
-
     def quick(self) -> "Eyeblink":
         """A small circuit, one animal and few trials: too few to learn much."""
         return replace(
@@ -97,22 +90,17 @@ class Eyeblink(Study):
         )  # fmt: skip
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
-        """Every animal with and without plasticity, and what they say.
-
-        Arguments:
-            out: Folder of the results, which exists.
-            progress: Whether to show progress.
-            resume: Whether to take the animals that an interrupted run left in `out`.
-        """
+        """Every animal with and without plasticity; a resumed run keeps those that are done."""
         found: dict[str, list[Session]] = {"learning": [], "fixed": []}
         asked = [(kind, seed) for kind in found for seed in self.seeds]
         with tempfile.TemporaryDirectory(prefix="mirrorneuron-eyeblink-") as code:
             for kind, seed in tqdm(asked, desc="sessions", disable=not progress):
                 path = out / f"{kind}_{seed}.npz"
-                if not (resume and path.exists()):
-                    self.session(kind, seed, Path(code), progress).save(path)
-                found[kind].append(Session.load(path))
-        return self.report(out, found["learning"], found["fixed"])
+                if not resume:
+                    path.unlink(missing_ok=True)
+                make = partial(self.session, kind, seed, Path(code), progress)
+                found[kind].append(cached(path, make, Session.load))
+        return report(out, Findings(self.seeds, found["learning"], found["fixed"]), str(__doc__))
 
     @property
     def seeds(self) -> range:
@@ -152,36 +140,3 @@ class Eyeblink(Study):
             report="text" if progress else None,
         )  # fmt: skip
         return kept(found)
-
-    def report(self, out: Path, learning: Sequence[Session], fixed: Sequence[Session]) -> Result:
-        """Metrics, trials as CSV, figures and page."""
-        metrics = figures_of(learning, fixed)
-        table_of_trials(out / "trials.csv", self.seeds, {"learning": learning, "fixed": fixed})
-        figures = drawings(out, learning, fixed)
-        table = verdicts(metrics)
-        parts = [
-            table,
-            *(Picture(path, caption) for path, caption in figures.items()),
-            str(__doc__),
-        ]
-        page = write_page(out / "report.html", self.title, parts)
-        print(f"\n{table}")
-        return Result(metrics, tuple(figures), page)
-
-
-def table_of_trials(path: Path, seeds: Sequence[int], found: dict[str, Any]) -> None:
-    """One line for each trial."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("session", "seed", "trial", "phase", "interval_s", "us_s", "cr", "peak_s",
-                         "threshold_hz", "lid_max_hz"))  # fmt: skip
-        for kind, sessions in found.items():
-            for seed, session in zip(seeds, sessions, strict=True):
-                rows = zip(
-                    session["phase"], session["interval"], session["us"], session["responded"],
-                    session["peak"], session["threshold"], session.highest, strict=True,
-                )  # fmt: skip
-                for k, (phase, interval, us, cr, peak, threshold, highest) in enumerate(rows):
-                    writer.writerow((kind, seed, k, session.phases[phase], f"{interval:.3f}",
-                                     f"{us:.3f}", int(cr), f"{peak:.3f}", f"{threshold:.3f}",
-                                     f"{highest:.3f}"))  # fmt: skip

@@ -1,6 +1,7 @@
-"""What `eyeblink` found, as metrics and figures."""
+"""What `eyeblink` found, as metrics, a table of trials and figures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,16 @@ from matplotlib.ticker import MaxNLocator
 
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
 from mirrorneuron.bio.circuits import cerebellum
-from mirrorneuron.bio.circuits.eyeblink import (
-    BEFORE,
-    BIN,
-    DEPRESSED,
-    POTENTIATED,
-    conditionable,
-)
+from mirrorneuron.bio.circuits.eyeblink import BEFORE, BIN, DEPRESSED, POTENTIATED, conditionable
 
-from ._contracts import Metric
-from ._eyeblink_session import LATE, STEP, Session
-from ._report import save
+from .._contracts import Metric, Result
+from .._kit.figure import draw_all
+from .._kit.file import write_csv
+from .._kit.report import publish, verdicts
+from ._session import LATE, STEP, Session
 
 FIRST, LAST, END, BLOCK = 10, 20, 10, 5  # trials
-COLOURS = {"before": "0.5", "trained": EXCITATORY, "extinguished": GOOD, "longer": INHIBITORY}
+COLORS = {"before": "0.5", "trained": EXCITATORY, "extinguished": GOOD, "longer": INHIBITORY}
 
 
 # ---- which trials
@@ -54,11 +51,51 @@ def states(session: Session) -> dict[str, Bool[np.ndarray, " t"]]:
     return found
 
 
+@dataclass(frozen=True)
+class Findings:
+    """Sessions of all animals, whose learning ones are drawn.
+
+    Arguments:
+        seeds: Of the animals.
+        learning: Their sessions with plasticity.
+        fixed: Those with fixed weights.
+    """
+
+    seeds: Sequence[int]
+    learning: Sequence[Session]
+    fixed: Sequence[Session]
+
+
+def report(out: Path, found: Findings, about: str) -> Result:
+    """Metrics, trials as CSV, figures and page."""
+    metrics = figures_of(found.learning, found.fixed)
+    write_csv(out / "trials.csv", table_of_trials(found))
+    figures = draw_all(
+        out, found, (draw_learning, draw_lid, draw_rates, draw_weights, draw_rasters)
+    )
+    title = "Eyeblink conditioning in the spiking olivo-cerebellar circuit"
+    return publish(out, title, metrics, [verdicts(metrics)], figures, about)
+
+
+def table_of_trials(found: Findings) -> Iterator[Sequence[Any]]:
+    """One line for each trial."""
+    yield ("session", "seed", "trial", "phase", "interval_s", "us_s", "cr", "peak_s",
+           "threshold_hz", "lid_max_hz")  # fmt: skip
+    for kind, sessions in (("learning", found.learning), ("fixed", found.fixed)):
+        for seed, session in zip(found.seeds, sessions, strict=True):
+            columns = (session[name] for name in ("interval", "us", "peak", "threshold"))
+            numbers = zip(*columns, session.highest, strict=True)
+            known = zip(session["phase"], session["responded"], numbers, strict=True)
+            for k, (phase, cr, values) in enumerate(known):
+                interval, us, *others = (f"{value:.3f}" for value in values)
+                yield kind, seed, k, session.phases[phase], interval, us, int(cr), *others
+
+
 # ---- metrics
 
 
 def figures_of(learning: Sequence[Session], fixed: Sequence[Session]) -> dict[str, Metric]:
-    """Every figure, mean over the animals, with its target."""
+    """Every number, mean over the animals, with its target."""
 
     def share(pick: Any, sessions: Sequence[Session] = learning) -> float:
         return float(np.mean([s.share(pick(s)) for s in sessions]))
@@ -67,7 +104,7 @@ def figures_of(learning: Sequence[Session], fixed: Sequence[Session]) -> dict[st
         return session.where("acquisition") | session.where("unpaired")
 
     def below(value: float, target: float) -> Metric:
-        return Metric(value, "1", target, bool(value < target))
+        return Metric.below(value, "1", target)
 
     first, last = (
         [s.share(ends(s, phase, LAST, first=True)) for s in learning]
@@ -77,7 +114,7 @@ def figures_of(learning: Sequence[Session], fixed: Sequence[Session]) -> dict[st
     metrics = {
         "cr_before": below(share(lambda s: s.where("before") | s.where("before_longer")), 0.1),
         "cr_first_10": below(share(lambda s: ends(s, "acquisition", FIRST, first=True)), 0.1),
-        "cr_trained": Metric(float(np.mean(trained)), "1", 0.7, bool(np.mean(trained) >= 0.7)),
+        "cr_trained": Metric.at_least(np.mean(trained), "1", 0.7),
         "cr_trained_worst": Metric(float(np.min(trained)), "1"),
         "cr_extinguished": below(share(lambda s: ends(s, "extinction", END)), 0.3),
         "cr_unpaired": below(share(lambda s: s.where("unpaired")), 0.1),
@@ -90,12 +127,12 @@ def figures_of(learning: Sequence[Session], fixed: Sequence[Session]) -> dict[st
     }
     for name, phase, target in (("", "acquisition", 0.25), ("_longer", "longer", 0.5)):
         found = peak(learning, phase)
-        hit = abs(found - target) <= 50e-3
-        metrics[f"peak{name}"] = Metric(found * 1e3, "ms", target * 1e3, bool(hit))
+        hit = bool(abs(found - target) <= 50e-3)
+        metrics[f"peak{name}"] = Metric(found * 1e3, "ms", target * 1e3, hit)
         shape = highest_of_mean(learning, phase)
         metrics[f"peak_of_mean{name}"] = Metric(shape * 1e3, "ms", target * 1e3)
         dip = change(learning, "purkinje", phase)
-        metrics[f"purkinje_dip{name}"] = Metric(-dip, "1", 0.2, bool(-dip >= 0.2))
+        metrics[f"purkinje_dip{name}"] = Metric.at_least(-dip, "1", 0.2)
         rise = change(learning, "dcn_p", phase)
         metrics[f"nuclear_rise{name}"] = Metric(rise, "1", 0.0, bool(rise > 0))
     for name in DEPRESSED[:1] + POTENTIATED[:1]:
@@ -152,23 +189,9 @@ def change(sessions: Sequence[Session], group: str, phase: str, zone: int = 0) -
 # ---- figures
 
 
-def drawings(out: Path, learning: Sequence[Session], fixed: Sequence[Session]) -> dict[Path, str]:
-    """Every figure, with what it shows."""
-    made = {
-        "learning": (draw_learning(learning, fixed), "Responses and rates, trial by trial"),
-        "lid": (draw_lid(learning), "The lid in trials of the tone alone"),
-        "rates": (draw_rates(learning), "Rates in trials of the tone alone"),
-        "weights": (draw_weights(learning), "Weights of parallel fibres on Purkinje cells"),
-        "rasters": (draw_rasters(learning[0]), "Spikes of the first animal"),
-    }
-    found = {}
-    for name, (figure, caption) in made.items():
-        found[save(figure, out / f"{name}.png")] = caption
-    return found
-
-
-def draw_learning(learning: Sequence[Session], fixed: Sequence[Session]) -> Figure:
-    """Share of responses in blocks of trials, and rates late in the CS."""
+def draw_learning(found: Findings) -> Figure:
+    """Share of responses in blocks of trials, and rates late in the tone (CS)."""
+    learning, fixed = found.learning, found.fixed
     figure, (responses, rates) = plt.subplots(
         2, 1, figsize=(9.6, 5.4), sharex=True, layout="constrained"
     )
@@ -178,13 +201,13 @@ def draw_learning(learning: Sequence[Session], fixed: Sequence[Session]) -> Figu
     responses.plot(*blocks(mean), color=EXCITATORY, linewidth=2, label="plastic")
     mean = np.mean([s["responded"] for s in fixed], axis=0)  # its phases are the first of a session
     responses.plot(*blocks(mean), color="0.4", linestyle="--", label="weights fixed")
-    for group, colour, label in (
+    for group, color, label in (
         ("purkinje", INHIBITORY, "Purkinje cells"), ("dcn_p", EXCITATORY, "nuclear cells")
     ):  # fmt: skip
         for zone, style in ((0, "-"), (1, ":")):
             late = np.mean([late_rate(s, group, zone) for s in learning], axis=0)
             name = f"{label}, {'zone with US' if zone == 0 else 'other zone'}"
-            rates.plot(*blocks(late), color=colour, linestyle=style, label=name)
+            rates.plot(*blocks(late), color=color, linestyle=style, label=name)
     for ax in (responses, rates):
         mark_phases(learning[0], ax)
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
@@ -221,8 +244,9 @@ def mark_phases(session: Session, ax: Any) -> None:
         ax.axvline(edge, color="0.8", linewidth=1, zorder=0)
 
 
-def draw_lid(learning: Sequence[Session]) -> Figure:
-    """Mean over animals, with each animal faint."""
+def draw_lid(found: Findings) -> Figure:
+    """The lid in trials of the tone alone: mean over animals, with each animal faint."""
+    learning = found.learning
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.4), sharey=True, layout="constrained")
     time = (np.arange(len(learning[0]["lid"][0])) * BIN - learning[0].onset) * 1e3
     shown = {0: ("before", "trained", "extinguished"), 1: ("before", "longer")}
@@ -233,9 +257,9 @@ def draw_lid(learning: Sequence[Session]) -> Figure:
         for state in shown[column]:
             rows = [above(s, states(s)[state]) for s in learning if state in states(s)]
             for row in rows:
-                ax.plot(time, row, color=COLOURS[state], alpha=0.25, linewidth=0.8)
+                ax.plot(time, row, color=COLORS[state], alpha=0.25, linewidth=0.8)
             name = "before (the reference)" if state == "before" else state
-            ax.plot(time, np.mean(rows, axis=0), color=COLOURS[state], linewidth=2, label=name)
+            ax.plot(time, np.mean(rows, axis=0), color=COLORS[state], linewidth=2, label=name)
         margin = np.mean([s["threshold"].mean() - baseline(s) for s in learning])
         ax.axhline(margin, color="0.5", linewidth=1, linestyle="--", label="threshold of a CR")
         ax.legend(loc="upper left", fontsize=8)
@@ -250,8 +274,9 @@ def baseline(session: Session) -> float:
     return float(session["lid"][:, at - round(BEFORE / BIN) : at].mean())
 
 
-def draw_rates(learning: Sequence[Session]) -> Figure:
-    """Four groups before and after, in both zones."""
+def draw_rates(found: Findings) -> Figure:
+    """Rates of four groups in trials of the tone alone, before and after, in both zones."""
+    learning = found.learning
     groups = (("granule", "granule cells"), ("basket", "basket cells"),
               ("purkinje", "Purkinje cells"), ("dcn_p", "nuclear cells"))  # fmt: skip
     figure, axes = plt.subplots(2, 2, figsize=(9.6, 5.4), sharex=True, layout="constrained")
@@ -266,7 +291,7 @@ def draw_rates(learning: Sequence[Session]) -> Figure:
                 both = np.mean(rows, axis=0).reshape(-1, 2).mean(1)
                 time = ((np.arange(len(both)) + 0.5) * 2 * STEP - learning[0].onset) * 1e3
                 word = "" if group in ("granule", "basket") else (", with US", ", other zone")[zone]
-                ax.plot(time, both, style, color=COLOURS[state], label=state + word)
+                ax.plot(time, both, style, color=COLORS[state], label=state + word)
         ax.set_title(name, fontsize=9, loc="left")
         ax.set(ylim=(0, None), ylabel="rate (Hz)")
         ax.legend(fontsize=7)
@@ -275,8 +300,12 @@ def draw_rates(learning: Sequence[Session]) -> Figure:
     return figure
 
 
-def draw_weights(learning: Sequence[Session]) -> Figure:
-    """Distribution, what the spikes of the CS find, and the mean over the session."""
+def draw_weights(found: Findings) -> Figure:
+    """Weights of parallel fibres on Purkinje cells.
+
+    Their distribution, what the spikes of the tone find, and the mean over the session.
+    """
+    learning = found.learning
     figure, (spread, profile, course) = plt.subplots(
         1, 3, figsize=(10.4, 3.2), layout="constrained"
     )
@@ -288,15 +317,15 @@ def draw_weights(learning: Sequence[Session]) -> Figure:
             continue
         weights = np.concatenate([s["weights_0"][k] for s in learning])
         counts = np.histogram(weights, edges)[0] / len(weights)
-        spread.stairs(counts, edges, color=COLOURS[name], label=name)
+        spread.stairs(counts, edges, color=COLORS[name], label=name)
     spread.set(xlabel="weight, of the start", ylabel="share of synapses", yscale="log")
     spread.legend(fontsize=8)
     for name, k in at.items():
         mean = np.mean([s["effective_0"][k] for s in learning], axis=0)
         time = (np.arange(len(mean)) + 0.5) * STEP * 1e3
-        profile.plot(time, mean, color=COLOURS[name], label=name)
+        profile.plot(time, mean, color=COLORS[name], label=name)
     for interval, name in ((250, "trained"), (500, "longer")):
-        profile.axvline(interval, color=COLOURS[name], linestyle=":", linewidth=1)
+        profile.axvline(interval, color=COLORS[name], linestyle=":", linewidth=1)
     profile.set(xlabel="time of the spike in the CS (ms)", ylabel="weight under spikes of the CS",
                 ylim=(0, 1.05))  # fmt: skip
     for zone, style in ((0, "-"), (1, ":")):
@@ -314,8 +343,9 @@ def sample_at(session: Session, state: str) -> int:
     return min(int(np.searchsorted(session["sampled"], last)), len(session["sampled"]) - 1)
 
 
-def draw_rasters(session: Session) -> Figure:
-    """Purkinje and nuclear cells of the zone in one trial of each state."""
+def draw_rasters(found: Findings) -> Figure:
+    """Spikes of the first animal: Purkinje and nuclear cells in one trial of each state."""
+    session = found.learning[0]
     names = [name for name in states(session) if name != "extinguished"]
     figure, axes = plt.subplots(
         2, len(names), figsize=(3.2 * len(names), 4.2), sharex=True, squeeze=False,

@@ -12,6 +12,8 @@ from mirrorneuron.bio.circuits import Conditioning
 from mirrorneuron.bio.circuits.eyeblink import BIN
 from mirrorneuron.errors import CheckpointError
 
+from .._kit.file import whole
+
 PATH = "parallel_purkinje"
 STEP = 10e-3  # of the rates within a trial [s]
 LATE = (-0.15, -0.05)  # before the time of the US: the range of the rule, where a dip is read [s]
@@ -66,14 +68,10 @@ class Session:
         return np.array([float(row[first : first + round(gap / BIN)].max()) for row, gap in rows])
 
     def save(self, path: Path) -> None:
-        """Write to one file, whole or not at all."""
-        new = path.with_suffix(".tmp")
-        with new.open("wb") as file:
-            np.savez_compressed(
-                file, allow_pickle=False, phases=np.array(self.phases),
-                onset=np.array(self.onset), **self.arrays,
-            )  # fmt: skip
-        new.replace(path)
+        """Write to one file."""
+        told = {"phases": np.array(self.phases), "onset": np.array(self.onset)}
+        with whole(path, "wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **told, **self.arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Session":

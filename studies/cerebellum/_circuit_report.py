@@ -2,23 +2,22 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mirrorneuron.analysis import Picture, write_page
-from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
+from mirrorneuron.analysis.plot import EXCITATORY, GOOD, INHIBITORY
 from mirrorneuron.bio import plasticity
 from mirrorneuron.bio.circuits.anatomy import BASAL, PATHWAYS, POPULATIONS
 from mirrorneuron.bio.recording import Spikes
-from mirrorneuron.studies._contracts import Metric, Result
-from mirrorneuron.studies._report import save, verdicts
 
-if TYPE_CHECKING:
-    from mirrorneuron.studies.cerebellum import Found
+from .._contracts import Metric, Result
+from .._kit.figure import around, draw_all, draw_around, spaced
+from .._kit.report import publish, verdicts
+from ._found import Found
+from ._rule import LAGS
 
 INHIBITS = {"golgi", "purkinje", "basket", "stellate", "dcn_i"}
 ORDER = {
@@ -29,31 +28,21 @@ SHOWN = 60  # cells of a group in a raster
 WINDOW = 0.5  # of a raster [s]
 
 
-def report_on(out: Path, found: "Found") -> Result:
+def report_on(out: Path, found: Found, about: str) -> Result:
     """Metrics, table, figures and page."""
     metrics = figures_of(found)
-    table = verdicts(metrics, digits=4)
-    drawings = {
-        "rasters": draw_rasters(found),
-        "rates": draw_rates(found),
-        "wiring": draw_wiring(found),
-        "step": draw_step(found),
-        "pause": draw_pause(found),
-        "kernels": draw_kernels(found),
-        "drift": draw_drift(found),
-    }
-    paths = [save(figure, out / f"{name}.png") for name, figure in drawings.items()]
-    every = (*found.cells.figures, *paths)
-    parts = [table, *(Picture(path, path.stem) for path in every), str(found.study.__doc__)]
-    page = write_page(out / "report.html", "A cerebellum against published numbers", parts)
-    print(f"\n{table}")
-    return Result(metrics, every, page)
+    drawings = (
+        draw_rasters, draw_rates, draw_wiring, draw_step, draw_pause, draw_kernels, draw_drift
+    )  # fmt: skip
+    every = {path: path.stem for path in found.cells.figures} | draw_all(out, found, drawings)
+    title, table = "A cerebellum against published numbers", verdicts(metrics, digits=4)
+    return publish(out, title, metrics, [table], every, about)
 
 
 # ---- metrics
 
 
-def figures_of(found: "Found") -> dict[str, Metric]:
+def figures_of(found: Found) -> dict[str, Metric]:
     """Every figure with its target, where one is published or derived."""
     return {
         **found.cells.metrics,
@@ -64,14 +53,14 @@ def figures_of(found: "Found") -> dict[str, Metric]:
     }
 
 
-def wiring_of(found: "Found") -> dict[str, Metric]:
+def wiring_of(found: Found) -> dict[str, Metric]:
     """Numbers of cells, and of the sources of a target."""
     circuit, share = found.awake, found.study.scale
     metrics: dict[str, Metric] = {}
     for name, number in circuit.counts.items():
         target = POPULATIONS[name].reference * share
-        hit = abs(number - target) <= max(0.02 * target, 1.0)
-        metrics[f"count_{name}"] = Metric(float(number), "1", target, hit)
+        allowed = max(0.02 * target, 1.0)
+        metrics[f"count_{name}"] = Metric.near(number, "1", target, allowed)
     for name, wires in circuit.wiring.items():
         mean, sd = PATHWAYS[name].pairs
         degree = wires.convergence if name == "mossy_golgi" else wires.in_degree
@@ -82,7 +71,7 @@ def wiring_of(found: "Found") -> dict[str, Metric]:
     return metrics
 
 
-def rates_of(found: "Found") -> dict[str, Metric]:
+def rates_of(found: Found) -> dict[str, Metric]:
     """Rates at rest, of the cells that fired, and their order."""
     metrics: dict[str, Metric] = {}
     for condition, published in BASAL.items():
@@ -90,8 +79,7 @@ def rates_of(found: "Found") -> dict[str, Metric]:
         mean = {name: float(np.mean([a.rate for a in every])) for name, every in rates.items()}
         for name, value in mean.items():
             target = float(published.get(name, (0.0, 0.0))[0])
-            hit = abs(value - target) <= 0.3 * target
-            metrics[f"basal_{key}_{name}"] = Metric(value, "Hz", target, hit)
+            metrics[f"basal_{key}_{name}"] = Metric.near(value, "Hz", target, 0.3 * target)
         for name, every in rates.items():
             silent = float(np.mean([a.silent for a in every]))
             metrics[f"silent_{key}_{name}"] = Metric(silent, "1")
@@ -105,7 +93,7 @@ def rates_of(found: "Found") -> dict[str, Metric]:
     return metrics
 
 
-def answers_of(found: "Found") -> dict[str, Metric]:
+def answers_of(found: Found) -> dict[str, Metric]:
     """To a step of the mossy fibres, and to climbing fibres."""
     metrics: dict[str, Metric] = {}
     phases = found.step.activity
@@ -115,10 +103,9 @@ def answers_of(found: "Found") -> dict[str, Metric]:
         if before > 0:
             metrics[f"return_{name}"] = Metric(after / before, "1")
     for (number, step), pause in found.pauses.items():
-        value = pause.pause / pause.interval
-        hit = value >= 2 if step else None
+        value, target = pause.pause / pause.interval, 2.0 if step else None
         name = f"pause_{_spikes(number)}{f' + {step:g} nA' if step else ''}"
-        metrics[name.replace(" ", "_")] = Metric(value, "1", 2.0 if step else None, hit)
+        metrics[name.replace(" ", "_")] = Metric.at_least(value, "1", target)
     return metrics
 
 
@@ -126,34 +113,33 @@ def _spikes(number: int) -> str:
     return f"{number} spike{'s' if number > 1 else ''}"
 
 
-def rules_of(found: "Found") -> dict[str, Metric]:
+def rules_of(found: Found) -> dict[str, Metric]:
     """Errors of kernels, and neutral rates."""
     metrics: dict[str, Metric] = {}
     for name, (changed, derived) in found.kernels.items():
         error = float(np.abs(changed - derived).max() / np.abs(derived).max())
         metrics[f"kernel_error_{name}"] = Metric(error, "1", 0.01, error <= 0.01)
     for name, drift in found.drifts.items():
-        hit = abs(drift.crossing - drift.neutral) <= 0.1 * drift.neutral
-        metrics[f"neutral_{name}"] = Metric(drift.crossing, "Hz", drift.neutral, hit)
+        allowed = 0.1 * drift.neutral
+        metrics[f"neutral_{name}"] = Metric.near(drift.crossing, "Hz", drift.neutral, allowed)
     return metrics
 
 
 # ---- figures
 
 
-def draw_rasters(found: "Found") -> Figure:
+def draw_rasters(found: Found) -> Figure:
     """The first circuit, by layer, in both conditions."""
     names = [name for name in POPULATIONS if name != "olive"]
-    figure, axes = plt.subplots(
-        len(names), 2, figsize=(10, 8.6), sharex=True, layout="constrained"
-    )  # fmt: skip
+    size = (10, 8.6)
+    figure, axes = plt.subplots(len(names), 2, figsize=size, sharex=True, layout="constrained")
     for column, condition in enumerate(BASAL):
         run = found.rest(condition, 0)
         for ax, name in zip(axes[:, column], names, strict=True):
             stop = run.duration
             raster(ax, run.spikes[name], (max(0.0, stop - WINDOW), stop), name)
             if column == 0:
-                ax.set_ylabel(name.replace("_", " "), rotation=0, ha="right", va="center")
+                ax.set_ylabel(spaced(name), rotation=0, ha="right", va="center")
         axes[0, column].set_title(condition, fontsize=10)
         axes[-1, column].set_xlabel("time (ms)")
     return figure
@@ -171,7 +157,7 @@ def raster(ax: Axes, spikes: Spikes, window: tuple[float, float], name: str) -> 
     ax.set(ylim=(-1, len(chosen)), xlim=(0, (window[1] - window[0]) * 1e3), yticks=[])
 
 
-def draw_rates(found: "Found") -> Figure:
+def draw_rates(found: Found) -> Figure:
     """Rates at rest, of every circuit, beside the published ones."""
     names = [name for name in POPULATIONS if name != "olive"]
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), sharey=True, layout="constrained")
@@ -185,14 +171,14 @@ def draw_rates(found: "Found") -> Figure:
                 color = INHIBITORY if name in INHIBITS else EXCITATORY
                 ax.errorbar(x + 0.1 + 0.12 * k, found_.rate, found_.sd, fmt="o", color=color,
                             markersize=3.5, linewidth=0.8)  # fmt: skip
-        ax.set_xticks(range(len(names)), [n.replace("_", " ") for n in names], rotation=40)
+        ax.set_xticks(range(len(names)), [spaced(n) for n in names], rotation=40)
         ax.set_title(f"{condition}, mean and SD over cells that fired", fontsize=9)
     axes[0].set_ylabel("rate (Hz)")
     axes[0].legend()
     return figure
 
 
-def draw_wiring(found: "Found") -> Figure:
+def draw_wiring(found: Found) -> Figure:
     """Sources of a target beside those of the reconstruction."""
     figure, ax = plt.subplots(figsize=(6.4, 5.2), layout="constrained")
     for name, wires in found.awake.wiring.items():
@@ -211,7 +197,7 @@ def draw_wiring(found: "Found") -> Figure:
     return figure
 
 
-def draw_step(found: "Found") -> Figure:
+def draw_step(found: Found) -> Figure:
     """Rate of every group around the step."""
     figure, axes = plt.subplots(3, 3, figsize=(9.6, 6), sharex=True, layout="constrained")
     start, stop = found.step.windows["step"]
@@ -221,7 +207,7 @@ def draw_step(found: "Found") -> Figure:
         rate = np.histogram(spikes.t, edges)[0] / (np.diff(edges) * spikes.size)
         ax.axvspan(0, (stop - start) * 1e3, color="0.9")
         ax.stairs(rate, (edges - start) * 1e3, color=INHIBITORY if name in INHIBITS else EXCITATORY)
-        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set_title(spaced(name), fontsize=9)
         ax.set(
             ylim=(0, max(1.1 * rate.max(), 1)),
             xlim=((edges[0] - start) * 1e3, (edges[-1] - start) * 1e3),
@@ -231,7 +217,7 @@ def draw_step(found: "Found") -> Figure:
     return figure
 
 
-def draw_pause(found: "Found") -> Figure:
+def draw_pause(found: Found) -> Figure:
     """Purkinje cells around the arrival of climbing-fibre spikes."""
     number = len(found.pauses)
     figure, axes = plt.subplots(
@@ -239,33 +225,20 @@ def draw_pause(found: "Found") -> Figure:
         layout="constrained",
     )  # fmt: skip
     edges = np.arange(-0.1, 0.1501, 0.004)
-    for (top, bottom), ((number, step), pause) in zip(
-        axes.T, found.pauses.items(), strict=True
-    ):  # fmt: skip
+    for (top, bottom), ((number, step), pause) in zip(axes.T, found.pauses.items(), strict=True):
         spikes = pause.simulation.spikes["purkinje"]
-        aligned = [
-            t[(t > at + edges[0]) & (t < at + edges[-1])] - at
-            for t in (spikes.t[spikes.index == cell] for cell in range(spikes.size))
-            for at in pause.arrivals
-        ]
-        for row, times in enumerate(aligned[:80]):
-            top.vlines(times * 1e3, row - 0.4, row + 0.4, color=REFERENCE, linewidth=0.8)
-        rate = np.histogram(np.concatenate(aligned), edges)[0] / (len(aligned) * np.diff(edges))
-        bottom.stairs(rate, edges * 1e3, color=EXCITATORY)
-        for ax in (top, bottom):
-            ax.axvline(0, color=BAD, linewidth=1)
+        cells = [spikes.t[spikes.index == cell] for cell in range(spikes.size)]
+        draw_around(top, bottom, around(cells, pause.arrivals, edges[0], edges[-1]), edges, 80)
         added = f"+{step:g} nA adaptation" if step else "as published"
         top.set_title(f"{_spikes(number)} to the olive,\n{added}", fontsize=9)
-        bottom.set(xlabel="time from last spike (ms)", ylim=(0, None), xlim=edges[[0, -1]] * 1e3)
+        bottom.set_xlabel("time from last spike (ms)")
     axes[0, 0].set_ylabel("cell and event")
     axes[1, 0].set_ylabel("rate (Hz)")
     return figure
 
 
-def draw_kernels(found: "Found") -> Figure:
+def draw_kernels(found: Found) -> Figure:
     """Change of a weight by the lag of one pair."""
-    from mirrorneuron.studies.cerebellum import LAGS
-
     number = len(found.kernels)
     figure, axes = plt.subplots(1, number, figsize=(2.5 * number, 2.8), layout="constrained")
     for ax, (name, (changed, derived)) in zip(axes, found.kernels.items(), strict=True):
@@ -273,14 +246,14 @@ def draw_kernels(found: "Found") -> Figure:
         ax.axhline(0, color="0.8", linewidth=0.8)
         ax.plot(LAGS, derived / scale, color="0.6", linewidth=3, label="closed form")
         ax.plot(LAGS, changed / scale, ".", color=EXCITATORY, markersize=3, label="simulated")
-        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set_title(spaced(name), fontsize=9)
         ax.set(xlabel="teacher after fibre (ms)", ylim=(-1.1, 1.1))
     axes[0].set_ylabel("change / largest change")
     axes[0].legend(fontsize=7)
     return figure
 
 
-def draw_drift(found: "Found") -> Figure:
+def draw_drift(found: Found) -> Figure:
     """Drift of weights by the rate of the teacher."""
     number = len(found.drifts)
     figure, axes = plt.subplots(1, number, figsize=(3.2 * number, 3), layout="constrained")
@@ -293,7 +266,7 @@ def draw_drift(found: "Found") -> Figure:
         ax.plot(drift.rates, drift.derived, color="0.6", linewidth=3, label="derived")
         ax.errorbar(drift.rates, drift.found, 2 * drift.error, fmt="o", color=EXCITATORY,
                     markersize=4, label="simulated")  # fmt: skip
-        ax.set_title(name.replace("_", " "), fontsize=9)
+        ax.set_title(spaced(name), fontsize=9)
         ax.set(xlabel="climbing fibre (Hz)", ylabel=f"drift ({unit}/s)")
     axes[0].legend(fontsize=7)
     return figure

@@ -1,15 +1,15 @@
-r"""Single cells of the cerebellum against the figures of their sources.
+r"""Single cells of the cerebellum against the numbers of their sources.
 
-Five questions, answered in Brian2's C++ code: do the E-GLIF cells fire at the published rates by
-themselves, and with which sign of the leak; does their rate grow with current as published; does
-the Purkinje cell pause after a complex spike; does the olive oscillate below its threshold, without
-spikes unless there is noise; and do gap junctions make olivary cells keep step?
+Five questions, answered by Brian2's C++ code: do the E-GLIF cells fire spontaneously at the
+published rates, and with which sign of the leak; does their rate grow with current as published;
+does the Purkinje cell pause after a complex spike; does the olive oscillate below threshold,
+without spikes unless there is noise; and do gap junctions synchronise olivary cells?
 
-Protocols: rest for `rest`; then, for the cells of which a curve is published, steps of current of
-`step`, as long apart, the rate of a step being the inverse of its first interval, and the slope
+Protocols: a rest of `rest`; then, for cells with a published curve, steps of current of `step` with
+pauses of the same length. The rate of a step is the inverse of its first interval, and the slope is
 that of the line through all steps but the first. Where silence is published, nine of ten cells have
-to be silent: chance starts an olivary cell once in a thousand seconds or so, which then goes on at
-10 Hz. Olives run for `olive`, with independent noise.
+to be silent: about once in a thousand seconds an olivary cell starts by chance and goes on at 10
+Hz. Olives run for `olive` with independent noise.
 
 Source: Geminiani et al. 2019, doi:10.3389/fncom.2019.00035; De Schepper et al. 2022,
 doi:10.1038/s42003-022-04213-y, whose published code tests the rates and slopes that are the targets
@@ -42,23 +42,24 @@ from matplotlib.figure import Figure
 
 from mirrorneuron.analysis import (
     Oscillation,
-    Picture,
     SpikeTrains,
     coupling_coefficient,
     oscillation,
     phase_coherence,
-    write_page,
 )
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
-from mirrorneuron.bio import Cell, cells, neurons
+from mirrorneuron.bio import cells, neurons
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Claim
 from mirrorneuron.bio.neurons.inferior_olive import gap_junctions
 from mirrorneuron.bio.recording import Simulation
 from mirrorneuron.bio.simulate import simulate
-from mirrorneuron.studies._contracts import Metric, Result, Study
-from mirrorneuron.studies._eglif_protocol import PER_PA, Measured, Protocol
-from mirrorneuron.studies._report import save, trains, verdicts
+
+from .._contracts import Metric, Result, Study
+from .._kit import eglif
+from .._kit.eglif import PER_PA, Measured, Protocol
+from .._kit.figure import around, draw_all, draw_around, spaced, trains
+from .._kit.report import publish, verdicts
 
 EGLIF = cells["geminiani"].every()
 SIGNS = {"plus": "1", "minus": "-1"}  # of the leak
@@ -67,6 +68,11 @@ SAMPLE = 1e-3
 COUPLINGS = (0.0, 0.005, 0.01, 0.02, 0.05)  # mS/cm²
 LEVELS = (0.5, 0.75, 1.1, 1.2)  # g_CaL of cells without noise, mS/cm²
 FIBRE = 0.5  # time between two complex spikes [s]
+DRIVE = """
+w : 1 (constant)
+own : amp (shared, constant)
+I_post = w*(I_pre + own)/5 : amp (summed)
+"""
 PURKINJE = {"z_plus": 63.0, "z_minus": 86.0}  # rates without complex spikes, of the source [Hz]
 
 
@@ -84,6 +90,7 @@ class CerebellumCells(Study):
         purkinje: AdEx Purkinje cells of each zone, half of them with complex spikes.
     """
 
+    title = "Single cells of the cerebellum against published rates and curves"
     rest: float = 10.0
     step: float = 1.0
     copies: int = 20
@@ -92,11 +99,6 @@ class CerebellumCells(Study):
     olive: float = 6.0
     purkinje: int = 40
 
-    @property
-    def title(self) -> str:
-        """One line for lists."""
-        return "Single cells of the cerebellum against published rates and curves"
-
     def quick(self) -> "CerebellumCells":
         """Shorter and with fewer cells; rates are rounder then."""
         return CerebellumCells(
@@ -104,40 +106,26 @@ class CerebellumCells(Study):
         )
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
-        """Two simulations, of E-GLIF cells and of the others, and what they say.
-
-        Arguments:
-            out: Folder of the results, which exists.
-            progress: Whether to show progress.
-            resume: No part of it takes long enough to be resumed: it begins anew.
-        """
+        """Two simulations, of E-GLIF cells and of the others; it is too short to be resumed."""
         measured = self.protocol.measure(self.seed, progress)
         loop_run = simulate(
-            Loop(self).build,
-            self.olive * second,
-            "cpp",
-            ["olive.v", "pairs.v"],
-            interval=SAMPLE * second,
-            seed=self.seed,
-            namespace={},
+            Loop(self).build, self.olive * second, "cpp", ["olive.v", "pairs.v"],
+            interval=SAMPLE * second, seed=self.seed, namespace={},
             report="text" if progress else None,
-        )
+        )  # fmt: skip
         return report_on(out, Found(self, measured, loop_run))
 
     @property
     def protocol(self) -> Protocol:
         """E-GLIF cells of every kind and state, with both signs of the leak."""
-        kinds: dict[str, Cell] = {}
-        claims: dict[str, Claim] = {}
-        sizes: dict[str, int] = {}
+        kinds: dict[str, eglif.Kind] = {}
         for name, cell in EGLIF.items():
             claim = cell.claims.get("", Claim())
             for word, sign in SIGNS.items():
-                row = row_of(name, word)
-                kinds[row] = replace(cell, values={**cell.values, "leak_sign": sign})
-                claims[row] = claim
-                sizes[row] = self.many if word == "plus" and claim.slope else self.copies
-        return Protocol(kinds, claims, self.rest, self.step, sizes)
+                signed = replace(cell, values={**cell.values, "leak_sign": sign})
+                size = self.many if word == "plus" and claim.slope else self.copies
+                kinds[row_of(name, word)] = eglif.Kind(signed, claim, size)
+        return Protocol(kinds, self.rest, self.step)
 
 
 def row_of(name: str, sign: str) -> str:
@@ -166,15 +154,10 @@ class Loop:
         rng = np.random.default_rng(self.study.seed)
         start = np.where(noisy, rng.normal(-60, 3, len(noisy)), -60.0) * mV
         return neurons["inferior_olive"].group(
-            len(noisy),
-            name="olive",
+            len(noisy), name="olive", v=start, v_d=start, v_a=start,
             g_CaL=np.concatenate([np.full(n, 1.4), LEVELS]) * CONDUCTANCE,
-            mu=np.where(noisy, -0.3, 0.0) * DENSITY,
-            sigma=np.where(noisy, 0.7, 0.0) * DENSITY,
-            v=start,
-            v_d=start,
-            v_a=start,
-        )
+            mu=np.where(noisy, -0.3, 0.0) * DENSITY, sigma=np.where(noisy, 0.7, 0.0) * DENSITY,
+        )  # fmt: skip
 
     def _junctions(self, olive: NeuronGroup) -> Synapses:
         """Ten neighbours each, on a ring."""
@@ -209,38 +192,23 @@ class Loop:
         times = np.arange(FIBRE, self.study.olive - 0.1, FIBRE)
         fibre = SpikeGeneratorGroup(1, np.zeros(len(times), int), times * second, name="fibre")
         bundles = NeuronGroup(
-            5,
-            "dI/dt = (1.3*nA - I)/(50*ms) + 0.25*nA*xi*(50*ms)**-0.5 : amp",
-            method="euler",
-            name="bundles",
-            namespace={"nA": nA, "ms": ms},
-        )
+            5, "dI/dt = (1.3*nA - I)/(50*ms) + 0.25*nA*xi*(50*ms)**-0.5 : amp",
+            method="euler", name="bundles", namespace={"nA": nA, "ms": ms},
+        )  # fmt: skip
         bundles.I = 1.3 * nA
         made: list[NeuronGroup | Synapses | SpikeGeneratorGroup] = [fibre, bundles]
         for zone in PURKINJE:
             cell = cells["olivocerebellar_loop"]["purkinje"].state(zone)
             group = cell.group(n, name=zone)
-            drive = Synapses(
-                bundles,
-                group,
-                """w : 1 (constant)
-                own : amp (shared, constant)
-                I_post = w*(I_pre + own)/5 : amp (summed)""",
-                name=f"{zone}_drive",
-            )
+            drive = Synapses(bundles, group, DRIVE, name=f"{zone}_drive")
             drive.connect()
             share = rng.uniform(0.2, 1.2, (5, n))
             drive.w = (5 * share / share.sum(axis=0)).ravel()
             drive.own = evaluate(cell.parameters["I"])
             struck = cell.connect(
-                fibre,
-                group,
-                "climbing_fibre",
-                i=np.zeros(n // 2, int),
-                j=np.arange(n // 2),
-                delay=2 * ms,
-                name=f"{zone}_fibre",
-            )
+                fibre, group, "climbing_fibre", i=np.zeros(n // 2, int), j=np.arange(n // 2),
+                delay=2 * ms, name=f"{zone}_fibre",
+            )  # fmt: skip
             made += [group, drive, struck]
         return made
 
@@ -352,92 +320,91 @@ class Found:
 def report_on(out: Path, found: Found) -> Result:
     """Metrics, table, figures and page."""
     metrics = figures_of(found)
-    table = verdicts(metrics)
-    drawings = {
-        "autorhythm": draw_autorhythm(found),
-        "curves": draw_curves(found),
-        "olive": draw_olive(found),
-        "pause": draw_pause(found),
-    }
-    paths = tuple(save(figure, out / f"{name}.png") for name, figure in drawings.items())
-    parts = [table, *(Picture(path, path.stem) for path in paths), str(__doc__)]
-    page = write_page(out / "report.html", "Single cells of the cerebellum", parts)
-    print(f"\n{table}")
-    return Result(metrics, paths, page)
+    drawings = (draw_autorhythm, draw_curves, draw_olive, draw_pause)
+    figures = draw_all(out, found, drawings)
+    title, table = "Single cells of the cerebellum", verdicts(metrics)
+    return publish(out, title, metrics, [table], figures, str(__doc__))
 
 
 def figures_of(found: Found) -> dict[str, Metric]:
-    """Every figure with its target, where one is claimed."""
+    """Every number with its target, where one is claimed."""
+    return eglif_metrics(found) | olive_metrics(found) | purkinje_metrics(found)
+
+
+def eglif_metrics(found: Found) -> dict[str, Metric]:
+    """Rates with both signs of the leak, and slopes of curves."""
     metrics: dict[str, Metric] = {}
     for name, cell in EGLIF.items():
         claim, key = cell.claims.get(""), name.replace(" ", "_")
         target = claim.rate if claim else None
         for sign in SIGNS:
             seen = found.measured[row_of(name, sign)]
-            aim = target if sign == "plus" else None
-            hit = abs(seen.rate - aim) <= 0.03 * aim if aim else None
-            metrics[f"rate_{key}_{sign}"] = Metric(seen.rate, "Hz", aim or None, hit)
-            if aim == 0:
+            rate = Metric(seen.rate, "Hz")
+            if target and sign == "plus":
+                rate = Metric.near(seen.rate, "Hz", target, 0.03 * target)
+            metrics[f"rate_{key}_{sign}"] = rate
+            if target == 0 and sign == "plus":
                 metrics[f"silent_{key}_{sign}"] = Metric(seen.silent, "1", 1.0, seen.silent >= 0.9)
     for name, seen in found.curves.items():
         claim = EGLIF[name].claims[""]
         value, target = (seen.slope or 0.0) * PER_PA, (claim.slope or 0.0) * PER_PA
-        hit = abs(value - target) <= claim.tolerance * target
-        metrics[f"slope_{name.replace(' ', '_')}"] = Metric(value, "Hz/pA", target, hit)
+        slope = Metric.near(value, "Hz/pA", target, claim.tolerance * target)
+        metrics[f"slope_{name.replace(' ', '_')}"] = slope
+    return metrics
+
+
+def olive_metrics(found: Found) -> dict[str, Metric]:
+    """Oscillations without noise, and what gap junctions do with it."""
+    metrics: dict[str, Metric] = {}
     for level, f, a in zip(LEVELS, found.silent.frequency, found.silent.amplitude, strict=True):
         if level > 0.5:
             metrics[f"olive_frequency_{level}"] = Metric(float(f), "Hz", 7.0, bool(4 <= f <= 10))
         millivolts = float(a) * 1e3
         hit = 5 <= millivolts <= 25 if level > 0.5 else millivolts < 1
         metrics[f"olive_amplitude_{level}"] = Metric(millivolts, "mV", None, bool(hit))
-    spikes = float(found.silent_spikes)
-    metrics["olive_spikes_without_noise"] = Metric(spikes, "1", 0.0, spikes == 0)
+    metrics["olive_spikes_without_noise"] = Metric.near(found.silent_spikes, "1", 0.0, 0.0)
     for k, g in enumerate(COUPLINGS):
-        hit = 0.5 <= found.olive_rates[k] <= 2 if g > 0 else None
-        metrics[f"olive_rate_{g}"] = Metric(found.olive_rates[k], "Hz", 1.0 if g > 0 else None, hit)
+        rate = Metric(found.olive_rates[k], "Hz")
+        if g > 0:
+            rate = replace(rate, target=1.0, ok=bool(0.5 <= rate.value <= 2))
+        metrics[f"olive_rate_{g}"] = rate
         metrics[f"olive_coherence_{g}"] = Metric(found.coherence[k], "1")
     rise = found.coherence[-1] - found.coherence[0]
-    metrics["olive_coherence_rise"] = Metric(rise, "1", 0.4, rise >= 0.4)
+    metrics["olive_coherence_rise"] = Metric.at_least(rise, "1", 0.4)
     shift = abs(found.pace[0] / found.pace[-1] - 1)
-    metrics["olive_frequency_shift"] = Metric(shift, "1", 0.15, shift < 0.15)
+    metrics["olive_frequency_shift"] = Metric.below(shift, "1", 0.15)
     for (there, back), g in zip(found.coefficients, COUPLINGS[1:], strict=True):
         metrics[f"coupling_{g}"] = Metric(float(there), "1")
-        ratio = float(there / back)
-        metrics[f"coupling_symmetry_{g}"] = Metric(ratio, "1", 1.0, abs(ratio - 1) < 0.2)
+        metrics[f"coupling_symmetry_{g}"] = Metric.near(there / back, "1", 1.0, 0.2)
+    return metrics
+
+
+def purkinje_metrics(found: Found) -> dict[str, Metric]:
+    """Rates without complex spikes, and pauses after them."""
+    metrics: dict[str, Metric] = {}
     for zone, target in PURKINJE.items():
-        rate = float(found.free(zone).counts.mean() / found.study.olive)
-        hit = abs(rate - target) < 0.15 * target
-        metrics[f"purkinje_rate_{zone}"] = Metric(rate, "Hz", target, hit)
+        rate = found.free(zone).counts.mean() / found.study.olive
+        metrics[f"purkinje_rate_{zone}"] = Metric.near(rate, "Hz", target, 0.15 * target)
         metrics[f"purkinje_cv_{zone}"] = Metric(found.irregularity(zone), "1")
-        pause = found.pause(zone)
-        metrics[f"purkinje_pause_{zone}"] = Metric(pause, "1", 2.0, pause >= 2)
-    return {n: replace(m, ok=None if m.ok is None else bool(m.ok)) for n, m in metrics.items()}
+        metrics[f"purkinje_pause_{zone}"] = Metric.at_least(found.pause(zone), "1", 2.0)
+    return metrics
 
 
 # ---- figures
 
 
 def draw_autorhythm(found: Found) -> Figure:
-    """A second of every kind that claims a rate, and the rates with both signs."""
-    names = [n for n, c in EGLIF.items() if "" in c.claims]
-    figure, (raster, rate) = plt.subplots(
-        1, 2, figsize=(9.6, 4.8), sharey=True, width_ratios=[2, 1], layout="constrained"
-    )
-    shown = min(found.study.copies, 8)
-    for row, name in enumerate(names):
-        last = found.measured[row_of(name, "plus")].trains
-        for k, times in enumerate(last.trains[:shown]):
-            y = row + 0.35 - 0.7 * (k + 0.5) / shown
-            raster.vlines(times, y - 0.3 / shown, y + 0.3 / shown, color=REFERENCE, linewidth=0.9)
-        claim = EGLIF[name].claims[""].rate or 0.0
-        rate.plot([claim] * 2, [row - 0.35, row + 0.35], color="0.6", linewidth=4, zorder=1,
-                  label="published" if row == 0 else None)  # fmt: skip
-        for sign, color, label in (("plus", EXCITATORY, "+1"), ("minus", INHIBITORY, "−1")):
-            rate.plot(found.measured[row_of(name, sign)].rate, row, "o", color=color, markersize=5,
-                      label=f"sign {label}" if row == 0 else None)  # fmt: skip
-    raster.set_yticks(range(len(names)), [n.replace("_", " ") for n in names])
-    raster.set(xlabel="time (s)", xlim=(0, 1), ylim=(len(names) - 0.4, -0.6))
-    rate.set(xlabel="rate (Hz)", xlim=(-3, None))
+    """A second of every kind that claims a rate, and the rates with both signs of the leak."""
+    claims = {name: cell.claims[""] for name, cell in EGLIF.items() if "" in cell.claims}
+    seen = {name: found.measured[row_of(name, "plus")].trains for name in claims}
+    dots = {
+        label: (mark, {name: found.measured[row_of(name, sign)].rate for name in claims})
+        for sign, label, mark in (
+            ("plus", "sign +1", f"{EXCITATORY} o"), ("minus", "sign −1", f"{INHIBITORY} o")
+        )
+    }  # fmt: skip
+    figure, rate = eglif.draw_rests(seen, claims, dots, "published", 4.8)
+    rate.set_xlabel("rate (Hz)")
     rate.legend(loc="upper right")
     return figure
 
@@ -447,21 +414,11 @@ def draw_curves(found: Found) -> Figure:
     figure, axes = plt.subplots(2, 4, figsize=(10, 4.8), layout="constrained")
     flat = list(axes.ravel())
     for ax, (name, seen) in zip(flat, found.curves.items(), strict=False):
-        currents, rates = seen.currents, seen.curve
-        published = EGLIF[name].claims[""].slope or 0.0
-        middle, level = currents[1:].mean(), rates[1:].mean()
-        ax.plot(currents * 1e12, level + published * (currents - middle), color="0.6",
-                linewidth=3, label="published slope")  # fmt: skip
-        ax.plot(currents * 1e12, rates, "o-", color=EXCITATORY, label="found")
-        ax.set_title(name.replace("_", " "), fontsize=9)
-        ax.set(ylim=(0, rates.max() * 1.12), xlim=(0, currents.max() * 1.08e12))
-    for ax in flat[len(found.curves) :]:
-        ax.axis("off")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("rate (Hz)")
-    figure.supxlabel("current (pA)", fontsize=9)
-    handles, labels = flat[0].get_legend_handles_labels()
-    flat[-1].legend(handles, labels, loc="center")
+        claim, rates = EGLIF[name].claims[""], {"found": (f"{EXCITATORY} o-", seen.curve)}
+        eglif.draw_curve(ax, name, claim, seen.currents, rates, "published slope", 3.0)
+        ax.set_ylim(0, seen.curve.max() * 1.12)
+    eglif.label_curves(figure, axes, flat[len(found.curves) :], "rate (Hz)")
+    flat[-1].legend(*flat[0].get_legend_handles_labels(), loc="center")
     return figure
 
 
@@ -509,21 +466,12 @@ def draw_pause(found: Found) -> Figure:
     )
     edges = np.arange(-0.1, 0.2001, 0.005)
     for (raster, rate), zone in zip(axes.T, PURKINJE, strict=True):
-        half = found.study.purkinje // 2
-        aligned = [
-            t[(t > at + edges[0]) & (t < at + edges[-1])] - at
-            for t in found.purkinje(zone).trains[:half]
-            for at in found.struck
-        ]
-        for row, times in enumerate(aligned[:60]):
-            raster.vlines(times * 1e3, row - 0.4, row + 0.4, color=REFERENCE, linewidth=0.9)
-        counts = np.histogram(np.concatenate(aligned), edges)[0]
-        rate.stairs(counts / (len(aligned) * np.diff(edges)), edges * 1e3, color=EXCITATORY)
-        for ax in (raster, rate):
-            ax.axvline(0, color=BAD, linewidth=1)
-        raster.set_title(f"AdEx Purkinje cells, {zone.replace('_', ' ')}", fontsize=9)
+        cells = found.purkinje(zone).trains[: found.study.purkinje // 2]
+        aligned = around(cells, found.struck, edges[0], edges[-1])
+        draw_around(raster, rate, aligned, edges, 60, 0.9)
+        raster.set_title(f"AdEx Purkinje cells, {spaced(zone)}", fontsize=9)
         raster.set(ylim=(-0.5, min(len(aligned), 60) - 0.5))
-        rate.set(xlabel="time from complex spike (ms)", ylim=(0, None), xlim=edges[[0, -1]] * 1e3)
+        rate.set_xlabel("time from complex spike (ms)")
     axes[0, 0].set_ylabel("complex spike no.")
     axes[1, 0].set_ylabel("simple spikes (Hz)")
     return figure

@@ -1,25 +1,25 @@
 """What `cerebellum_arm` found, as a table of trials, figures and metrics."""
 
-import csv
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import matplotlib.style
 import numpy as np
 from jaxtyping import Float
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from mirrorneuron import Simulation
-from mirrorneuron.analysis import Picture, Table, plot, write_page
+from mirrorneuron.analysis import Table
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, REFERENCE
 
-from ._cerebellum_loop import LEARNING, Loop
-from ._contracts import Metric, Result
-from ._report import save
+from .._contracts import Metric, Result
+from .._kit.figure import draw_all
+from .._kit.file import write_csv
+from .._kit.report import publish
+from ._loop import LEARNING, Loop
 
 LEARNT, STILL, CUT = "plasticity", "no plasticity", "output cut"
 NAMES = (LEARNT, STILL, CUT)
@@ -112,6 +112,16 @@ class Findings:
         """Trials before the field; the first, in which filters fill, does not count."""
         return slice(1, run.loop.start)
 
+    def stages(self, run: Run) -> dict[str, slice]:
+        """Trials that are drawn."""
+        start, stop = run.loop.start, run.loop.stop
+        return {
+            "before": self.early(run),
+            "field, first": slice(start, start + 2),
+            "field, last": self.late(run),
+            "after, first": slice(stop, stop + self.after),
+        }
+
     def rms(self, run: Run, trials: slice) -> float:
         """RMS error over some trials [deg]."""
         return float(np.sqrt(np.square(run.error[trials]).mean()))
@@ -157,35 +167,11 @@ class Findings:
 
 def report(out: Path, found: Findings, about: str) -> Result:
     """Figures, tables and metrics."""
-    with matplotlib.style.context(plot.STYLE):
-        drawings = {
-            "learning": draw_learning(found),
-            "trajectories": draw_trajectories(found),
-            "rates": draw_rates(found),
-            "weights": draw_weights(found),
-        }
-        figures = tuple(save(drawing, out / f"{name}.png") for name, drawing in drawings.items())
-    write_trials(out / "trials.csv", found)
-    table = seed_table(found)
-    page = write_page(
-        out / "report.html", "A cerebellum corrects an arm in a force field",
-        [table, *(Picture(path, CAPTIONS[path.stem]) for path in figures), about],
-    )  # fmt: skip
-    print(f"\n{table}")
-    return Result(metrics(found), figures, page)
-
-
-CAPTIONS = {
-    "learning": "Error of every trial: RMS, and its side, the projection on what the field does."
-    " Thin: each network, thick: mean. The field acts in the grey trials.",
-    "trajectories": "Error within a trial of the first network: before, in the first and last"
-    " trials of the field, and in the first ones without it.",
-    "rates": "Rates by zone. Top: within a trial, before the field (thin) and at its end (thick),"
-    " mean over networks. Bottom: of the olive, moving mean over a few trials and mean"
-    " over networks; green: where it is to be.",
-    "weights": "Weights of parallel fibres at the end over those at the start. Left: all synapses"
-    " of all networks, by zone. Right: parallel fibres that both zones have, mean over cells.",
-}
+    drawings = (draw_learning, draw_trajectories, draw_rates, draw_weights)
+    figures = draw_all(out, found, drawings, styled=True)
+    write_csv(out / "trials.csv", table_of_trials(found))
+    title = "A cerebellum corrects an arm in a force field"
+    return publish(out, title, metrics(found), [seed_table(found)], figures, about)
 
 
 def metrics(found: Findings) -> dict[str, Metric]:
@@ -197,11 +183,9 @@ def metrics(found: Findings) -> dict[str, Metric]:
         result[f"rms_before_{key(name)}"] = Metric(float(np.mean(before)), "deg")
         result[f"rms_late_{key(name)}"] = Metric(float(np.mean(late)), "deg")
     for name in (LEARNT, CUT):
-        values = found.ratios(name)
-        aim = 0.5 if name == LEARNT else None
+        values, aim = found.ratios(name), 0.5 if name == LEARNT else None
         for what, value in (("", np.mean(values)), ("_worst", np.max(values))):
-            hit = None if aim is None else bool(value < aim)
-            result[f"ratio{what}_{key(name)}"] = Metric(float(value), "1", aim, hit)
+            result[f"ratio{what}_{key(name)}"] = Metric.below(value, "1", aim)
     needed = [found.to_half(k) for k in found.seeds]
     field = float(runs[LEARNT][0].loop.stop - runs[LEARNT][0].loop.start)
     for what, value in (("", np.mean(needed)), ("_worst", np.max(needed))):
@@ -210,8 +194,7 @@ def metrics(found: Findings) -> dict[str, Metric]:
         sides = [found.aftereffect(name, k) for k in found.seeds]
         aim = 0.0 if name == LEARNT else None
         for what, value in (("", np.mean(sides)), ("_worst", np.max(sides))):
-            hit = None if aim is None else bool(value < aim)
-            result[f"aftereffect{what}_{key(name)}"] = Metric(float(value), "deg", aim, hit)
+            result[f"aftereffect{what}_{key(name)}"] = Metric.below(value, "deg", aim)
     olive = np.array([found.olive(k) for k in found.seeds])
     for what, value in (("", olive.mean()), ("_least", olive.min()), ("_most", olive.max())):
         hit = bool(OLIVE[0] <= value <= OLIVE[1])
@@ -247,44 +230,33 @@ def seed_table(found: Findings) -> Table:
     return Table("RMS error late in the field, and what follows", columns, tuple(rows))
 
 
-def write_trials(path: Path, found: Findings) -> None:
-    """Every trial of every run, whole or not at all."""
-    new = path.with_name(path.name + ".tmp")
-    with new.open("w", newline="") as file:
-        out = csv.writer(file)
-        zones = [f"{name}_{zone}_hz" for name in GROUPS for zone in ZONES]
-        out.writerow(["run", "seed", "trial", "field", "rms_deg", "side_deg", *zones])
-        for name in NAMES:
-            for k, run in enumerate(found.runs[name]):
-                rates = np.concatenate([run.rates(group)[:, 0] for group in GROUPS], axis=1)
-                for trial, values in enumerate(
-                    np.column_stack([run.rms, found.side(run, k), rates])
-                ):
-                    field = int(run.loop.start <= trial < run.loop.stop)
-                    numbers = [f"{value:.4f}" for value in values]
-                    out.writerow([name, run.loop.seed, trial, field, *numbers])
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+def table_of_trials(found: Findings) -> Iterator[Sequence[Any]]:
+    """Every trial of every run."""
+    zones = [f"{name}_{zone}_hz" for name in GROUPS for zone in ZONES]
+    yield ["run", "seed", "trial", "field", "rms_deg", "side_deg", *zones]
+    for name in NAMES:
+        for k, run in enumerate(found.runs[name]):
+            rates = np.concatenate([run.rates(group)[:, 0] for group in GROUPS], axis=1)
+            rows = np.column_stack([run.rms, found.side(run, k), rates])
+            for trial, values in enumerate(rows):
+                field = int(run.loop.start <= trial < run.loop.stop)
+                yield [name, run.loop.seed, trial, field, *(f"{value:.4f}" for value in values)]
 
 
 # ---- figures
 
 
 def draw_learning(found: Findings) -> Figure:
-    """RMS and side of every trial."""
+    """Error of every trial: RMS, and its side, the projection on what the field does.
+
+    Thin: each network, thick: mean. The field acts in the grey trials.
+    """
     figure, axes = plt.subplots(2, 1, figsize=(7.2, 5.2), sharex=True, layout="constrained")
     loop = found.runs[LEARNT][0].loop
     for name in NAMES:
         runs = found.runs[name]
-        for ax, values in zip(
-            axes,
-            (
-                [run.rms for run in runs],
-                [found.side(run, k) for k, run in enumerate(runs)],
-            ),
-            strict=True,
-        ):
+        sides = [found.side(run, k) for k, run in enumerate(runs)]
+        for ax, values in zip(axes, ([run.rms for run in runs], sides), strict=True):
             shown = np.array(values).T
             trial = where(runs[0], loop, len(shown))
             if name == LEARNT:
@@ -312,38 +284,26 @@ def where(run: Run, loop: Loop, trials: int) -> Each:
 
 
 def draw_trajectories(found: Findings) -> Figure:
-    """Errors within trials."""
+    """Error within a trial of the first network.
+
+    Before, in the first and last trials of the field, and in the first ones without it.
+    """
     run, still = found.runs[LEARNT][0], found.runs[STILL][0]
     loop = run.loop
-    shown = {
-        "before": found.early(run),
-        "field, first": slice(loop.start, loop.start + 2),
-        "field, last": found.late(run),
-        "after, first": slice(loop.stop, loop.stop + found.after),
-    }
+    shown = found.stages(run)
     figure, axes = plt.subplots(
         2, len(shown), figsize=(9.6, 4.2), sharex=True, sharey="row", layout="constrained"
     )
     t = np.arange(run.error.shape[1]) * loop.period / run.error.shape[1]
     plan = np.degrees(loop.amplitude * np.sin(2 * np.pi * t / loop.period))
-    gap = still.loop.stop - loop.stop
     for (top, bottom), (title, trials) in zip(axes.T, shown.items(), strict=True):
-        of_still = {
-            "before": found.early(still),
-            "field, first": slice(still.loop.start, still.loop.start + 2),
-            "field, last": found.late(still),
-            "after, first": slice(trials.start + gap, trials.stop + gap),
-        }[title]
-        lines: dict[str, tuple[Trials, str]] = {
-            STILL: (still.error[of_still], COLOR[STILL]),
-            LEARNT: (run.error[trials], COLOR[LEARNT]),
-        }
+        lines = {STILL: still.error[found.stages(still)[title]], LEARNT: run.error[trials]}
         top.plot(t, plan, color=REFERENCE, linewidth=0.9, linestyle="--", label="plan")
         bottom.axhline(0, color="0.8", linewidth=0.8)
-        for name, (error, color) in lines.items():
-            top.plot(t, plan - error.mean(0), color=color, linewidth=1.2, label=name)
-            bottom.plot(t, error.T, color=color, linewidth=0.4, alpha=0.5)
-            bottom.plot(t, error.mean(0), color=color, linewidth=1.5)
+        for name, error in lines.items():
+            top.plot(t, plan - error.mean(0), color=COLOR[name], linewidth=1.2, label=name)
+            bottom.plot(t, error.T, color=COLOR[name], linewidth=0.4, alpha=0.5)
+            bottom.plot(t, error.mean(0), color=COLOR[name], linewidth=1.5)
         top.set_title(title, fontsize=9)
         bottom.set(xlabel="time (s)", xlim=(0, loop.period))
     axes[0, 0].set_ylabel("angle (deg)")
@@ -353,7 +313,11 @@ def draw_trajectories(found: Findings) -> Figure:
 
 
 def draw_rates(found: Findings) -> Figure:
-    """Rates by zone, within a trial and over trials."""
+    """Rates by zone.
+
+    Top: within a trial, before the field (thin) and at its end (thick), mean over networks. Bottom:
+    of the olive, moving mean over a few trials and mean over networks; green: where it is to be.
+    """
     runs = found.runs[LEARNT]
     loop = runs[0].loop
     figure = plt.figure(figsize=(9.6, 5.0), layout="constrained")
@@ -386,7 +350,11 @@ def draw_rates(found: Findings) -> Figure:
 
 
 def draw_weights(found: Findings) -> Figure:
-    """Weights at the end over those at the start."""
+    """Weights of parallel fibres at the end over those at the start.
+
+    Left: all synapses of all networks, by zone. Right: parallel fibres that both zones have, mean
+    over cells.
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), layout="constrained")
     top = max(float(np.quantile(run.weights, 0.999)) for run in found.runs[LEARNT])
     edges = np.linspace(0, max(top, 1.5), 61)

@@ -1,35 +1,32 @@
 r"""E-GLIF cells of the cerebellum with a leak, refitted by the gradient of their mirror.
 
-The published constants give their published rates with a leak of the sign +1, by which $v$ drifts
-away from $E_L$. Which constants do it with the sign of a membrane, -1? What experiments measured
-stays: $C_m$, $\tau_m$, $E_L$, $V_{th}$, $V_r$, $t_{ref}$; so do $\lambda_0$ and $\tau_V$. Fitted
-are $I_e$, $k_{adap}$, $k_1$, $k_2$, $A_1$, $A_2$, each with the sign that it had and a weak pull
-to its published value. The awake states differ from the cells in vitro only by what differs in the
-source, $I_e$, $\lambda_0$ and $\tau_V$, and these three are fitted.
+The published constants give the published rates with a leak of sign +1, which drives $v$ away from
+$E_L$. Which constants give them with the sign of a membrane, -1? Constants that experiments
+measured stay fixed: $C_m$, $\tau_m$, $E_L$, $V_{th}$, $V_r$, $t_{ref}$; so do $\lambda_0$ and
+$\tau_V$. Fitted are $I_e$, $k_{adap}$, $k_1$, $k_2$, $A_1$ and $A_2$, each with its published sign
+and a weak pull to its published value. The awake states differ from the cells in vitro only in
+$I_e$, $\lambda_0$ and $\tau_V$, as in the source, and these three are fitted.
 
-Targets are the rate at rest, and the slope of the curve of frequency over current where one is
-claimed. How a rate gets a gradient in a cell that is silent: see `_eglif_fit`. The values are
-written back into Brian2, and Brian2 alone judges them, by the whole published protocol (see
-`_eglif_protocol`), Runge-Kutta at 0.1 ms, with seeds that no training used. A rate is met within
-3 % (0.05 Hz of a silent cell), a slope within 15 % (nuclear cells 30 %).
+Targets are the rate at rest and, where the source claims one, the slope of the curve of frequency
+over current. The docstring of `_fit` explains how the rate of a silent cell gets a gradient. The
+fitted values are written back into Brian2, which alone judges them: by the whole published protocol
+(`_kit/eglif`), Runge-Kutta at 0.1 ms, with seeds that no training used. A rate has to be within 3 %
+(0.05 Hz of a silent cell), a slope within 15 % (nuclear cells 30 %).
 
 The first interval depends on the phase of a cell at the onset of a step. The training averages over
-phases, the protocol has what phase it has: cells with little noise are in step with each other. The
-slope of the Golgi cell is 0.18 Hz/pA after a rest of 10 s, and 0.24 Hz/pA after 3 s, of which the
-first is what is claimed of it. The basket cell fires by chance, and of 20 cells in 10 s the rate is
-uncertain by 2 %.
+phases; in the protocol, cells with little noise are in phase with each other. The slope of the
+Golgi cell is 0.18 Hz/pA after a rest of 10 s, which is what the source claims, and 0.24 Hz/pA after
+3 s. The basket cell fires at random: with 20 cells and 10 s its rate is uncertain by 2 %.
 
-With stability there is no question: with the sign -1 the linear part is stable for all positive
-$k_{adap}$ and $k_2$.
+Stability is guaranteed: with the sign -1 the linear part is stable for all positive $k_{adap}$ and
+$k_2$.
 
 Source: Geminiani et al. 2018, doi:10.3389/fninf.2018.00088 (equations); Geminiani et al. 2019,
 doi:10.3389/fncom.2019.00035 (constants); De Schepper et al. 2022, doi:10.1038/s42003-022-04213-y
 (awake states, rates and slopes, tested in its published code).
 """
 
-import csv
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,17 +41,20 @@ from matplotlib.patches import Rectangle
 from tqdm.auto import tqdm
 
 from mirrorneuron import mirror, validate
-from mirrorneuron.analysis import Picture, Table, write_page
+from mirrorneuron.analysis import Table
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, REFERENCE
 from mirrorneuron.analysis.validate import Validation
 from mirrorneuron.bio import neurons
 from mirrorneuron.bio._quantity import evaluate
 from mirrorneuron.bio.cells import Cell, Claim, cells
 
-from ._contracts import Metric, Result, Study
-from ._eglif_fit import OWN, STATE, Fitted, Objective, Settings, refit
-from ._eglif_protocol import PER_PA, Measured, Protocol, values_of
-from ._report import save
+from .._contracts import Metric, Result, Study
+from .._kit import eglif
+from .._kit.eglif import PER_PA, Measured, Protocol, values_of
+from .._kit.figure import draw_all, spaced
+from .._kit.file import cached, working_folder, write_csv
+from .._kit.report import publish
+from ._fit import OWN, STATE, Fitted, Objective, Settings, refit
 
 PUBLISHED = cells["geminiani"].every()
 KINDS = (
@@ -82,6 +82,7 @@ class EglifRefit(Study):
         compared: Time in which spikes of Brian2 and mirror are compared [s].
     """
 
+    title = "E-GLIF cells refitted through the mirror to the physiological sign of the leak"
     kinds: tuple[str, ...] = KINDS
     fitted: int = 16
     wide: int = 80
@@ -93,11 +94,6 @@ class EglifRefit(Study):
     seeds: int = 3
     compared: float = 1.0
 
-    @property
-    def title(self) -> str:
-        """One line for lists."""
-        return "E-GLIF cells refitted through the mirror to the physiological sign of the leak"
-
     def quick(self) -> "EglifRefit":
         """Three cells and few steps: shows that everything runs."""
         return replace(
@@ -108,15 +104,9 @@ class EglifRefit(Study):
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
         """Fit each kind, write it back, judge all in Brian2, compare with the mirror.
 
-        Arguments:
-            out: Folder of the results, which exists.
-            progress: Whether to show progress.
-            resume: Whether to keep the cells that are done, and go on with the one that is not.
+        A resumed run keeps the cells that are done, and goes on with the one that is not.
         """
-        folder = out / "fit"
-        if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(exist_ok=True)
+        folder = working_folder(out / "fit", resume)
         fits: dict[str, Fitted] = {}
         refitted: dict[str, Cell] = {}
         for name in tqdm(self.kinds, disable=not progress, desc="cells"):
@@ -130,33 +120,26 @@ class EglifRefit(Study):
     def fit(self, name: str, start: Cell, folder: Path, progress: bool) -> Fitted:
         """The constants of a kind, by its gradient or from a file that is there already."""
         key = key_of(name)
-        path = folder / f"{key}.json"
-        if path.exists():
-            kept = json.loads(path.read_text())
-            return Fitted(kept["values"], tuple(kept["losses"]))
         settings = Settings(self.fitted, self.wide, self.narrow, seed=self.seed)
-        train = STATE if " " in name else OWN
-        with torch.random.fork_rng():
-            objective = Objective(key, start, CLAIMS[name], train, settings)
-            found = refit(objective, folder / key, progress)
-        new = path.with_suffix(".tmp")
-        new.write_text(json.dumps({"values": dict(found.values), "losses": found.losses}) + "\n")
-        new.replace(path)
-        return found
+        objective = Objective(key, start, CLAIMS[name], constants_of(name), settings)
+
+        def refitted() -> Fitted:
+            with torch.random.fork_rng():
+                return refit(objective, folder / key, progress)
+
+        return cached(folder / f"{key}.json", refitted, Fitted.load)
 
     def judge(
         self, refitted: Mapping[str, Cell], out: Path, progress: bool
     ) -> list[dict[str, Measured]]:
         """Both sets of every kind by the published protocol, once a seed."""
-        kinds: dict[str, Cell] = {}
-        claims: dict[str, Claim] = {}
-        sizes: dict[str, int] = {}
+        kinds: dict[str, eglif.Kind] = {}
         for name, cell in refitted.items():
-            kinds |= {f"{BEFORE} {name}": physiological(PUBLISHED[name]), f"{AFTER} {name}": cell}
-            claims |= {f"{BEFORE} {name}": CLAIMS[name], f"{AFTER} {name}": CLAIMS[name]}
-            many = self.many if CLAIMS[name].slope else self.copies
-            sizes |= {f"{BEFORE} {name}": self.copies, f"{AFTER} {name}": many}
-        protocol = Protocol(kinds, claims, self.rest, self.step, sizes)
+            claim, before = CLAIMS[name], physiological(PUBLISHED[name])
+            many = self.many if claim.slope else self.copies
+            kinds[f"{BEFORE} {name}"] = eglif.Kind(before, claim, self.copies)
+            kinds[f"{AFTER} {name}"] = eglif.Kind(cell, claim, many)
+        protocol = Protocol(kinds, self.rest, self.step)
         seeds = range(self.seed + UNSEEN, self.seed + UNSEEN + self.seeds)
         return [protocol.measure(seed, progress, out / "judgement") for seed in seeds]
 
@@ -228,12 +211,11 @@ class Found:
         claim, found = CLAIMS[name], dict[str, Metric]()
         rate = float(self.rates(which, name).mean())
         if claim.rate is not None:
-            hit = abs(rate - claim.rate) <= max(WITHIN * claim.rate, NEARLY_SILENT)
-            found["rate"] = Metric(rate, "Hz", claim.rate, bool(hit))
+            allowed = max(WITHIN * claim.rate, NEARLY_SILENT)
+            found["rate"] = Metric.near(rate, "Hz", claim.rate, allowed)
         if claim.slope is not None:
             target, value = claim.slope * PER_PA, float(self.slopes(which, name).mean())
-            hit = abs(value - target) <= claim.tolerance * target
-            found["slope"] = Metric(value, "Hz/pA", target, bool(hit))
+            found["slope"] = Metric.near(value, "Hz/pA", target, claim.tolerance * target)
         return found
 
     def met(self, which: str, name: str) -> bool:
@@ -254,34 +236,21 @@ class Found:
         for which in (BEFORE, AFTER):
             count = sum(self.met(which, name) for name in self.refitted)
             found[f"kinds_met_{which}"] = Metric(float(count), "1")
-        least = min(4, len(self.refitted))
-        after = found[f"kinds_met_{AFTER}"].value
-        found[f"kinds_met_{AFTER}"] = Metric(after, "1", float(least), after >= least)
-        same = self.verdict.identical
-        found["spikes_identical"] = Metric(float(same), "1", 1.0, bool(same))
+        least, after = float(min(4, len(self.refitted))), found[f"kinds_met_{AFTER}"].value
+        found[f"kinds_met_{AFTER}"] = Metric.at_least(after, "1", least)
+        found["spikes_identical"] = Metric.holds(self.verdict.identical)
         return found
 
 
 def report_on(out: Path, found: Found) -> Result:
     """Metrics, tables, constants as files, figures and page."""
-    metrics = found.metrics()
-    drawings = {
-        "autorhythm": draw_autorhythm(found),
-        "curves": draw_curves(found),
-        "targets": draw_targets(found),
-        "convergence": draw_convergence(found),
-        "constants": draw_constants(found),
-    }
-    paths = tuple(save(figure, out / f"{name}.png") for name, figure in drawings.items())
+    drawings = (draw_autorhythm, draw_curves, draw_targets, draw_convergence, draw_constants)
+    figures = draw_all(out, found, drawings)
     write_constants(out, found)
-    tables = [table_of_targets(found), table_of_constants(found)]
-    pictures = [Picture(path, path.stem) for path in paths]
     text = f"Brian2 and the mirror, the same drawn numbers: {found.verdict.verdict}"
-    page = write_page(
-        out / "report.html", "E-GLIF cells with a leak", [*tables, text, *pictures, str(__doc__)]
-    )
-    print("\n" + "\n\n".join(map(str, (*tables, text))))
-    return Result(metrics, paths, page)
+    findings = (table_of_targets(found), table_of_constants(found), text)
+    title = "E-GLIF cells with a leak"
+    return publish(out, title, found.metrics(), findings, figures, str(__doc__))
 
 
 def constants_of(name: str) -> tuple[str, ...]:
@@ -317,8 +286,7 @@ def table_of_constants(found: Found) -> Table:
 def write_constants(out: Path, found: Found) -> None:
     """`constants.csv` for people and `refitted.json` with all values of each cell as text."""
     table = table_of_constants(found)
-    with (out / "constants.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([table.columns, *table.rows])
+    write_csv(out / "constants.csv", [table.columns, *table.rows])
     values = {name: dict(cell.values) for name, cell in found.refitted.items()}
     (out / "refitted.json").write_text(json.dumps(values, indent=2) + "\n")
 
@@ -326,33 +294,19 @@ def write_constants(out: Path, found: Found) -> None:
 # ---- figures
 
 
+MARKS = {BEFORE: (f"{BAD} x", f"{BAD} x--"), AFTER: (f"{EXCITATORY} o", f"{EXCITATORY} o-")}
+
+
 def draw_autorhythm(found: Found) -> Figure:
     """A second at rest of every kind, and its rates."""
-    names = list(found.refitted)
-    figure, (raster, rate) = plt.subplots(
-        1, 2, figsize=(9.6, 0.9 + 0.42 * len(names)), sharey=True, width_ratios=[2, 1],
-        layout="constrained",
-    )  # fmt: skip
-    for row, name in enumerate(names):
-        seen = found.measured[0][f"{AFTER} {name}"].trains
-        shown = min(len(seen.trains), 8)
-        for k, times in enumerate(seen.trains[:shown]):
-            y = row + 0.35 - 0.7 * (k + 0.5) / shown
-            raster.vlines(times, y - 0.3 / shown, y + 0.3 / shown, color=REFERENCE, linewidth=0.9)
-        label = row == 0
-        rate.plot([CLAIMS[name].rate or 0.0] * 2, [row - 0.35, row + 0.35], color="0.6",
-                  linewidth=4, zorder=1, label="target" if label else None)  # fmt: skip
-        for which, color, mark in ((BEFORE, BAD, "x"), (AFTER, EXCITATORY, "o")):
-            rates = found.rates(which, name)
-            rate.plot(rates, [row] * len(rates), mark, color=color, markersize=5,
-                      label=f"{which}, sign −1" if label else None)  # fmt: skip
-    raster.set_yticks(range(len(names)), [n.replace("_", " ") for n in names])
-    raster.set(
-        xlabel="time (s)", xlim=(0, found.measured[0][f"{AFTER} {names[0]}"].trains.duration)
-    )
-    raster.set(ylim=(len(names) - 0.4, -0.6))
-    raster.set_title("refitted, in Brian2", fontsize=9, loc="left")
-    rate.set(xlabel="rate at rest (Hz)", xlim=(-3, None))
+    seen = {name: found.measured[0][f"{AFTER} {name}"].trains for name in found.refitted}
+    dots = {
+        f"{which}, sign −1": (mark, {name: found.rates(which, name) for name in found.refitted})
+        for which, (mark, _) in MARKS.items()
+    }
+    claims = {name: CLAIMS[name] for name in found.refitted}
+    figure, rate = eglif.draw_rests(seen, claims, dots, "target", 0.9 + 0.42 * len(seen))
+    figure.axes[0].set_title("refitted, in Brian2", fontsize=9, loc="left")
     rate.legend(fontsize=8)
     return figure
 
@@ -367,21 +321,13 @@ def draw_curves(found: Found) -> Figure:
     )
     flat = list(axes.ravel())
     for ax, name in zip(flat, names, strict=False):
+        rates = {
+            f"{which}, sign −1": (mark, found.curve(which, name).mean(axis=0))
+            for which, (_, mark) in MARKS.items()
+        }
         currents = found.measured[0][f"{AFTER} {name}"].currents
-        after = found.curve(AFTER, name).mean(axis=0)
-        middle, level = currents[1:].mean(), after[1:].mean()
-        ax.plot(currents * 1e12, level + (CLAIMS[name].slope or 0.0) * (currents - middle),
-                color="0.6", linewidth=4, label="slope claimed")  # fmt: skip
-        for which, color, mark in ((BEFORE, BAD, "x--"), (AFTER, EXCITATORY, "o-")):
-            rates = found.curve(which, name).mean(axis=0)
-            ax.plot(currents * 1e12, rates, mark, color=color, label=f"{which}, sign −1")
-        ax.set_title(name.replace("_", " "), fontsize=9)
-        ax.set(ylim=(0, None), xlim=(0, currents.max() * 1.08e12))
-    for ax in flat[len(names) :]:
-        ax.axis("off")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("first interval (Hz)")
-    figure.supxlabel("current (pA)", fontsize=9)
+        eglif.draw_curve(ax, name, CLAIMS[name], currents, rates, "slope claimed", 4.0)
+    eglif.label_curves(figure, axes, flat[len(names) :], "first interval (Hz)")
     flat[len(names)].legend(*flat[0].get_legend_handles_labels(), loc="center", fontsize=8)
     return figure
 
@@ -389,7 +335,7 @@ def draw_curves(found: Found) -> Figure:
 def draw_targets(found: Found) -> Figure:
     """By how much every target is missed, and by how much it may be."""
     rows = [
-        (f"{name.replace('_', ' ')}, {what}", name, what)
+        (f"{spaced(name)}, {what}", name, what)
         for name in found.refitted
         for what, metric in found.metrics_of(AFTER, name).items()
         if metric.target
@@ -418,7 +364,7 @@ def draw_convergence(found: Found) -> Figure:
     for k, (name, losses) in enumerate(shown.items()):
         color = plt.get_cmap("tab10")(k)
         ax.plot(np.arange(len(losses)), losses, color=color, linewidth=1.2,
-                label=name.replace("_", " "))  # fmt: skip
+                label=spaced(name))  # fmt: skip
         ax.plot(len(losses) - 1, losses[-1], "o", color=color, markersize=4)
     ax.set(xlabel="training step", ylabel="loss", yscale="symlog", ylim=(0, None))
     ax.set_yticks([0, 1, 3, 10, 30], ["0", "1", "3", "10", "30"])
@@ -448,7 +394,7 @@ def draw_constants(found: Found) -> Figure:
     marks = {"I_e": "$I_e$", "k_adap": "$k_{adap}$", "k_1": "$k_1$", "k_2": "$k_2$", "A_1": "$A_1$",
              "A_2": "$A_2$", "lambda_0": r"$\lambda_0$", "tau_V": r"$\tau_V$"}  # fmt: skip
     ax.set_xticks(range(len(constants)), [marks[c] for c in constants])
-    ax.set_yticks(range(len(names)), [n.replace("_", " ") for n in names])
+    ax.set_yticks(range(len(names)), [spaced(n) for n in names])
     ax.set(xlim=(-0.5, len(constants) - 0.5), ylim=(len(names) - 0.5, -0.5))
     ax.set_title("refitted over published", fontsize=9, loc="left")
     return figure

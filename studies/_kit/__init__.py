@@ -1,0 +1,1 @@
+"""What several studies share: results, files that outlive an interruption, figures, reports."""

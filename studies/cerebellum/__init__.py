@@ -1,0 +1,1 @@
+"""Cells and circuits of the cerebellum against published numbers."""

@@ -1,0 +1,1 @@
+"""E-GLIF cells refitted to the physiological sign of the leak."""

@@ -1,0 +1,1 @@
+"""Eyeblink conditioning in the spiking olivo-cerebellar circuit."""
