@@ -1,0 +1,67 @@
+"""Backends: a folder is the registration; a network that one does not cover is refused whole."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+import torch
+from brian2 import Network, NeuronGroup, mV
+
+import mirrorneuron as mn
+from mirrorneuron.bridge import backends as family
+from mirrorneuron.bridge.backends import backends
+from mirrorneuron.bridge.backends._contracts import Backend, Engine
+from mirrorneuron.bridge.backends.eager.engine import EagerEngine
+from mirrorneuron.bridge.program import Program
+from mirrorneuron.bridge.spike_gradient import SpikeGradient
+from mirrorneuron.errors import NotCovered, UnknownName
+
+
+def network() -> Network:
+    cells = NeuronGroup(
+        2, "dv/dt = -v/(10*ms) : volt", threshold="v > 1*mV", reset="v = 0*mV", name="cells"
+    )
+    cells.v = 2 * mV
+    return Network(cells)
+
+
+class Picky(Backend):
+    """Runs nothing that spikes."""
+
+    def covers(self, program: Program) -> Sequence[str]:
+        return [f"spikes of {name!r}" for name in program.spiking()]
+
+    def compile(
+        self,
+        program: Program,
+        constants: frozenset[str],
+        gradients: Mapping[str, SpikeGradient],
+    ) -> Engine:
+        return EagerEngine(program, constants, gradients)
+
+
+@pytest.mark.parametrize("backend", ["auto", *backends])
+def test_a_backend_that_is_asked_for_runs(backend: str) -> None:
+    model = mn.mirror(network(), backend=backend)
+    assert model.backend in backends
+    assert model.run_steps(3).spikes["cells"].sum() > 0
+
+
+def test_an_unknown_backend_is_named() -> None:
+    with pytest.raises(UnknownName, match=r"backend='egaer'.*eager"):
+        mn.mirror(network(), backend="egaer")
+
+
+def test_what_a_backend_does_not_cover_is_listed_with_one_that_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(family, "backends", {**backends, "picky": Picky})
+    with pytest.raises(NotCovered, match=r"cannot run(.|\n)*spikes of 'cells'(.|\n)*'eager'"):
+        mn.mirror(network(), backend="picky")
+
+
+def test_an_engine_knows_no_mirror_and_a_copy_has_the_same() -> None:
+    from copy import deepcopy
+
+    model = mn.mirror(network(), train={"cells.v": mn.Free()}, dtype=torch.float64)
+    assert not any(isinstance(x, mn.Mirror) for x in vars(model.engine).values())
+    assert deepcopy(model).engine is model.engine
