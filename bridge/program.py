@@ -442,6 +442,8 @@ class Program:
         functions: What users wrote, by name.
         values: What can be computed from the variables and recorded: the subexpressions of the
             equations, by "object.name", and distances to threshold, by "object.event.margin".
+        rates: Right-hand sides of the differential equations, subexpressions substituted, by
+            variable; the statements of a slot hold them integrated. None of equations with noise.
         ignored: Objects that only observe (monitors), with what replaces them.
         drives: PoissonInputs by name.
     """
@@ -458,6 +460,7 @@ class Program:
     early: int = 0
     functions: Mapping[str, UserFunction] = field(default_factory=dict[str, UserFunction])
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    rates: Mapping[str, Value] = field(default_factory=dict[str, Value])
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     drives: Mapping[str, Drive] = field(default_factory=dict[str, Drive])
 

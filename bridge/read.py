@@ -94,6 +94,7 @@ RUNNERS = (
     "stateupdate", "threshold", "reset", "synapses", "summed_variable", "spikegenerator",
 )  # fmt: skip
 VALUE = "_value"
+RATE = "_rate"
 WEIGHT = "_weight"
 BY_STATEMENT = "#  Abstract code:"
 LOOP = "for _idx in _full_idx:"
@@ -274,15 +275,34 @@ def _recordable(obj: Any) -> Iterator[str]:
     yield from (name for name in written if isinstance(obj.variables.get(name), Subexpression))
 
 
-def _listen_to_values(obj: Any, namespace: Mapping[str, Any]) -> None:
-    """Have Brian2 write the code of an object's subexpressions."""
+def _rates(obj: Any) -> Iterator[tuple[str, str]]:
+    """Right-hand sides of an object's differential equations, by variable; without noise."""
+    if not isinstance(obj, NeuronGroup | Synapses):
+        return
+    equations: Any = obj.equations
+    for name, expression in equations.get_substituted_expressions(obj.variables):
+        noisy = any(n == "xi" or n.startswith("xi_") for n in expression.identifiers)
+        if name in equations.diff_eq_names and not noisy:
+            yield name, expression.code
+
+
+def _computed(obj: Any) -> Iterator[tuple[str, str]]:
+    """What can be computed of an object, by the name of its code."""
     for name in _recordable(obj):
+        yield f"{obj.name}_{name}_{VALUE}", name
+    for name, text in _rates(obj):
+        yield f"{obj.name}_{name}_{RATE}", text
+
+
+def _listen_to_values(obj: Any, namespace: Mapping[str, Any]) -> None:
+    """Have Brian2 write the code of an object's subexpressions and right-hand sides."""
+    for name, text in _computed(obj):
         create_runner_codeobj(
             obj,
-            f"{VALUE} = {name}",
+            f"{VALUE} = {text}",
             "stateupdate",
             run_namespace=dict(namespace),
-            name=f"{obj.name}_{name}_{VALUE}",
+            name=name,
             check_units=False,
         )
 
@@ -348,6 +368,7 @@ class _Reader:
             early=sum(self._is_early(slot) for slot in slots),
             functions=self.functions,
             values=dict(self._values()) | dict(_margins(slots)),
+            rates=dict(self._right_hand_sides()),
             ignored=self.ignored,
             drives=self.drives,
         )
@@ -432,6 +453,14 @@ class _Reader:
                 code = self.codes[f"{obj.name}_{name}_{VALUE}"]
                 unit = Dimensions.of(obj.variables[name])
                 slot = self._slot(_Value(obj, name), code)
+                yield f"{obj.name}.{name}", Value(**statements_of(slot), unit=unit)
+
+    def _right_hand_sides(self) -> Iterator[tuple[str, Value]]:
+        """How fast each variable changes by its differential equation."""
+        for obj in self.objects:
+            for name, _ in _rates(obj):
+                slot = self._slot(_Value(obj, name), self.codes[f"{obj.name}_{name}_{RATE}"])
+                unit = Dimensions.of(obj.variables[name].dim / second.dim)
                 yield f"{obj.name}.{name}", Value(**statements_of(slot), unit=unit)
 
     def _slot(self, obj: Any, code: Code) -> Slot:

@@ -1,6 +1,7 @@
 """read: what is taken from a network, and what is refused by name."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,16 +21,26 @@ from brian2 import (
     Synapses,
     check_units,
     cm,
+    defaultclock,
     ms,
+    mV,
+    nS,
+    pA,
+    pF,
+    second,
     seed,
     siemens,
     uF,
     um,
+    volt,
 )
 
 import mirrorneuron as mn
+from mirrorneuron.bridge.genn.host import evaluate
+from mirrorneuron.bridge.read import read
 from mirrorneuron.bridge.validate import compare
 from mirrorneuron.errors import DomainError, GradientError, ShapeError, UnsupportedFeature
+from mirrorneuron.units import Dimensions
 
 
 def driven(n: int = 4, more: str = "", **options: object) -> NeuronGroup:
@@ -360,3 +371,43 @@ def test_a_run_without_steps_records_nothing_of_the_right_shape() -> None:
     recording = model.run(0 * ms, record={"cells.v": [0, 1], "cells.y": None}, batch_size=3)
     assert recording["cells.v"].shape == (0, 3, 2)
     assert recording["cells.y"].shape == (0, 3, 4)
+
+
+RATES = """
+dv/dt = (g_L*(E_L - v) + I_syn - w)/C + f(v)/tau : volt (unless refractory)
+dw/dt = (a*(v - E_L) - w)/tau_w : amp
+dn/dt = -n/tau + 0.1*xi*tau**-0.5 : 1
+I_syn = g*(0*mV - v) : amp
+g : siemens
+tau_w : second (constant)
+"""
+
+
+def test_right_hand_sides_are_what_euler_integrates() -> None:
+    """`method="euler"` adds dt times the right-hand side: both are read, and agree."""
+
+    @check_units(v=volt, result=volt)
+    def f(v: Any) -> Any:
+        return 0.1 * v
+
+    names = {"g_L": 10 * nS, "E_L": -65 * mV, "C": 200 * pF, "a": 2 * nS, "tau": 10 * ms, "f": f}
+    cells = NeuronGroup(
+        3, RATES, threshold="v > 1*volt", reset="", refractory=1 * ms, method="euler",
+        namespace=names, name="cells",
+    )  # fmt: skip
+    cells.v, cells.w, cells.g, cells.tau_w = [-60, -50, -70] * mV, [1, 2, 3] * pA, 5 * nS, 90 * ms
+    network = Network(cells)
+    program, _ = read(network, {})
+    assert set(program.rates) == {"cells.v", "cells.w"}, "none of an equation with noise"
+    assert program.rates["cells.v"].unit == Dimensions.of(volt / second)
+    before = {key: program.variables[key].value for key in program.rates}
+    network.run(defaultclock.dt)
+    for key, rate in program.rates.items():
+        (statement,) = rate.statements[-1:]
+        known: dict[str, Any] = dict(rate.constants) | {"f": lambda v: 0.1 * v}
+        known |= {n: program.variables[ref.variable].value for n, ref in rate.refs.items()}
+        for earlier in rate.statements[:-1]:
+            known[earlier.target] = evaluate(earlier.tree, known, {})
+        slope = evaluate(statement.tree, known, {})
+        after = np.array(cells.variables[key.partition(".")[2]].get_value())
+        np.testing.assert_allclose(after - before[key], program.dt * slope, rtol=1e-9)
