@@ -50,7 +50,7 @@ from brian2.input.binomial import BinomialFunction
 from brian2.input.timedarray import _find_K  # pyright: ignore[reportPrivateUsage]
 from brian2.parsing.bast import brian_dtype_from_dtype
 from brian2.parsing.expressions import parse_expression_dimensions
-from brian2.units.fundamentalunits import get_dimensions
+from brian2.units.fundamentalunits import Quantity, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
@@ -460,7 +460,7 @@ class _Reader:
         for obj in self.objects:
             for name, _ in _rates(obj):
                 slot = self._slot(_Value(obj, name), self.codes[f"{obj.name}_{name}_{RATE}"])
-                unit = Dimensions.of(obj.variables[name].dim / second.dim)
+                unit = Dimensions.of(Quantity(1, dim=obj.variables[name].dim) / second)
                 yield f"{obj.name}.{name}", Value(**statements_of(slot), unit=unit)
 
     def _slot(self, obj: Any, code: Code) -> Slot:

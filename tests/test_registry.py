@@ -52,6 +52,13 @@ def test_a_file_in_a_subfolder_is_an_entry_and_needs_a_name_of_its_own(family: s
         len(Registry(family, Thing))
 
 
+def test_a_folder_that_provides_something_is_one_entry(family: str) -> None:
+    write(family, "whole/__init__", "class Whole(Thing): ...\n")
+    write(family, "whole/part", "x = 1\n")
+    registry: Registry[Thing] = Registry(family, Thing)
+    assert list(registry) == ["whole"]
+
+
 @pytest.mark.parametrize(("text", "count"), [("x = 1\n", 0), ("a, b = Thing(), Thing()\n", 2)])
 def test_a_file_with_nothing_or_two_things_is_refused(family: str, text: str, count: int) -> None:
     write(family, "odd", text)

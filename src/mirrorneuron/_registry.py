@@ -19,8 +19,8 @@ class Registry(Mapping[str, T], Generic[T]):
     """What the modules of a package provide, by the module's name.
 
     A module provides one object: an instance or a concrete subclass of the contract that it
-    defines itself. Modules may lie in subfolders, one for each group of related entries; their
-    names are unique all the same. What starts with `_`, a module or a folder, is not part of the
+    defines itself. A subfolder is an entry where its `__init__` provides one, else a group of
+    entries, whose names are unique all the same. What starts with `_`, a module or a folder, is not part of the
     family. Modules are imported when the registry is first used.
 
     Arguments:
@@ -52,9 +52,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def _all(self) -> dict[str, T]:
         if self._found is None:
-            modules = [importlib.import_module(path) for path in _module_paths(self.package)]
             found: dict[str, T] = {}
-            for module in modules:
+            for module in self._modules(self.package):
                 name = module.__name__.rpartition(".")[2]
                 if name in found:
                     raise RegistryError(
@@ -65,8 +64,23 @@ class Registry(Mapping[str, T], Generic[T]):
             self._found = {name: found[name] for name in sorted(found)}
         return self._found
 
+    def _modules(self, package: str) -> Iterator[ModuleType]:
+        """Modules of a package, and of the folders in it that are no entry themselves."""
+        for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if found.name.startswith("_"):
+                continue
+            module = importlib.import_module(f"{package}.{found.name}")
+            if found.ispkg and not self._things(module):
+                yield from self._modules(module.__name__)
+            else:
+                yield module
+
+    def _things(self, module: ModuleType) -> list[object]:
+        """What a module provides."""
+        return [thing for name, thing in vars(module).items() if self._fits(name, thing, module)]
+
     def _provided(self, module: ModuleType) -> T:
-        things = [thing for name, thing in vars(module).items() if self._fits(name, thing, module)]
+        things = self._things(module)
         if len(things) != 1:
             raise RegistryError(
                 f"{module.__name__} provides {len(things)} objects of the kind"
@@ -81,15 +95,3 @@ class Registry(Mapping[str, T], Generic[T]):
         if isinstance(thing, type):
             return issubclass(thing, self.contract) and thing.__module__ == module.__name__
         return isinstance(thing, self.contract)
-
-
-def _module_paths(package: str) -> Iterator[str]:
-    """Full names of the modules of a package and of its subfolders, without those with `_`."""
-    for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        path = f"{package}.{found.name}"
-        if found.name.startswith("_"):
-            continue
-        if found.ispkg:
-            yield from _module_paths(path)
-        else:
-            yield path
