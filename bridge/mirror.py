@@ -425,7 +425,7 @@ class Mirror(Holder):
             dt=self.program.dt,
             first=first,
             steps=steps,
-            spikes=Spikes(trace.spikes, sizes),
+            spikes=Spikes(trace.spikes, sizes, self.program.parts),
             traces={key: trace.values.get(key, nothing[key]) for key in chosen},
             state=trace.state,
             units={key: self.unit(key) for key in chosen},

@@ -340,6 +340,14 @@ class Group:
     equations: tuple[str, ...] = ()
 
 
+class Part(NamedTuple):
+    """A subgroup: elements of a group from `start` up to `stop`."""
+
+    group: str
+    start: int
+    stop: int
+
+
 @dataclass(frozen=True)
 class Pathway:
     """How the events of one group reach the synapses of one `Synapses` object.
@@ -444,6 +452,7 @@ class Program:
             equations, by "object.name", and distances to threshold, by "object.event.margin".
         rates: Right-hand sides of the differential equations, subexpressions substituted, by
             variable; the statements of a slot hold them integrated. None of equations with noise.
+        parts: Subgroups that other objects refer to, by name.
         ignored: Objects that only observe (monitors), with what replaces them.
         drives: PoissonInputs by name.
     """
@@ -461,6 +470,7 @@ class Program:
     functions: Mapping[str, UserFunction] = field(default_factory=dict[str, UserFunction])
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
     rates: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    parts: Mapping[str, Part] = field(default_factory=dict[str, Part])
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     drives: Mapping[str, Drive] = field(default_factory=dict[str, Drive])
 

@@ -65,6 +65,7 @@ from .program import (
     Generator,
     Group,
     Kind,
+    Part,
     Pathway,
     Program,
     Ref,
@@ -369,9 +370,18 @@ class _Reader:
             functions=self.functions,
             values=dict(self._values()) | dict(_margins(slots)),
             rates=dict(self._right_hand_sides()),
+            parts=dict(self._parts()),
             ignored=self.ignored,
             drives=self.drives,
         )
+
+    def _parts(self) -> Iterator[tuple[str, Part]]:
+        """Subgroups that objects of the network receive from, act on or observe."""
+        for obj in self.objects:
+            for end in ("source", "target", "group"):
+                found = getattr(obj, end, None)
+                if isinstance(found, Subgroup):
+                    yield found.name, Part(found.source.name, found.start, found.stop)
 
     def refuse(self, obj: Any, feature: str, reason: str, remedy: str) -> None:
         """Note a part of an object that cannot be mirrored."""

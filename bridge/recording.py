@@ -13,24 +13,37 @@ from mirrorneuron.errors import UnknownName
 from mirrorneuron.units import Dimensions, quantity
 
 from .draws import Draws
-from .program import Array
+from .program import Array, Part
 from .spikes import Events
 
 SECOND = Dimensions(s=1.0)
 
 
 class Spikes(Mapping[str, Tensor]):
-    """Spikes by the name of the group, "time batch neuron", made when they are asked for."""
+    """Spikes by the name of a group or subgroup, "time batch neuron", made when asked for.
+
+    Arguments:
+        events: Spikes of each group, one entry a step.
+        sizes: Trials and neurons of each group.
+        parts: Subgroups by name. They are found by their name, and not listed.
+    """
 
     def __init__(
-        self, events: Mapping[str, list[Events]], sizes: Mapping[str, tuple[int, int]]
+        self,
+        events: Mapping[str, list[Events]],
+        sizes: Mapping[str, tuple[int, int]],
+        parts: Mapping[str, Part] | None = None,
     ) -> None:
-        self.events, self.sizes = events, sizes
+        self.events, self.sizes, self.parts = events, sizes, parts or {}
         self.made: dict[str, Tensor] = {}
 
     def __getitem__(self, name: str) -> Tensor:
+        if name in self.parts:
+            part = self.parts[name]
+            return self[part.group][..., part.start : part.stop]
         if name not in self.events:
-            raise UnknownName.among(f"recording.spikes[{name!r}]", name, self.events)
+            known = [*self.events, *self.parts]
+            raise UnknownName.among(f"recording.spikes[{name!r}]", name, known)
         if name not in self.made:
             steps = self.events[name]
             empty = torch.zeros(0, *self.sizes[name])
@@ -50,7 +63,7 @@ class Spikes(Mapping[str, Tensor]):
             name: [e._replace(spikes=row) for e, row in zip(seen, made[name], strict=True)]
             for name, seen in self.events.items()
         }
-        spikes = Spikes(events, self.sizes)
+        spikes = Spikes(events, self.sizes, self.parts)
         spikes.made = made
         return spikes
 
@@ -60,7 +73,7 @@ class _SomeTrials(Spikes):
 
     def __init__(self, whole: Spikes, start: int, stop: int) -> None:
         sizes = {name: (stop - start, size) for name, (_, size) in whole.sizes.items()}
-        super().__init__(_Cut(whole, start, stop), sizes)
+        super().__init__(_Cut(whole, start, stop), sizes, whole.parts)
         self.whole, self.start, self.stop = whole, start, stop
 
     def __getitem__(self, name: str) -> Tensor:
@@ -130,7 +143,7 @@ class Recording:
         return replace(
             first,
             steps=sum(part.steps for part in parts),
-            spikes=Spikes(events, first.spikes.sizes),
+            spikes=Spikes(events, first.spikes.sizes, first.spikes.parts),
             traces={key: torch.cat([part.traces[key] for part in parts]) for key in first.traces},
             state=last.state,
         )

@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from mirrorneuron.errors import DomainError, GradientError, UnknownName
+from mirrorneuron.errors import DomainError, GradientError, ShapeError, UnknownName
 from mirrorneuron.units import quantity
 
 from ..inputs import Inputs
@@ -111,6 +111,7 @@ def read_data(model: Mirror, given: Any, spikes: Any, voltage: Any, nudge: Any, 
         )
     group, fired = _of_group(model, spikes)
     variable, trace = _of_variable(model, group, voltage)
+    trace = _time_first(trace, variable, model.program.groups[group].size)
     applied = cast(Mapping[str, Any], given)
     steps = _steps(model, applied, trace, fired)
     inputs = {name: _array(model, name, value, steps) for name, value in applied.items()}
@@ -190,6 +191,21 @@ def _of_variable(model: Mirror, group: str, voltage: Any) -> tuple[str | None, A
         known = (key for key in model.program.variables if key.startswith(f"{group}."))
         raise UnknownName.among(f"fit_recording(voltage={{{variable!r}: ...}})", variable, known)
     return variable, trace
+
+
+def _time_first(trace: Any, variable: str | None, size: int) -> Any:
+    """A trace as "time neuron": a StateMonitor has "neuron time", one neuron may have "time"."""
+    if variable is not None and hasattr(trace, "record") and hasattr(trace, "variables"):
+        return getattr(trace, variable.partition(".")[2]).T
+    if getattr(trace, "ndim", 0) == 1 and size == 1:
+        return trace[:, None]
+    if getattr(trace, "ndim", 0) == 2 and len(trace) == size != trace.shape[1]:
+        raise ShapeError(
+            f"{ASKED}: the voltage has the shape {tuple(trace.shape)}, (neuron, time) as a"
+            " StateMonitor has it, but (time, neuron) is expected. Write voltage=monitor, or"
+            " voltage=monitor.v.T."
+        )
+    return trace
 
 
 def _steps(model: Mirror, given: Mapping[str, Any], trace: Any, fired: Any) -> int:

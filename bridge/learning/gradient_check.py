@@ -116,6 +116,12 @@ class GradientCheck:
         off = f"{self.size.value:.3g} times as large as the truth"
         if not self._finite:
             return "the gradient is not finite"
+        if not (self._length or self._noise):
+            return (
+                "the loss is the same with every parameter shifted: the group that it looks at may"
+                " be silent, or the parameters act later than the trial lasts. Raise its drive, or"
+                " give a longer duration"
+            )
         if self._faint:
             seen = f"the truth's norm is {self._length:.3g}, no more than {FAINT:g} times its own"
             seen += f" standard error, {self._noise:.2g}"

@@ -52,6 +52,21 @@ class Fit:
     resumed: int = 0
     evaluations: int = 0
 
+    def __str__(self) -> str:
+        if not self.history:
+            return "Fit without a step."
+        first, last = self.losses[0], self.losses[-1]
+        ended = f", ended by {self.stopped}" if self.stopped not in ("", "steps") else ""
+        lines = [
+            f"Fit of {len(self.history)} steps{ended}: loss {first:.4g} at first, {last:.4g} at last."
+        ]
+        if self.best is not None:
+            lines.append(f"Smallest loss {self.best.loss:.4g}, in step {self.best.step}, with")
+            values = ((key, x.detach().cpu().double()) for key, x in self.best.values.items())
+            lines += [f"    {key} = {_shown(x)}" for key, x in values]
+        lines += [f"Warning: {text}" for text in self.warnings.values()]
+        return "\n".join(lines)
+
     @property
     def losses(self) -> list[float]:
         """Loss of each step."""
@@ -91,3 +106,10 @@ class Fit:
             resumed=len(history),
             evaluations=content["evaluations"],
         )
+
+
+def _shown(x: Tensor) -> str:
+    """A value in SI units, or the span of several."""
+    if x.numel() == 1:
+        return f"{x.item():.4g}"
+    return f"{x.min().item():.4g} to {x.max().item():.4g} ({x.numel():,} values)"

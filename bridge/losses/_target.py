@@ -18,6 +18,24 @@ SECOND = Dimensions(s=1.0)
 HERTZ = Dimensions(s=-1.0)
 
 
+def named(given: Any, asked: str) -> str:
+    """The name of a group, given itself, or that of what a monitor observes.
+
+    Raises:
+        DomainError: It is neither a name nor a Brian2 object.
+    """
+    if isinstance(given, str):
+        return given
+    seen = given.source if hasattr(given, "record") and hasattr(given, "source") else given
+    name: Any = getattr(seen, "name", None)
+    if not isinstance(name, str):
+        raise DomainError(
+            f"{asked}: the group is a {type(given).__name__}, but a loss looks at one group, by its"
+            " name. Write, say, 'E', or a mapping from groups to targets where a loss takes one."
+        )
+    return name
+
+
 def plain(value: Any, unit: Dimensions, what: str) -> Array:
     """A target in SI units; a tensor already is.
 

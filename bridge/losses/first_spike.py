@@ -13,7 +13,7 @@ from ..learning._contracts import Trial
 from ..program import Array
 from ..recording import SECOND, Recording
 from ._contracts import Loss
-from ._target import chosen, like, plain, positive, time
+from ._target import chosen, like, named, plain, positive, time
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FirstSpike(Loss):
         return ((times - like(wanted, times)) / like(scale, times)).square().mean()
 
 
-def first_spike(group: str, target: Any = None, scale: Any = None, onset: Any = None) -> Loss:
+def first_spike(group: Any, target: Any = None, scale: Any = None, onset: Any = None) -> Loss:
     r"""Squared difference of the time to the first spike from a target, as a share of the target.
 
     $L = \langle ((t - t^*) / t^*)^2 \rangle$ over neurons and trials, with
@@ -51,7 +51,7 @@ def first_spike(group: str, target: Any = None, scale: Any = None, onset: Any = 
     length of the trial for its time.
 
     Arguments:
-        group: Name of the group.
+        group: A group or subgroup, by its name or itself.
         target: Time $t^*$, one, one a neuron, or "batch neuron": a Quantity [s]; by default that of
             the trial. `np.inf*second`, or any time beyond the trial, asks for no spike.
         scale: By what the difference is divided instead of by the target, a Quantity [s].
@@ -68,6 +68,7 @@ def first_spike(group: str, target: Any = None, scale: Any = None, onset: Any = 
         >>> from brian2 import ms
         >>> loss = first_spike("out", [5, 20]*ms, onset=10*ms)
     """
+    group = named(group, "mn.losses.first_spike(...)")
     asked = f"mn.losses.first_spike({group!r})"
     if target is not None:
         plain(target, SECOND, f"{asked}: the target")

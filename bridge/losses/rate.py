@@ -1,6 +1,6 @@
 """rate: spikes per neuron and second."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..learning._contracts import Trial
 from ..program import Array
 from ..recording import Recording
 from ._contracts import Loss, Sum
-from ._target import HERTZ, chosen, like, plain, positive, time
+from ._target import HERTZ, chosen, like, named, plain, positive, time
 
 Window = tuple[Any, Any]
 
@@ -59,7 +59,7 @@ class Rate(Loss):
 
 
 def rate(
-    group: str | Mapping[str, Any],
+    group: Any,
     target: Any = None,
     per_neuron: bool = False,
     scale: Any = None,
@@ -74,7 +74,8 @@ def rate(
     over nothing for "batch neuron". Of several groups the losses add up.
 
     Arguments:
-        group: Name of a group, or groups with their targets, `{"E": 5*Hz, "I": 12*Hz}`.
+        group: A group or subgroup, by its name or itself, or several with their targets,
+            `{"E": 5*Hz, "I": 12*Hz}`.
         target: Rate $r^*$, a Quantity [Hz]; by default that of the trial.
         per_neuron: Whether each neuron is to have the rate, where one number is given for all.
         scale: By what the difference is divided instead of by the target, a Quantity [Hz].
@@ -98,8 +99,9 @@ def rate(
                 "mn.losses.rate({}): there is no group, so that nothing is compared. Write, say,"
                 " mn.losses.rate({'E': 5*Hz})."
             )
-        made = (rate(name, wanted, per_neuron, scale, window) for name, wanted in group.items())
+        made = (rate(name, wanted, per_neuron, scale, window) for name, wanted in _items(group))
         return Sum(tuple((1.0, part) for part in made))
+    group = named(group, "mn.losses.rate(...)")
     asked = f"mn.losses.rate({group!r})"
     start, stop = (None, None) if window is None else _bounds(window, asked)
     if target is not None:
@@ -112,6 +114,10 @@ def rate(
         0.0 if start is None else time(start, f"{asked}: the start of the window"),
         None if stop is None else time(stop, f"{asked}: the end of the window"),
     )
+
+
+def _items(groups: Any) -> Iterable[tuple[Any, Any]]:
+    return groups.items()
 
 
 def _bounds(window: Any, asked: str) -> Window:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..learning._contracts import Trial
 from ..recording import SECOND, Recording
 from ._contracts import Loss
-from ._target import chosen, positive, raster
+from ._target import chosen, named, positive, raster
 
 BLOCK = 128
 
@@ -35,7 +35,7 @@ class VanRossum(Loss):
         return 0.5 * (inside + squared[-1]).mean()
 
 
-def van_rossum(group: str, target: Any = None, tau: Any = None) -> Loss:
+def van_rossum(group: Any, target: Any = None, tau: Any = None) -> Loss:
     r"""Squared distance of spike trains from target trains, each spike a decaying exponential.
 
     $L = \langle D^2 \rangle$ over neurons and trials, with
@@ -47,7 +47,7 @@ def van_rossum(group: str, target: Any = None, tau: Any = None) -> Loss:
     It is half the square of `mn.analysis.van_rossum`, in which one spike has length 1.
 
     Arguments:
-        group: Name of the group.
+        group: A group or subgroup, by its name or itself.
         target: Target spikes, by default those of the trial: a SpikeMonitor, a pair (i, t), the
             times of one neuron, `{neuron: times}`, a list of such for each trial, or zeros and
             ones "time neuron" or "time batch neuron". Times are Quantities [s].
@@ -66,6 +66,7 @@ def van_rossum(group: str, target: Any = None, tau: Any = None) -> Loss:
         >>> from brian2 import ms
         >>> loss = van_rossum("cells", {0: [5, 20]*ms, 1: [8]*ms}, tau=5*ms)
     """
+    group = named(group, "mn.losses.van_rossum(...)")
     what = f"mn.losses.van_rossum({group!r}): tau"
     return VanRossum(group, target, 10e-3 if tau is None else positive(tau, SECOND, what))
 

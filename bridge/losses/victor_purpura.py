@@ -11,7 +11,7 @@ from ..learning._contracts import Trial
 from ..program import Array
 from ..recording import Recording
 from ._contracts import Loss
-from ._target import HERTZ, chosen, positive, raster
+from ._target import HERTZ, chosen, named, positive, raster
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class VictorPurpura(Loss):
         return _Distance.apply(spikes, wanted, self.cost * recording.dt).mean()
 
 
-def victor_purpura(group: str, target: Any = None, cost: Any = None) -> Loss:
+def victor_purpura(group: Any, target: Any = None, cost: Any = None) -> Loss:
     r"""Least price of turning spike trains into target trains, the mean over neurons and trials.
 
     A spike added or deleted costs 1, one shifted by $\delta$ costs $q \delta$. The distance is not
@@ -39,7 +39,7 @@ def victor_purpura(group: str, target: Any = None, cost: Any = None) -> Loss:
     by when that one spike is added, or taken away: between -1 and 1, and exact for one change.
 
     Arguments:
-        group: Name of the group.
+        group: A group or subgroup, by its name or itself.
         target: As for `van_rossum`.
         cost: $q$, a Quantity [Hz]; by default 100 Hz: 20 ms of shift cost as much as two spikes.
 
@@ -52,6 +52,7 @@ def victor_purpura(group: str, target: Any = None, cost: Any = None) -> Loss:
         >>> from brian2 import Hz, ms
         >>> loss = victor_purpura("cells", {0: [5, 20]*ms, 1: [8]*ms}, cost=50*Hz)
     """
+    group = named(group, "mn.losses.victor_purpura(...)")
     what = f"mn.losses.victor_purpura({group!r}): the cost"
     return VictorPurpura(group, target, 100.0 if cost is None else positive(cost, HERTZ, what))
 

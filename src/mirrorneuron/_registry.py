@@ -20,8 +20,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
     A module provides one object: an instance or a concrete subclass of the contract that it
     defines itself. A subfolder is an entry where its `__init__` provides one, else a group of
-    entries, whose names are unique all the same. What starts with `_`, a module or a folder, is not part of the
-    family. Modules are imported when the registry is first used.
+    entries, whose names are unique all the same. What starts with `_`, a module or a folder, is
+    not part of the family. Modules are imported when the registry is first used.
 
     Arguments:
         package: Name of the package whose modules are the family.

@@ -12,6 +12,7 @@ from torch.optim import LBFGS, SGD
 
 import mirrorneuron as mn
 from mirrorneuron.bridge.learning.fit import TrainingWarning
+from mirrorneuron.bridge.learning.history import Row
 from mirrorneuron.errors import CheckpointError, DomainError, GradientError
 
 
@@ -229,3 +230,16 @@ def test_clip_limits_the_step_of_plain_descent_for_any_finite_gradient(size: flo
     assert float(descend(1e-2).norm()) == pytest.approx(1e-2 if size >= 1 else 0, rel=1e-3)
     if size == 1:
         assert float(descend(None).norm()) > 1e-2
+
+
+def test_a_fit_prints_what_it_found() -> None:
+    found = mn.Fit()
+    assert str(found) == "Fit without a step."
+    found.history.append(Row(0, 2.0, 1.0, (0.01,), False))
+    found.history.append(Row(1, 0.5, 1.0, (0.01,), False))
+    found.keep_best(1, 0.5, {"tau": torch.tensor(0.02), "g.w": torch.tensor([1.0, 3.0])})
+    found.warnings["silent"] = "'g' is silent"
+    said = str(found)
+    assert "Fit of 2 steps: loss 2 at first, 0.5 at last." in said
+    assert "tau = 0.02" in said and "g.w = 1 to 3 (2 values)" in said
+    assert "Warning: 'g' is silent" in said
