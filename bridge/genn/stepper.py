@@ -25,8 +25,21 @@ from .stepper_populations import (
     Neurons,
     Synapses,
     arrays,
+    create_neuron_model,
+    create_var_ref,
+    create_weight_update_model,
+    init_postsynaptic,
+    init_weight_update,
 )
 
+__all__ = [  # of PyGeNN
+    "GeNNModel",
+    "create_neuron_model",
+    "create_var_ref",
+    "create_weight_update_model",
+    "init_postsynaptic",
+    "init_weight_update",
+]
 FLAGS = ("-O1", "-fPIC", "-shared", "-ffp-contract=off", "-std=c99", "-w")
 
 

@@ -57,9 +57,8 @@ class Fit:
             return "Fit without a step."
         first, last = self.losses[0], self.losses[-1]
         ended = f", ended by {self.stopped}" if self.stopped not in ("", "steps") else ""
-        lines = [
-            f"Fit of {len(self.history)} steps{ended}: loss {first:.4g} at first, {last:.4g} at last."
-        ]
+        head = f"Fit of {len(self.history)} steps{ended}"
+        lines = [f"{head}: loss {first:.4g} at first, {last:.4g} at last."]
         if self.best is not None:
             lines.append(f"Smallest loss {self.best.loss:.4g}, in step {self.best.step}, with")
             values = ((key, x.detach().cpu().double()) for key, x in self.best.values.items())
