@@ -169,13 +169,16 @@ def fit_recording(
         spikes: Recorded spikes: a SpikeMonitor, a pair (i, t), the times of one neuron (Quantities
             [s]), `{neuron: times}`, a list of such for several recordings, or zeros and ones, "time
             neuron"; `{"cells": spikes}` where several groups have a threshold.
-        voltage: Recorded trace at the start of each step, a Quantity "time neuron" or "time batch
-            neuron", of the variable `v` of the group; `{"cells.u": trace}` for another one.
+        voltage: Recorded trace at the start of each step, of the variable `v` of the group: a
+            StateMonitor, or a Quantity "time neuron" (`monitor.v.T`), "time batch neuron", or "time"
+            of one neuron; `{"cells.u": trace}` for another variable.
         nudge: Time constant of a pull of the variable towards its trace [s]: by default 1 ms where
             there is a trace. Without (None), a model with an upswing runs away as soon as it comes
             too early. The error is that of the model over this time.
-        window: Length of the windows that are run side by side [s]; None is the whole recording in
-            one long run. The gradient does not go back beyond the warm-up of a window.
+        window: Length of the windows that are run side by side [s], which is many times faster
+            than one long run beyond a few thousand steps: 50 to 200 ms serve most neurons. The
+            gradient does not go back beyond the warm-up of a window, and the equations must not read
+            the time: what changes in it is an input. None runs the whole recording in one go.
         warm_up: How long each window runs before it counts [s], by default as long as it counts.
         skip: Beginning of the recording that does not count [s].
         escape: Noise of the threshold: width $w$ in the unit of the margin, and rate at threshold

@@ -68,8 +68,8 @@ def voltage(variable: str, target: Any = None, scale: Any = None, start: Any = N
     Arguments:
         variable: What is compared, "cells.v": any variable or subexpression; it is recorded.
         target: Trace $x^*$, "time neuron" or "time batch neuron", or one number: a Quantity in the
-            unit of the variable, or a tensor in SI units; by default that of the trial. Values
-            belong to the start of each step, as a StateMonitor has them.
+            unit of the variable, or a tensor in SI units; by default that of the trial. Of a
+            StateMonitor write `monitor.v.T`: values belong to the start of each step, as there.
         scale: What the difference is divided by instead of $\sigma$, a Quantity.
         start: When the comparison starts, a Quantity [s].
 

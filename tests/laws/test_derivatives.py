@@ -406,10 +406,7 @@ def by_adjoint(
         for part in step.pulls:
             with np.errstate(all="ignore"):
                 given_part = np.where(bar == 0, 0, bar * value(part.factor, values))
+            if np.shape(seeds.get(part.source)) == (1,):  # shared: the sum over those that see it
+                given_part = np.sum(given_part, keepdims=True)
             bars[part.source] = bars.get(part.source, 0.0) + given_part
-    return {n: _of_shape(bars.get(n, 0.0), np.shape(s)) for n, s in seeds.items()}
-
-
-def _of_shape(bar: Any, shape: tuple[int, ...]) -> Any:
-    """An adjoint; that of a shared variable is the sum over the elements that see it."""
-    return np.sum(bar, keepdims=True) if shape == (1,) else np.broadcast_to(bar, shape)
+    return {n: np.broadcast_to(bars.get(n, 0.0), np.shape(s)) for n, s in seeds.items()}
