@@ -170,15 +170,15 @@ def fit_recording(
             [s]), `{neuron: times}`, a list of such for several recordings, or zeros and ones, "time
             neuron"; `{"cells": spikes}` where several groups have a threshold.
         voltage: Recorded trace at the start of each step, of the variable `v` of the group: a
-            StateMonitor, or a Quantity "time neuron" (`monitor.v.T`), "time batch neuron", or "time"
-            of one neuron; `{"cells.u": trace}` for another variable.
+            StateMonitor, or a Quantity "time neuron" (`monitor.v.T`), "time batch neuron", or
+            "time" of one neuron; `{"cells.u": trace}` for another variable.
         nudge: Time constant of a pull of the variable towards its trace [s]: by default 1 ms where
             there is a trace. Without (None), a model with an upswing runs away as soon as it comes
             too early. The error is that of the model over this time.
         window: Length of the windows that are run side by side [s], which is many times faster
             than one long run beyond a few thousand steps: 50 to 200 ms serve most neurons. The
-            gradient does not go back beyond the warm-up of a window, and the equations must not read
-            the time: what changes in it is an input. None runs the whole recording in one go.
+            gradient does not go back beyond the warm-up of a window, and the equations must not
+            read the time: what changes in it is an input. None runs the whole recording at once.
         warm_up: How long each window runs before it counts [s], by default as long as it counts.
         skip: Beginning of the recording that does not count [s].
         escape: Noise of the threshold: width $w$ in the unit of the margin, and rate at threshold

@@ -30,7 +30,7 @@ class Function:
             of the argument changes nothing.
         domain: Where the arguments may lie, the first one first.
         bounded: Whether its derivative is finite everywhere.
-        gentle: Span of the argument in which the derivative is a number in single precision.
+        safe: Span of the argument in which the derivative is a number in single precision.
         image: From the span of the argument to that of the value.
     """
 
@@ -39,7 +39,7 @@ class Function:
     derivatives: tuple[str, ...]
     domain: Span = ANYTHING
     bounded: bool = False
-    gentle: Span | None = None
+    safe: Span | None = None
     image: Callable[[float, float], Span] | None = None
 
 
@@ -77,25 +77,25 @@ def _within_one(low: float, high: float) -> Span:
 
 INSIDE = "where((x >= a) and (x <= b), 1, 0)"
 FUNCTIONS: Mapping[str, Function] = {
-    "exp": Function(np.exp, "exp({0})", ("y",), gentle=(-inf, STEEP), image=_grown),
-    "expm1": Function(np.expm1, "expm1({0})", ("y + 1",), gentle=(-inf, STEEP)),
+    "exp": Function(np.exp, "exp({0})", ("y",), safe=(-inf, STEEP), image=_grown),
+    "expm1": Function(np.expm1, "expm1({0})", ("y + 1",), safe=(-inf, STEEP)),
     "exprel": Function(
         _exprel,
         "(fabs({0}) < 1e-16 ? 1.0 : expm1({0}) / ({0}))",
         ("where(abs(x) < 1e-4, 0.5 + x/3, (exp(x) - y)/x)",),
-        gentle=(-inf, STEEP),
+        safe=(-inf, STEEP),
     ),
-    "log": Function(np.log, "log({0})", ("1/x",), (0, inf), gentle=(NEAR, inf)),
+    "log": Function(np.log, "log({0})", ("1/x",), (0, inf), safe=(NEAR, inf)),
     "log10": Function(
-        np.log10, "log10({0})", ("1/(x*2.302585092994046)",), (0, inf), gentle=(NEAR, inf)
+        np.log10, "log10({0})", ("1/(x*2.302585092994046)",), (0, inf), safe=(NEAR, inf)
     ),
-    "log1p": Function(np.log1p, "log1p({0})", ("1/(1 + x)",), (-1, inf), gentle=(-0.5, inf)),
-    "sqrt": Function(np.sqrt, "sqrt({0})", ("0.5/y",), (0, inf), gentle=(NEAR, inf), image=_rooted),
+    "log1p": Function(np.log1p, "log1p({0})", ("1/(1 + x)",), (-1, inf), safe=(-0.5, inf)),
+    "sqrt": Function(np.sqrt, "sqrt({0})", ("0.5/y",), (0, inf), safe=(NEAR, inf), image=_rooted),
     "sin": Function(np.sin, "sin({0})", ("cos(x)",), bounded=True, image=_within_one),
     "cos": Function(np.cos, "cos({0})", ("-sin(x)",), bounded=True, image=_within_one),
     "tan": Function(np.tan, "tan({0})", ("1 + y*y",)),
-    "sinh": Function(np.sinh, "sinh({0})", ("cosh(x)",), gentle=(-STEEP, STEEP)),
-    "cosh": Function(np.cosh, "cosh({0})", ("sinh(x)",), gentle=(-STEEP, STEEP)),
+    "sinh": Function(np.sinh, "sinh({0})", ("cosh(x)",), safe=(-STEEP, STEEP)),
+    "cosh": Function(np.cosh, "cosh({0})", ("sinh(x)",), safe=(-STEEP, STEEP)),
     "tanh": Function(np.tanh, "tanh({0})", ("1 - y*y",), bounded=True, image=_within_one),
     "arcsin": Function(np.arcsin, "asin({0})", ("1/sqrt(1 - x*x)",), (-1, 1)),
     "arccos": Function(np.arccos, "acos({0})", ("-1/sqrt(1 - x*x)",), (-1, 1)),

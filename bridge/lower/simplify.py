@@ -1,6 +1,6 @@
 """Rewriting: cheaper forms of an expression with the same value, to the last bit.
 
-`without_signs` lets subtractions take the place of changed signs. `tame` marks the calls whose
+`without_signs` lets subtractions take the place of changed signs. `with_bounded` marks the calls whose
 slope is finite wherever their argument can lie, so that their gradient needs no guard (see
 `Functions`); where it can lie is told by the expression alone, as in `exp(-abs(x))`.
 """
@@ -12,7 +12,7 @@ from math import inf
 from .expression import rebuilt
 from .functions import ANYTHING, FUNCTIONS, Span, span_of_size
 
-TAME = "_tame"
+BOUNDED = "_bounded"
 
 
 def without_signs(node: ast.expr) -> ast.expr:
@@ -46,19 +46,19 @@ def _opposite(node: ast.expr) -> ast.expr | None:
             return None
 
 
-def tame(node: ast.expr, known: Mapping[str, float]) -> ast.expr:
-    """The expression with `_tame` after the names of functions that cannot be steep.
+def with_bounded(node: ast.expr, known: Mapping[str, float]) -> ast.expr:
+    """The expression with `_bounded` after the names of functions that cannot be steep.
 
     Arguments:
         node: The expression.
         known: Values of names that never change.
     """
-    made = rebuilt(node, lambda child: tame(child, known))
+    made = rebuilt(node, lambda child: with_bounded(child, known))
     match node:
         case ast.Call(func=ast.Name(id=name), args=[arg]) if isinstance(made, ast.Call):
-            gentle = FUNCTIONS[name].gentle if name in FUNCTIONS else None
-            if gentle is not None and _lies(span(arg, known), gentle):
-                return ast.Call(ast.Name(name + TAME, ast.Load()), made.args, [])
+            safe = FUNCTIONS[name].safe if name in FUNCTIONS else None
+            if safe is not None and _lies(span(arg, known), safe):
+                return ast.Call(ast.Name(name + BOUNDED, ast.Load()), made.args, [])
         case _:
             pass
     return made

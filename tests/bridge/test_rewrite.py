@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirrorneuron.bridge.backends.eager.functions import TAMED, UNARY, Functions
+from mirrorneuron.bridge.backends.eager.functions import BOUNDED_RULES, UNARY, Functions
 from mirrorneuron.bridge.lower.expression import parse
 from mirrorneuron.bridge.lower.functions import FUNCTIONS
-from mirrorneuron.bridge.lower.simplify import TAME, span, tame, without_signs
+from mirrorneuron.bridge.lower.simplify import BOUNDED, span, with_bounded, without_signs
 
 LEAVES = st.sampled_from(["x", "y", "k", "0.5", "2", "3.0"])
 X = np.array([0.0, -0.0, 1.5, -2.25, 1e-3, -40.0, 700.0, 1e200])
@@ -21,7 +21,7 @@ SCOPE: dict[str, object] = {
     "tanh": np.tanh, "clip": np.clip, "log1p": np.log1p,
 }  # fmt: skip
 
-GENTLE = {name: made.gentle for name, made in FUNCTIONS.items() if made.gentle}
+SAFE = {name: made.safe for name, made in FUNCTIONS.items() if made.safe}
 
 
 def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -40,7 +40,7 @@ EXPRESSIONS = st.recursive(LEAVES, larger, max_leaves=12)
 
 def value(node: ast.expr) -> np.ndarray:
     """What numpy makes of an expression."""
-    text = ast.unparse(ast.fix_missing_locations(node)).replace(TAME, "")
+    text = ast.unparse(ast.fix_missing_locations(node)).replace(BOUNDED, "")
     with np.errstate(all="ignore"):
         try:
             return np.asarray(eval(text, dict(SCOPE)), dtype=float) + 0 * X
@@ -52,7 +52,7 @@ def value(node: ast.expr) -> np.ndarray:
 @given(EXPRESSIONS)
 def test_the_value_is_the_same_to_the_last_bit(text: str) -> None:
     node = parse(text)
-    expected, found = value(node), value(tame(without_signs(parse(text)), {"k": 2.0}))
+    expected, found = value(node), value(with_bounded(without_signs(parse(text)), {"k": 2.0}))
     np.testing.assert_array_equal(expected, found)
     numbers = ~np.isnan(expected)
     np.testing.assert_array_equal(np.signbit(expected)[numbers], np.signbit(found)[numbers])
@@ -101,22 +101,22 @@ def test_a_subtraction_takes_the_place_of_a_sign(text: str, expected: str) -> No
         ("sqrt(x**3 + 1)", False),
     ],
 )
-def test_only_calls_that_cannot_be_steep_are_tame(text: str, expected: bool) -> None:
-    made = tame(parse(text), {"k": 2.0})
-    assert ast.unparse(made).split("(")[0].endswith(TAME) is expected
+def test_only_calls_that_cannot_be_steep_are_bounded(text: str, expected: bool) -> None:
+    made = with_bounded(parse(text), {"k": 2.0})
+    assert ast.unparse(made).split("(")[0].endswith(BOUNDED) is expected
 
 
-@pytest.mark.parametrize("name", GENTLE)
+@pytest.mark.parametrize("name", SAFE)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_slopes_are_numbers_and_equal_where_calls_are_tame(name: str, dtype: torch.dtype) -> None:
-    low, high = (min(max(x, -1e30), 1e30) for x in GENTLE[name])
+def test_slopes_are_numbers_and_equal_where_calls_are_marked(name: str, dtype: torch.dtype) -> None:
+    low, high = (min(max(x, -1e30), 1e30) for x in SAFE[name])
     x = torch.tensor([low, high, 1.25 if high > 1 else 0.5], dtype=dtype, requires_grad=True)
     f = Functions(dtype, torch.device("cpu"), exact=False)
-    slopes = [torch.autograd.grad(getattr(f, n)(x).sum(), x)[0] for n in (name, name + TAME)]
+    slopes = [torch.autograd.grad(getattr(f, n)(x).sum(), x)[0] for n in (name, name + BOUNDED)]
     assert torch.isfinite(slopes[1]).all()
     torch.testing.assert_close(*slopes)
 
 
-def test_every_gentle_function_has_a_tame_form() -> None:
-    assert set(GENTLE) <= set(UNARY)
-    assert set(TAMED) == {name + TAME for name in UNARY}
+def test_every_function_with_a_safe_domain_has_a_bounded_form() -> None:
+    assert set(SAFE) <= set(UNARY)
+    assert set(BOUNDED_RULES) == {name + BOUNDED for name in UNARY}

@@ -28,7 +28,7 @@ from ...lower.crossing import Crossing, crossing
 from ...lower.dataflow import Dataflow, draws, mentioned, whole_arguments
 from ...lower.expression import Renderer, hoist, names
 from ...lower.functions import RANDOM
-from ...lower.simplify import tame, without_signs
+from ...lower.simplify import with_bounded, without_signs
 from ...lower.step import (
     Accumulate,
     Define,
@@ -241,7 +241,7 @@ class _Writer:
 
     def hoisted(self, node: ast.expr) -> ast.expr:
         """The tree in its cheapest form, its unchanging parts moved to the prelude."""
-        return hoist(tame(without_signs(node), self.flow.numbers), self.varying, self._keep)
+        return hoist(with_bounded(without_signs(node), self.flow.numbers), self.varying, self._keep)
 
     def _keep(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Name) and node.id in self.fixed:

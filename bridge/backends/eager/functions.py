@@ -23,7 +23,8 @@ class Rule(NamedTuple):
     """A function of one argument: by numpy, by torch, and its derivative from x and y = f(x).
 
     Where the slope is bounded, the derivative of torch itself is never infinite: that of some
-    functions always, that of others (`TAMED`) where expressions keep their argument within bounds.
+    functions always, that of others (`BOUNDED_RULES`) where expressions keep their argument within
+    bounds.
     """
 
     numpy: Callable[[Any], Any]
@@ -59,7 +60,7 @@ UNARY: dict[str, Rule] = {
 }
 
 
-TAMED = {f"{name}_tame": rule._replace(bounded=True) for name, rule in UNARY.items()}
+BOUNDED_RULES = {f"{name}_bounded": rule._replace(bounded=True) for name, rule in UNARY.items()}
 
 
 class _Unary(torch.autograd.Function):
@@ -139,7 +140,7 @@ class Functions:
     exact: bool
 
     def __getattr__(self, name: str) -> Callable[[Value], Value]:
-        rule = UNARY.get(name) or TAMED.get(name)
+        rule = UNARY.get(name) or BOUNDED_RULES.get(name)
         if rule is None:
             raise AttributeError(name)
 
