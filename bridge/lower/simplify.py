@@ -1,7 +1,7 @@
 """Rewriting: cheaper forms of an expression with the same value, to the last bit.
 
-`without_signs` lets subtractions take the place of changed signs. `with_bounded` marks the calls whose
-slope is finite wherever their argument can lie, so that their gradient needs no guard (see
+`without_signs` lets subtractions take the place of changed signs. `with_bounded` marks the calls
+whose slope is finite wherever their argument can lie, so that their gradient needs no guard (see
 `Functions`); where it can lie is told by the expression alone, as in `exp(-abs(x))`.
 """
 

@@ -334,7 +334,14 @@ def smooth_updates(program: Program) -> list[Update]:
     ]
 
 
-@pytest.mark.parametrize("name", [n for n in networks if not n.startswith("cerebellum")])
+SMOOTH = [name for name in networks if not name.startswith("cerebellum")]
+SOME = [
+    pytest.param(name, marks=() if k % 8 == 0 else pytest.mark.slow)
+    for k, name in enumerate(SMOOTH)
+]
+
+
+@pytest.mark.parametrize("name", SOME)
 def test_the_adjoint_of_every_state_update_is_what_torch_finds(name: str) -> None:
     model = mn.mirror(networks[name].build(), dtype=torch.float64)
     program = model.program
