@@ -39,7 +39,7 @@ TIME = Dimensions(s=1.0)
 
 
 def mirror(
-    network: Any,
+    network: Any = None,
     train: Train = (),
     surrogate: Surrogate | Mapping[str, Surrogate] | None = None,
     reset_gradient: ResetGradient = "auto",
@@ -52,7 +52,9 @@ def mirror(
     """Mirror a Brian2 network into a differentiable torch module.
 
     Arguments:
-        network: Any Brian2 `Network`. It is not changed, and need not have been run.
+        network: Any Brian2 `Network`, or a list of Brian2 objects; without one, the objects that
+            `run()` would take from the names here. They are not changed, and need not have been
+            run.
         train: What becomes a parameter. By "object.variable": a weight ("ee.w"), a neuron's
             parameter or initial value ("cells.tau"), a constant as one object uses it, or the
             weight of a PoissonInput ("poissoninput.weight"). By its bare name ("tau_e"): a constant
@@ -82,12 +84,12 @@ def mirror(
         UnsupportedFeature: Lists everything that cannot be mirrored.
         UnknownName: `train` or `surrogate` names an object or variable that does not exist.
         UnitError: The width of a surrogate has another unit than the threshold.
-        DomainError: A value is NaN, a time constant is not positive, a delay is negative; what
-            shall be one parameter has several values.
+        DomainError: There is no network; a value is NaN, a time constant is not positive, a delay
+            is negative; what shall be one parameter has several values.
         ShapeError: What shall be one parameter has different numbers of elements.
         GradientError: No gradient reaches what shall be trained.
     """
-    from .read import read  # brings brian2, which a loaded mirror does without
+    from .read import as_network, read  # brings brian2, which a loaded mirror does without
 
     modes = ("auto", "detach", "surrogate")
     if reset_gradient not in modes:
@@ -95,6 +97,7 @@ def mirror(
             f"mirror(net, reset_gradient={reset_gradient!r})", reset_gradient, modes
         )
     names = callers_names() if namespace is None else namespace
+    network = as_network(network, names)
     program, unsupported = read(network, names, strict)
     check(program)
     chosen = chosen_backend(backend, program)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from fractions import Fraction
 from inspect import getclosurevars
 from math import lcm
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from brian2 import (
@@ -42,6 +42,7 @@ from brian2.codegen.translation import make_statements
 from brian2.core.base import BrianObject
 from brian2.core.clocks import Clock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
+from brian2.core.magic import MagicNetwork, magic_network
 from brian2.core.namespace import DEFAULT_UNITS
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.devices.device import RuntimeDevice
@@ -163,9 +164,7 @@ def _require_runtime(network: Network) -> None:
 
 def _all(obj: Any) -> Iterator[str]:
     """Names of an object and of those that it brings along."""
-    yield obj.name
-    for contained in obj.contained_objects:
-        yield from _all(contained)
+    return (x.name for x in _with_contained(obj))
 
 
 def _refusal(obj: Any) -> Unsupported | None:
@@ -201,6 +200,70 @@ def _refusal(obj: Any) -> Unsupported | None:
             f" {float(obj.clock.dt_) * 1e3:g} ms is small enough.",
         )
     return None
+
+
+def as_network(given: Any, names: Mapping[str, Any]) -> Network:
+    """A network from what people have.
+
+    Arguments:
+        given: A Network; a list of objects; or None or `magic_network`, for the objects that
+            `run()` would take: those that have a name in the caller's scope.
+        names: That scope.
+
+    Raises:
+        DomainError: It is none of these, or nothing is there.
+    """
+    if isinstance(given, Network) and not isinstance(given, MagicNetwork):
+        return given
+    if given is None or isinstance(given, MagicNetwork):
+        found = (x for x in names.values() if isinstance(x, BrianObject) and x.add_to_magic_network)
+        objects = list({id(x): x for x in found}.values())
+        if not objects:
+            raise DomainError(
+                "mirror(): there is no Brian2 object among the names here, so nothing to mirror."
+                " Write mirror(Network(...)) with the objects."
+            )
+        return _made_of(objects)
+    if isinstance(given, list | tuple | set):
+        objects = list(cast("list[Any]", given))
+        wrong = [x for x in objects if not isinstance(x, BrianObject)]
+        if objects and not wrong:
+            return _made_of(objects)
+    raise DomainError(
+        f"mirror({type(given).__name__}): that is no network. Give a Brian2 Network, a list of"
+        " Brian2 objects, or nothing for those that run() would take."
+    )
+
+
+def _made_of(objects: list[Any]) -> Network:
+    """A network of objects that may have been run in another one, at the time of that."""
+    everything = {id(x): x for obj in objects for x in _with_contained(obj)}.values()
+    run_before = any(x._network == magic_network.id for x in everything)
+    with _unmarked(everything):
+        made: Any = Network(*objects)
+    if run_before:
+        made.t_ = float(magic_network.t_)
+    return made
+
+
+def _with_contained(obj: Any) -> Iterator[Any]:
+    """An object and those that it brings along."""
+    yield obj
+    for contained in obj.contained_objects:
+        yield from _with_contained(contained)
+
+
+@contextmanager
+def _unmarked(objects: abc.Iterable[Any]) -> abc.Generator[None]:
+    """Let objects that were run in another network be prepared, and leave no mark on them."""
+    marks = [(obj, obj._network) for obj in objects]
+    try:
+        for obj, _ in marks:
+            obj._network = None
+        yield
+    finally:
+        for obj, mark in marks:
+            obj._network = mark
 
 
 @contextmanager
@@ -239,7 +302,7 @@ def _listen(network: Network, namespace: Mapping[str, Any], skip: set[str]) -> d
         )
         return made
 
-    with _only(network, skip):
+    with _only(network, skip), _unmarked(network.sorted_objects):
         device.code_object = code_object
         try:
             network.run(0 * second, namespace=dict(namespace))

@@ -22,11 +22,13 @@ from brian2 import (
     check_units,
     cm,
     defaultclock,
+    magic_network,
     ms,
     mV,
     nS,
     pA,
     pF,
+    run,
     second,
     seed,
     siemens,
@@ -411,3 +413,34 @@ def test_right_hand_sides_are_what_euler_integrates() -> None:
         slope = evaluate(statement.tree, known, {})
         after = np.array(cells.variables[key.partition(".")[2]].get_value())
         np.testing.assert_allclose(after - before[key], program.dt * slope, rtol=1e-9)
+
+
+@pytest.mark.parametrize("what", ["nothing", "magic_network", "list", "network"])
+@pytest.mark.parametrize("run_before", [False, True])
+def test_a_mirror_is_made_of_what_people_have(what: str, run_before: bool) -> None:
+    """Twice, as a cell of a notebook is run twice, and leaves no mark on the objects."""
+    cells = driven()
+    monitor = SpikeMonitor(cells)
+    network = Network(cells, monitor)
+    if run_before and what == "network":
+        network.run(5 * ms)
+    elif run_before:
+        run(5 * ms)
+    mark, t = cells._network, float(network.t_ if what == "network" else magic_network.t_)
+    given = {"nothing": None, "magic_network": magic_network, "list": [cells, monitor]}
+    for _ in range(2):
+        model = mn.mirror(given.get(what, network) if what != "nothing" else None)
+        assert list(model.program.groups) == ["cells"]
+        assert model.program.step == round(t / model.program.dt)
+        assert model.run(20 * ms).spikes["cells"].sum() > 3
+    assert cells._network == mark
+    if not run_before:
+        Network(cells).run(1 * ms)
+
+
+@pytest.mark.parametrize("what", [3, "net", [], [1, 2]])
+def test_what_is_no_network_is_refused(what: Any) -> None:
+    with pytest.raises(DomainError, match=r"that is no network. Give a Brian2 Network, a list"):
+        mn.mirror(what)
+    with pytest.raises(DomainError, match="no Brian2 object among the names here"):
+        mn.mirror(namespace={})
