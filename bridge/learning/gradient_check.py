@@ -191,13 +191,28 @@ class GradientCheck:
         )
 
     def _judgement(self) -> str:
-        return f"{self.verdict}: {self.explanation}."
+        said = f"{self.verdict}: {self.explanation}."
+        alone = self.off_alone if self.ok else []
+        more = f" That is of all together: {', '.join(alone)} alone would be off." if alone else ""
+        return said + more
+
+    @property
+    def off_alone(self) -> list[str]:
+        """Parameters whose own ratio is beyond the limits of size, where their truth is known."""
+        truth, gradient = self.truth, self.gradient
+        ratios = {key: _ratio(gradient[key].value, truth[key].value) for key in self.keys}
+        known = (key for key in self.keys if self._resolved(truth[key]))
+        return [key for key in known if not SMALLEST <= ratios[key] <= LARGEST]
+
+    def _resolved(self, truth: Estimate) -> bool:
+        return abs(truth.value) > FAINT * truth.error
 
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
         truth, gradient = self.truth, self.gradient
         for key in self.keys:
-            ratio = float(_ratio(gradient[key].value, truth[key].value))
-            yield key, str(truth[key]), str(gradient[key]), f"{ratio:.3g}"
+            ratio = f"{_ratio(gradient[key].value, truth[key].value):.3g}"
+            known = "" if self._resolved(truth[key]) else " (truth lost in noise)"
+            yield key, str(truth[key]), str(gradient[key]), ratio + known
 
     @property
     def _finite(self) -> bool:

@@ -156,7 +156,18 @@ def test_a_silent_network_cannot_be_told() -> None:
     check = mn.check_gradient(model, rate, 0.2 * ms, trials=2, report=None)
     assert check.loss == 0 and check.verdict == "cannot be told"
     assert (check.trials, check.steps) == (2, (0.05,))  # they differ, though not in their loss
-    assert "Give more trials" in str(check)
+    assert "may be silent" in str(check) and "Raise its drive" in str(check)
+
+
+def test_a_parameter_that_is_off_alone_is_named_and_one_lost_in_noise_marked() -> None:
+    truth = np.array([[1.0, 0.05, 0.01], [1.01, 0.051, -0.012], [0.99, 0.049, 0.002]])
+    gradients = truth * [1.0, 0.4, 1.0]
+    keys = ("tau", "w", "u")
+    check = mn.GradientCheck(keys, truth, gradients, (1, 1, 1), 3, (0.05,), 1.0, 0.1)
+    assert check.ok and check.off_alone == ["w"]
+    said = str(check)
+    assert "of all together: w alone would be off" in said
+    assert said.count("(truth lost in noise)") == 1
 
 
 def test_a_gradient_that_is_not_finite_is_wrong() -> None:
