@@ -1,9 +1,10 @@
 """Read a Brian2 Network: the abstract code of every object, as a Program.
 
 Brian2 prepares a run by handing each object's abstract code, with all names resolved and all
-units checked, to the active code generation target. `read` listens at that place. The lines
-are then split into statements by Brian2's own `make_statements`, exactly as for its numpy
-target, so that a Program means what Brian2 computes, in the same order of operations.
+units checked, to the active code generation target. `read` intercepts code generation during
+`run(0*second)` and records that code. The lines are then split into statements by Brian2's own
+`make_statements`, exactly as for its numpy target, so that a Program means what Brian2 computes,
+in the same order of operations.
 """
 
 import ast
@@ -140,7 +141,7 @@ def read(
     _require_runtime(network)
     refused = {obj.name: why for obj in network.sorted_objects if (why := _refusal(obj))}
     skipped = {name for obj in network.sorted_objects if obj.name in refused for name in _all(obj)}
-    codes = _listen(network, namespace, skipped)
+    codes = _generated_code(network, namespace, skipped)
     reader = _Reader(network, codes, skipped)
     program = reader.program()
     unsupported = (*refused.values(), *reader.unsupported)
@@ -282,8 +283,10 @@ def _only(network: Network, skip: set[str]) -> abc.Generator[None]:
             obj._active = True
 
 
-def _listen(network: Network, namespace: Mapping[str, Any], skip: set[str]) -> dict[str, Code]:
-    """Let Brian2 prepare a run of no length and take down the code of every object."""
+def _generated_code(
+    network: Network, namespace: Mapping[str, Any], skip: set[str]
+) -> dict[str, Code]:
+    """The code that Brian2 generates for every object during `run(0*second)`."""
     device: Any = get_device()
     codes, generate = dict[str, Code](), device.code_object
 
@@ -308,7 +311,7 @@ def _listen(network: Network, namespace: Mapping[str, Any], skip: set[str]) -> d
             network.run(0 * second, namespace=dict(namespace))
             for obj in network.sorted_objects:
                 if obj.active:
-                    _listen_to_values(obj, namespace)
+                    _generate_values(obj, namespace)
         finally:
             del device.code_object
     return codes
@@ -358,7 +361,7 @@ def _computed(obj: Any) -> Iterator[tuple[str, str]]:
         yield f"{obj.name}_{name}_{RATE}", text
 
 
-def _listen_to_values(obj: Any, namespace: Mapping[str, Any]) -> None:
+def _generate_values(obj: Any, namespace: Mapping[str, Any]) -> None:
     """Have Brian2 write the code of an object's subexpressions and right-hand sides."""
     for name, text in _computed(obj):
         create_runner_codeobj(

@@ -17,7 +17,7 @@ from ..mirror import Mirror
 from ..spikes import detach
 from ._contracts import Outcome, Rule, Task, Trial
 from .replay import Replay
-from .window import Course, Tally, edges, part_steps
+from .window import TrialRun, TrialSummary, edges, part_steps
 
 UPDATES = ("trial", "window")
 
@@ -68,11 +68,11 @@ class BPTT(Rule[BPTTState]):
         update: Callable[[], bool],
     ) -> tuple[Outcome, BPTTState]:
         """See `Rule.step`."""
-        course = Course(model, task, trial, seed)
-        cuts = self._edges(model, course.steps)
+        trial_run = TrialRun(model, task, trial, seed)
+        cuts = self._edges(model, trial_run.steps)
         if self.online:
-            return _by_window(course, cuts, update), state
-        outcome = _truncated(course, cuts) if len(cuts) > 2 else _whole(course)
+            return _by_window(trial_run, cuts, update), state
+        outcome = _truncated(trial_run, cuts) if len(cuts) > 2 else _whole(trial_run)
         update()
         return outcome, state
 
@@ -87,40 +87,40 @@ class BPTT(Rule[BPTTState]):
         return edges(total, part_steps(model, total, "BPTT", "window", self.window))
 
 
-def _whole(course: Course) -> Outcome:
+def _whole(trial_run: TrialRun) -> Outcome:
     """Gradients of the loss through all steps."""
-    recording = course.play(0, course.steps, None)
-    loss = course.task.loss_of_trial(recording, course.trial)
+    recording = trial_run.play(0, trial_run.steps, None)
+    loss = trial_run.task.loss_of_trial(recording, trial_run.trial)
     if loss.requires_grad:
         loss.backward()
     return Outcome(float(loss.detach()), recording.rates())
 
 
-def _truncated(course: Course, cuts: list[int]) -> Outcome:
+def _truncated(trial_run: TrialRun, cuts: list[int]) -> Outcome:
     """Gradients of the same loss, through the steps of a window each."""
-    replay = Replay(course, cuts)
+    replay = Replay(trial_run, cuts)
     leaves = replay.run().as_leaves()
-    loss = course.task.loss_of_trial(leaves, course.trial)
+    loss = trial_run.task.loss_of_trial(leaves, trial_run.trial)
     if loss.requires_grad:
         loss.backward()
         replay.backward(leaves)
     return Outcome(float(loss.detach()), leaves.rates())
 
 
-def _by_window(course: Course, cuts: list[int], update: Callable[[], bool]) -> Outcome:
+def _by_window(trial_run: TrialRun, cuts: list[int], update: Callable[[], bool]) -> Outcome:
     """An update by the loss of each window."""
-    course.task.require_windows("BPTT(update='window')")
-    tally, now = Tally(course.steps), None
+    trial_run.task.require_windows("BPTT(update='window')")
+    summary, now = TrialSummary(trial_run.steps), None
     for start, stop in pairwise(cuts):
-        recording = course.play(start, stop, now)
-        part = course.task.loss_of_window(recording, course.trial)
+        recording = trial_run.play(start, stop, now)
+        part = trial_run.task.loss_of_window(recording, trial_run.trial)
         if part.requires_grad:
             part.backward()
-            tally.reached = True
+            summary.reached = True
             update()
-        tally.add(part, recording)
+        summary.add(part, recording)
         now = detach(recording.state)
         del recording, part  # or two windows would be held while the next one runs
-    if not tally.reached:
+    if not summary.reached:
         update()
-    return tally.outcome
+    return summary.outcome

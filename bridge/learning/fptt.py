@@ -37,7 +37,7 @@ from ..mirror import Mirror
 from ..recording import Recording
 from ..spikes import detach
 from ._contracts import Outcome, Rule, Task, Trial
-from .window import Course, Tally, edges, part_steps
+from .window import TrialRun, TrialSummary, edges, part_steps
 
 FORMS = ("coded", "printed")
 Number = int | float
@@ -141,23 +141,23 @@ class Forward(Rule[FPTTState]):
     ) -> tuple[Outcome, FPTTState]:
         """See `Rule.step`."""
         task.require_windows(f"{type(self).__name__}(...)")
-        course = Course(model, task, trial, seed)
-        cuts, ahead = self.edges(model, course.steps), self._ahead(model, course.steps)
-        tally, now = Tally(course.steps), None
+        trial_run = TrialRun(model, task, trial, seed)
+        cuts, ahead = self.edges(model, trial_run.steps), self._ahead(model, trial_run.steps)
+        summary, now = TrialSummary(trial_run.steps), None
         for start, stop in pairwise(cuts):
-            piece = _Piece(course, start, stop, min(stop + ahead, course.steps), now)
-            recording, part, goal = piece.run()
+            window = _Window(trial_run, start, stop, min(stop + ahead, trial_run.steps), now)
+            recording, part, goal = window.run()
             if goal.requires_grad:
                 goal.backward()
-                tally.reached = True
+                summary.reached = True
             if goal.requires_grad or self.alpha > 0:
                 self._regularise(model, state)
                 if update():
-                    state = self._follow(model, state, piece)
-            tally.add(part, recording)
+                    state = self._follow(model, state, window)
+            summary.add(part, recording)
             now = detach(recording.state)
-            del piece, recording, part, goal  # or two windows would be held at a time
-        if not tally.reached:
+            del window, recording, part, goal  # or two windows would be held at a time
+        if not summary.reached:
             raise GradientError(
                 f"fit(model, ..., rule={type(self).__name__}(...)): the loss of no window depends"
                 " on a parameter. A recorded variable holds its values at the start of each step,"
@@ -165,7 +165,7 @@ class Forward(Rule[FPTTState]):
                 " Check that the loss reads what the trained variables influence; write a longer"
                 " window, or look_ahead=..., or read recording.state, which holds the end."
             )
-        return tally.outcome, self._finish(model, state._replace(trials=state.trials + 1))
+        return summary.outcome, self._finish(model, state._replace(trials=state.trials + 1))
 
     def _ahead(self, model: Mirror, total: int) -> int:
         if self.look_ahead is None:
@@ -185,9 +185,9 @@ class Forward(Rule[FPTTState]):
             w.grad = slope if w.grad is None else w.grad + slope
 
     @torch.no_grad()
-    def _follow(self, model: Mirror, state: FPTTState, piece: "_Piece") -> FPTTState:
+    def _follow(self, model: Mirror, state: FPTTState, window: "_Window") -> FPTTState:
         r"""Move $\lambda$, then $\bar W$, after the parameters; neither by what is not finite."""
-        dual = state.dual if self.alpha == 0 else self._dual(model, state, piece)
+        dual = state.dual if self.alpha == 0 else self._dual(model, state, window)
         if not all(bool(torch.isfinite(x).all()) for x in dual.values()):
             return state
         average: dict[str, Tensor] = {}
@@ -197,9 +197,9 @@ class Forward(Rule[FPTTState]):
                 average[key] -= self.beta / self.alpha * dual[key]
         return state._replace(average=average, dual=dual)
 
-    def _dual(self, model: Mirror, state: FPTTState, piece: "_Piece") -> Mapping[str, Tensor]:
+    def _dual(self, model: Mirror, state: FPTTState, window: "_Window") -> Mapping[str, Tensor]:
         if self.form == "printed":
-            return piece.gradient()
+            return window.gradient()
         return {
             key: state.dual[key] - self.alpha * (w - state.average[key])
             for key, w in model.named_parameters()
@@ -228,17 +228,17 @@ def _zeros(model: Mirror) -> dict[str, Tensor]:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _Window:
     """One window of a trial, which can be run more than once.
 
     Arguments:
-        course: The trial.
+        trial_run: The trial.
         start, stop: First step, and the one after the last.
         until: Where the look ahead ends.
         state: Where it starts, or None at the start of the trial.
     """
 
-    course: Course
+    trial_run: TrialRun
     start: int
     stop: int
     until: int
@@ -246,17 +246,17 @@ class _Piece:
 
     def run(self) -> tuple[Recording, Tensor, Tensor]:
         """Recording and loss of the window, and its loss with that of the look ahead."""
-        course = self.course
-        recording = course.play(self.start, self.stop, self.state)
-        part = course.task.loss_of_window(recording, course.trial)
+        trial_run = self.trial_run
+        recording = trial_run.play(self.start, self.stop, self.state)
+        part = trial_run.task.loss_of_window(recording, trial_run.trial)
         if self.until == self.stop:
             return recording, part, part
-        beyond = course.play(self.stop, self.until, recording.state)
-        return recording, part, part + course.task.loss_of_window(beyond, course.trial)
+        beyond = trial_run.play(self.stop, self.until, recording.state)
+        return recording, part, part + trial_run.task.loss_of_window(beyond, trial_run.trial)
 
     def gradient(self) -> dict[str, Tensor]:
         """Gradient with the present parameters, which are left without one; zero where none."""
-        model = self.course.model
+        model = self.trial_run.model
         parameters = dict(model.named_parameters())
         with torch.enable_grad():
             _, _, goal = self.run()

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..recording import Recording
 from ..spikes import Events
-from .window import Course
+from .window import TrialRun
 
 
 @dataclass
@@ -27,12 +27,12 @@ class Replay:
     """A trial that runs without a graph, and again, window by window, with one.
 
     Arguments:
-        course: The trial.
+        trial_run: The trial.
         cuts: Steps at which windows begin, from 0, and the end.
         borders: State in which each window begins; None is the trial's own start.
     """
 
-    course: Course
+    trial_run: TrialRun
     cuts: Sequence[int]
     borders: list[Mapping[str, Any] | None] = field(
         default_factory=list[Mapping[str, Any] | None], init=False
@@ -44,7 +44,7 @@ class Replay:
         parts: list[Recording] = []
         self.borders = [None]
         for start, stop in pairwise(self.cuts):
-            parts.append(self.course.play(start, stop, self.borders[-1]))
+            parts.append(self.trial_run.play(start, stop, self.borders[-1]))
             self.borders.append(parts[-1].state)
         return Recording.joined(parts)
 
@@ -54,9 +54,9 @@ class Replay:
         Arguments:
             leaves: The recording, as leaves that hold their gradients.
         """
-        course, inputs = _with_inputs_as_leaves(self.course)
+        trial_run, inputs = _with_inputs_as_leaves(self.trial_run)
         for window in self._needed(leaves):
-            recording = course.play(window.start, window.stop, window.state)
+            recording = trial_run.play(window.start, window.stop, window.state)
             pairs = list(_pairs(window.values(recording), window.slopes(leaves)))
             if pairs:
                 torch.autograd.backward([x for x, _ in pairs], [slope for _, slope in pairs])
@@ -129,13 +129,13 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(inner)
 
 
-def _with_inputs_as_leaves(course: Course) -> tuple[Course, list[tuple[Tensor, Tensor]]]:
+def _with_inputs_as_leaves(trial_run: TrialRun) -> tuple[TrialRun, list[tuple[Tensor, Tensor]]]:
     """A trial whose inputs end the gradient, and inputs that depend on something, with theirs.
 
     What such inputs were made by is shared by all windows and can be followed back only once.
     """
-    inputs = dict(course.trial.inputs)
+    inputs = dict(trial_run.trial.inputs)
     followed = {k: x for k, x in inputs.items() if isinstance(x, Tensor) and x.requires_grad}
     leaves = {key: x.detach().requires_grad_() for key, x in followed.items()}
-    trial = course.trial._replace(inputs=inputs | leaves)
-    return replace(course, trial=trial), [(x, leaves[key]) for key, x in followed.items()]
+    trial = trial_run.trial._replace(inputs=inputs | leaves)
+    return replace(trial_run, trial=trial), [(x, leaves[key]) for key, x in followed.items()]

@@ -56,7 +56,7 @@ def edges(total: int, length: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Course:
+class TrialRun:
     """A trial that is played in parts.
 
     Arguments:
@@ -152,7 +152,7 @@ def _fingerprint(rows: Any) -> int:
 
 
 @dataclass
-class Tally:
+class TrialSummary:
     """What the windows of a trial gave.
 
     Arguments:
