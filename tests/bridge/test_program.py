@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import linecache
 import sys
 from collections.abc import Callable, Mapping
 
@@ -208,6 +209,13 @@ def test_the_generated_code_is_readable_python_with_the_users_names():
     assert any("cells" in name for name in functions)
     assert "'feed.w'" in source and "'cells.v'" in source
     assert "eval" not in source and "import" not in source
+
+
+def test_a_traceback_shows_the_line_of_generated_code():
+    code = mn.mirror(build()).engine.code()
+    place = code.prelude.__code__
+    line = linecache.getline(place.co_filename, place.co_firstlineno)
+    assert line == "def prelude(V, c):\n"
 
 
 def test_moving_what_is_constant_out_of_the_steps_changes_no_result(

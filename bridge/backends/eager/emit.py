@@ -7,6 +7,8 @@ backend covers every feature and defines the gradients: the others are compared 
 
 import ast
 import keyword
+import linecache
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,7 +132,9 @@ def compile_program(
     bodies = ["\n".join(writer.function()) for writer in writers]
     source = "\n\n\n".join([prelude.text(), *bodies]) + "\n"
     scope: dict[str, Any] = {}
-    exec(compile(source, "<mirror>", "exec"), scope)
+    name = f"<mirror {zlib.crc32(source.encode()):08x}>"
+    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
+    exec(compile(source, name, "exec"), scope)
     crossings = {
         w.slot.event: Cross(
             w.crossing.variable, scope[w.title_of_crossing], w.crossing.place is None
