@@ -176,12 +176,15 @@ class Mirror(Holder):
         self.unsupported = tuple(unsupported)
         self.network = source
         self.script: Mapping[str, str] = {}
-        self.backend, self._engine = backend, None
+        self.backend = backend
+        self._engine: Engine | None = None
         self._dtype, self._device = dtype, device
         self.trained = {key: self._hold(key) for key in self.limits}
-        self.gradients: Mapping[str, SpikeGradient] = {}
-        code = EagerEngine(program, self.trained_constants, {})
-        self.gradients = dict(spike_gradients(code, self.values, surrogates, reset_gradient))
+        self.gradients: dict[str, SpikeGradient] = {}
+        eager = EagerEngine(program, self.trained_constants, self.gradients)
+        self.gradients |= dict(spike_gradients(eager, self.values, surrogates, reset_gradient))
+        if backend == "eager":  # its code for thresholds and resets is that of a run
+            self._engine = eager
 
     # ---- parameters
 
