@@ -19,6 +19,7 @@ from mirrorneuron.errors import (
 
 FAMILY = {
     "UnsupportedFeature": NotImplementedError,
+    "NotCovered": NotImplementedError,
     "OutsideGeNN": NotImplementedError,
     "UnknownName": KeyError,
     "UnitError": DimensionMismatchError,
@@ -46,7 +47,12 @@ def test_the_tree_in_the_docstring_is_complete() -> None:
 
 
 def test_a_message_is_a_plain_sentence_for_every_class() -> None:
-    for name in set(FAMILY) - {"UnsupportedFeature", "OutsideGeNN", "MissingDependency"}:
+    for name in set(FAMILY) - {
+        "UnsupportedFeature",
+        "NotCovered",
+        "OutsideGeNN",
+        "MissingDependency",
+    }:
         assert str(getattr(errors, name)("x is wrong. Write y.")) == "x is wrong. Write y."
     assert isinstance(UnitError("x"), DimensionMismatchError)
 
