@@ -28,6 +28,14 @@ class Surrogate(ABC):
 
     width: Any = None
 
+    @property
+    def formula(self) -> str:
+        """The shape as an expression of m and w, for engines that compile; empty if there is none.
+
+        It has to say the same as the shape itself, in the functions that equations have.
+        """
+        return ""
+
     @abstractmethod
     def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """The shape h(m, w), a pure number of the shape of `margin`."""

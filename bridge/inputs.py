@@ -1,6 +1,7 @@
 """Inputs: what a run of a mirror is given from outside."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +17,8 @@ from .program import Program, Table
 from .spikes import Events, State
 from .values import Values
 
+PART = 2**15  # numbers that are looked at at once
+
 
 class Inputs:
     """What a run is given from outside, checked: see `Mirror.run`.
@@ -28,7 +31,7 @@ class Inputs:
         state: State from which the run starts, if it was given.
 
     Attributes:
-        series: Key to one tensor a step, "batch element".
+        arrays: Key to "time batch element"; one trial stands for all.
         batch_size: Number of trials.
         driven: Keys of the series.
     """
@@ -45,14 +48,17 @@ class Inputs:
         targets = {name: self._target(name) for name in given}
         arrays = {name: self._array(name, targets[name], given[name]) for name in given}
         self.batch_size = self._batch(arrays, batch_size, state)
-        self.series = {
-            targets[name][0]: x.expand(steps, self.batch_size, -1).unbind(0)
-            for name, x in arrays.items()
-        }
-        self.driven = frozenset(self.series)
-        self.variables = [k for k in self.series if k in self.program.variables]
+        self.arrays = {targets[name][0]: x for name, x in arrays.items()}
+        self.driven = frozenset(self.arrays)
+        self.variables = [k for k in self.arrays if k in self.program.variables]
         nudged = {name: x for name, x in given.items() if isinstance(x, Nudge)}
         self.gains = {targets[name][0]: self._gain(name, x) for name, x in nudged.items()}
+
+    @cached_property
+    def series(self) -> dict[str, tuple[Tensor, ...]]:
+        """Key to one tensor a step, "batch element"."""
+        shape = (self.steps, self.batch_size, -1)
+        return {key: x.expand(shape).unbind(0) for key, x in self.arrays.items()}
 
     def set(self, state: State, k: int) -> None:
         """Put the variables' values of step k into the state, or pull it towards them."""
@@ -90,10 +96,12 @@ class Inputs:
         if not isinstance(value, Tensor):
             value = torch.from_numpy(_plain(value, unit, what))
         x = value.to(self.values.device, self.values.dtype)
-        plain = x.detach().cpu().numpy()
-        require_finite(plain, what)
-        if target[0].endswith(".spike"):
-            _require_spikes(plain, what)
+        plain = x.detach()
+        spikes = target[0].endswith(".spike")
+        if not (spikes and _are_spikes(plain)):
+            require_finite(plain.cpu().numpy(), what)
+            if spikes:
+                _require_spikes(plain.cpu().numpy(), what)
         if x.dim() == 2:
             x = x[:, None, :]
         expected = "number of values" if size is None else size
@@ -162,6 +170,12 @@ def time_first(x: Any) -> Any:
     if x.ndim != 3:
         return x
     return x.transpose(0, 1) if isinstance(x, Tensor) else np.swapaxes(x, 0, 1)
+
+
+def _are_spikes(x: Tensor) -> bool:
+    """Whether all values are 0 or 1; in parts that a core's cache holds."""
+    parts = x.reshape(-1).split(PART)
+    return all(bool(((part == 0) | (part == 1)).all()) for part in parts)
 
 
 def _require_spikes(values: Any, what: str) -> None:

@@ -14,7 +14,7 @@ from mirrorneuron.units import Dimensions, quantity
 
 from .draws import Draws
 from .program import Array, Part
-from .spikes import Events
+from .spikes import Events, Raster
 
 SECOND = Dimensions(s=1.0)
 
@@ -30,7 +30,7 @@ class Spikes(Mapping[str, Tensor]):
 
     def __init__(
         self,
-        events: Mapping[str, list[Events]],
+        events: Mapping[str, Sequence[Events]],
         sizes: Mapping[str, tuple[int, int]],
         parts: Mapping[str, Part] | None = None,
     ) -> None:
@@ -47,7 +47,10 @@ class Spikes(Mapping[str, Tensor]):
         if name not in self.made:
             steps = self.events[name]
             empty = torch.zeros(0, *self.sizes[name])
-            self.made[name] = torch.stack([e.spikes for e in steps]) if steps else empty
+            if isinstance(steps, Raster):
+                self.made[name] = steps.tensor
+            else:
+                self.made[name] = torch.stack([e.spikes for e in steps]) if steps else empty
         return self.made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -80,7 +83,7 @@ class _SomeTrials(Spikes):
         return self.whole[name][:, self.start : self.stop]
 
 
-class _Cut(Mapping[str, list[Events]]):
+class _Cut(Mapping[str, Sequence[Events]]):
     """Events of some trials, by the name of the group."""
 
     def __init__(self, whole: Spikes, start: int, stop: int) -> None:

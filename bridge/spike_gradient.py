@@ -33,6 +33,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mirrorneuron.errors import GradientError
 from mirrorneuron.units import Dimensions
 
 from ._contracts import Surrogate
@@ -90,6 +91,24 @@ class SpikeGradient:
         if self.width is None:
             raise TypeError("a surrogate without a width has no slope")
         return self.gain * self.surrogate(margin, self.width) / self.width
+
+    def require_width(self, owner: str) -> None:
+        """Refuse a gradient through spikes of which nothing says how wide they are.
+
+        Arguments:
+            owner: The group that spikes.
+
+        Raises:
+            GradientError: There is no width.
+        """
+        if self.width is None:
+            raise GradientError(
+                f"run(...): the gradient has to pass through spikes of {owner!r}, and no width of"
+                f" the surrogate follows from the model: {self.reason}. The width is the distance"
+                " to threshold over which a spike is smeared. Write"
+                f" mirror(net, surrogate={{{owner!r}: mn.SuperSpike(width=...)}}), in the unit of"
+                " the threshold's variable."
+            )
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "SpikeGradient":
         """The same with widths and gains in another type, on another device."""

@@ -23,7 +23,7 @@ class Trace(NamedTuple):
         state: The network's state at the end.
     """
 
-    spikes: Mapping[str, list[Events]]
+    spikes: Mapping[str, Sequence[Events]]
     values: Mapping[str, Tensor]
     state: State
 

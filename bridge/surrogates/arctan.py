@@ -35,6 +35,11 @@ def arctan(margin: Tensor, width: Tensor | float) -> Tensor:
 class Arctan(Surrogate):
     """The shape `arctan` of a stated width."""
 
+    @property
+    def formula(self) -> str:
+        """See `Surrogate.formula`."""
+        return "1/(3.141592653589793*(1 + (m/w)**2))"
+
     def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `arctan`."""
         return arctan(margin, width)

@@ -36,6 +36,11 @@ def fast_sigmoid(margin: Tensor, width: Tensor | float) -> Tensor:
 class FastSigmoid(Surrogate):
     """The shape `fast_sigmoid` of a stated width."""
 
+    @property
+    def formula(self) -> str:
+        """See `Surrogate.formula`."""
+        return "0.5/(1 + abs(m)/w)**2"
+
     def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `fast_sigmoid`."""
         return fast_sigmoid(margin, width)

@@ -36,6 +36,11 @@ def gaussian(margin: Tensor, width: Tensor | float) -> Tensor:
 class Gaussian(Surrogate):
     """The shape `gaussian` of a stated width."""
 
+    @property
+    def formula(self) -> str:
+        """See `Surrogate.formula`."""
+        return "0.3989422804014327*exp(-0.5*(m/w)**2)"
+
     def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `gaussian`."""
         return gaussian(margin, width)

@@ -36,6 +36,11 @@ def sigmoid(margin: Tensor, width: Tensor | float) -> Tensor:
 class Sigmoid(Surrogate):
     """The shape `sigmoid` of a stated width."""
 
+    @property
+    def formula(self) -> str:
+        """See `Surrogate.formula`."""
+        return "1/(1 + exp(-m/w))*(1 - 1/(1 + exp(-m/w)))"
+
     def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `sigmoid`."""
         return sigmoid(margin, width)

@@ -24,6 +24,11 @@ class SuperSpike(Surrogate):
         tensor([0.5000, 0.1250])
     """
 
+    @property
+    def formula(self) -> str:
+        """See `Surrogate.formula`."""
+        return "0.5/(1 + abs(m)/w)**2"
+
     def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `fast_sigmoid`."""
         return fast_sigmoid(margin, width)

@@ -54,6 +54,11 @@ class Triangle(Surrogate):
                 " say, factor=0.3, or leave it out for 1."
             )
 
+    @property
+    def formula(self) -> str:
+        """See `Surrogate.formula`."""
+        return f"{self.factor!r}*clip(1 - abs(m)/w, 0, 1)"
+
     def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
         """h of `triangle`."""
         return triangle(margin, width, self.factor)

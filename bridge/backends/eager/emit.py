@@ -125,7 +125,7 @@ def compile_program(
         trained: Keys of namespace constants that are parameters of the model.
         slots: What to compile, by default the whole step.
     """
-    prelude = _Prelude()
+    prelude = Prelude()
     varying = program.written() | driven
     chosen = enumerate(program.slots if slots is None else slots, 1)
     writers = [_writer(program, slot, k, prelude, varying, trained) for k, slot in chosen]
@@ -152,7 +152,7 @@ def compile_program(
 
 
 @dataclass
-class _Prelude:
+class Prelude:
     """Lines computed once a run; `keep` returns the text by which a step refers to one."""
 
     lines: list[str] = field(default_factory=list[str])
@@ -173,10 +173,10 @@ def _writer(
     program: Program,
     slot: Slot,
     number: int,
-    prelude: _Prelude,
+    prelude: Prelude,
     changing: Set[str],
     trained: frozenset[str],
-) -> "_Writer":
+) -> "Writer":
     """What writes the code of a slot."""
     made = program, slot, number, prelude, changing, trained
     match slot:
@@ -191,10 +191,10 @@ def _writer(
         case Value():
             return _Value(*made)
         case _:
-            return (_Synapses if is_synaptic(program, slot) else _Writer)(*made)
+            return (_Synapses if is_synaptic(program, slot) else Writer)(*made)
 
 
-class _Writer:
+class Writer:
     """Text of one slot's function: here, a state update of all elements."""
 
     def __init__(
@@ -202,7 +202,7 @@ class _Writer:
         program: Program,
         slot: Slot,
         number: int,
-        prelude: _Prelude,
+        prelude: Prelude,
         changing: Set[str],
         trained: frozenset[str],
     ) -> None:
@@ -250,9 +250,9 @@ class _Writer:
     def _keep(self, node: ast.expr) -> ast.expr:
         if isinstance(node, ast.Name) and node.id in self.fixed:
             return node
-        return ast.Name(id=self._kept(node), ctx=ast.Load())
+        return ast.Name(id=self.kept(node), ctx=ast.Load())
 
-    def _kept(self, node: ast.expr) -> str:
+    def kept(self, node: ast.expr) -> str:
         """Have an unchanging expression computed once; how a step refers to it."""
         return self.prelude.keep(Renderer(self._constant, self._call)(node))
 
@@ -339,7 +339,7 @@ class _Writer:
             case _ if operation.name in self.varying:
                 self.emit(f"{_identifier(operation.name)} = {self.text(operation.tree)}")
             case _:
-                self.fixed[operation.name] = self._kept(operation.tree)
+                self.fixed[operation.name] = self.kept(operation.tree)
 
     def write(self, operation: Write) -> None:
         """Give a variable its new value, where its guard lets it."""
@@ -364,7 +364,7 @@ class _Writer:
                 self.emit(f"{old} = {put}")
 
 
-class _Threshold(_Writer):
+class _Threshold(Writer):
     """Raises events where a condition holds, and starts the refractory period."""
 
     slot: Threshold
@@ -443,7 +443,7 @@ class _Threshold(_Writer):
                 return f"c.neither({self.condition(part)})"
 
 
-class _Reset(_Writer):
+class _Reset(Writer):
     """Statements for the elements with an event."""
 
     slot: Reset
@@ -480,7 +480,7 @@ class _Reset(_Writer):
         self.emit(f"return [{', '.join(map(_identifier, self._targets()))}]")
 
 
-class _Synapses(_Writer):
+class _Synapses(Writer):
     """Statements for the synapses that events reach, or for all of them one after the other."""
 
     slot: Deliver | Update
@@ -561,7 +561,7 @@ class _Synapses(_Writer):
         self.fresh -= {n for n, r in self.slot.refs.items() if r.variable == variable}
 
 
-class _Summed(_Writer):
+class _Summed(Writer):
     """A variable that is the sum of an expression over synapses."""
 
     slot: Sum
@@ -574,7 +574,7 @@ class _Summed(_Writer):
         self.emit(f"{state} = c.sum({state}, {index}, {value}, {first}, {last})")
 
 
-class _Value(_Writer):
+class _Value(Writer):
     """What an expression is worth now."""
 
     def body(self) -> None:
@@ -582,7 +582,7 @@ class _Value(_Writer):
         self.emit(f"return {self._name(self.slot.statements[-1].target)}")
 
 
-class _Generator(_Writer):
+class _Generator(Writer):
     """Spikes given beforehand."""
 
     slot: Generate

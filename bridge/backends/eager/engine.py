@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from mirrorneuron.errors import NumericalError
-
 from ...draws import Draws
+from ...finite import CHUNK, require_finite
 from ...inputs import Inputs
 from ...lower.margin import MARGIN
 from ...program import Program, Slot, Threshold
@@ -26,7 +25,6 @@ from .fanout import Fanout
 from .functions import Functions
 from .runtime import Context
 
-CHUNK = 100
 
 
 class EagerEngine:
@@ -96,22 +94,8 @@ class EagerEngine:
                 raised = (first + k) % pace[name] == 0
                 seen.append(state[f"{name}.spike"] if raised else silent[name])
             if k % CHUNK == CHUNK - 1 or k == inputs.steps - 1:
-                self._require_finite(state, k)
+                require_finite(state, k, program.dt)
         return Trace(events, {key: torch.stack(t) for key, t in traces.items() if t}, state)
-
-    def _require_finite(self, state: State, k: int) -> None:
-        for key, value in state.items():
-            if not isinstance(value, Tensor) or bool(torch.isfinite(value).all()):
-                continue
-            trial, element = (int(i) for i in torch.nonzero(~torch.isfinite(value))[0])
-            first = max(0, k + 1 - CHUNK)
-            low, high = (x * self.program.dt * 1e3 for x in (first, k + 1))
-            raise NumericalError(
-                f"run(...): {key} of element {element} (trial {trial}) became"
-                f" {value[trial, element].item()} between {low:g} and {high:g} ms after the start"
-                f" (steps {first} to {k}). The integrator left its range of stability, or an"
-                " expression was divided by zero. Lower dt, or use another method."
-            )
 
 
 class Stepper:

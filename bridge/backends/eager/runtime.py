@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mirrorneuron.errors import DomainError, GradientError
+from mirrorneuron.errors import DomainError
 
 from ...draws import Draws, Sites
 from ...program import Array, Program
@@ -184,14 +184,7 @@ class Context:
             return margin > 0 if strict else margin >= 0
         if margin.requires_grad and torch.is_grad_enabled():
             gradient, owner = self.gradients[event], event.partition(".")[0]
-            if gradient.width is None:
-                raise GradientError(
-                    f"run(...): the gradient has to pass through spikes of {owner!r}, and no width"
-                    f" of the surrogate follows from the model: {gradient.reason}. The width is"
-                    " the distance to threshold over which a spike is smeared. Write"
-                    f" mirror(net, surrogate={{{owner!r}: mn.SuperSpike(width=...)}}), in the unit"
-                    " of the threshold's variable."
-                )
+            gradient.require_width(owner)
             return spike(margin, gradient, strict)
         return (margin > 0 if strict else margin >= 0).to(self.f.dtype)
 

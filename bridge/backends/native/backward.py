@@ -1,0 +1,928 @@
+"""Backward: the C code of a step in reverse.
+
+Every slot first puts back what its statements replaced, so that the state is the one it started
+from; then it passes the derivative of the loss by what it wrote on to what it read.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+from ...lower.adjoint import spike_value
+from ...lower.condition import Chance, Margin
+from ...lower.derivative import derivative
+from ...lower.expression import names, parse, substitute
+from ...lower.flat import Flat, pulls
+from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
+from ...lower.step import Accumulate, Keep, Write
+from ...program import Deliver, Generate, Reset, Sum, Threshold
+from .body import KEPT, Body, plain_name
+from .c_text import Writer, number, stored
+from .forward import Forward, _split, is_margin, value_title
+from .function import Elements, Function, local
+from .plan import Key, Matrix, Work
+
+ROOM = 2**18  # numbers that wait, which a core's cache holds
+
+
+class Backward:
+    """Writes the functions that go back through a step.
+
+    Arguments:
+        forward: What wrote the step itself.
+    """
+
+    def __init__(self, forward: Forward) -> None:
+        self.forward, self.plan = forward, forward.plan
+        self.program, self.arrays = forward.program, forward.arrays
+        self.turned: dict[str, int] = {}
+        self.flushed: dict[int, tuple[Key, int, int]] = {}
+
+    def functions(self) -> Iterator[Function]:
+        """All functions, in no particular order."""
+        yield self.inputs()
+        yield self.recorded()
+        for work in self.plan.works:
+            yield self.slot(work)
+
+    def title(self, work: Work) -> str:
+        """Name of the function of a slot."""
+        return f"back_{work.title}"
+
+    def slot(self, work: Work) -> Function:
+        """The function of a slot."""
+        f = Function(self.plan, self.arrays, self.title(work), work.slot)
+        if work.body is not None:
+            self._undo(f, work)
+        if not self.plan.passes(work) and not isinstance(work.slot, Threshold | Generate):
+            return f
+        match work.slot:
+            case Threshold():
+                self._threshold(f, work, work.slot)
+            case Generate():
+                self._imposed(f, work.slot.event, work.slot.size)
+            case Reset():
+                self._reset(f, work, work.slot)
+            case Deliver():
+                self._deliver(f, work, work.slot)
+            case Sum():
+                self._sum(f, work, work.slot)
+            case _:
+                self._update(f, work)
+        return f
+
+    # ---- putting back
+
+    def _undo(self, f: Function, work: Work) -> None:
+        slot, body = work.slot, work.body
+        assert body is not None
+        keys = [k for n, k in self.plan.undone if n == work.number]
+        for key in sorted(keys):
+            if not self.plan.sparse(work.number, key):
+                self._put_back(f, work.number, key)
+        sparse = [key for key in keys if self.plan.sparse(work.number, key)]
+        if not sparse:
+            return
+        match slot:
+            case Reset():
+                order = [body.refs[n].variable for n in body.final]
+                with f.trials(backward=True):
+                    self.forward._listed(f, self.forward.numbered[slot.event],
+                                         self.forward.answered(slot))  # fmt: skip
+                    with f.block("for (long m = n - 1; m >= 0; m--)"):
+                        f.add("const long i = list[m];")
+                        for name in [*body.final][::-1]:
+                            self._pop(f, work.number, body.refs[name].variable,
+                                      f.place(body.refs[name]), sparse)  # fmt: skip
+                del order
+            case Threshold():
+                with f.trials(backward=True):
+                    self.forward._listed(f, self.forward.numbered[slot.event], "t")
+                    with f.block("for (long m = n - 1; m >= 0; m--)"):
+                        for name in ("lastspike", "not_refractory"):
+                            self._pop(f, work.number, f"{slot.owner}.{name}",
+                                      f"b * {slot.size} + list[m]", sparse)  # fmt: skip
+            case Deliver():
+                self._undo_synapses(f, work, slot, sparse)
+            case _:
+                raise TypeError(slot)
+
+    def _undo_synapses(self, f: Function, work: Work, slot: Deliver, sparse: list[str]) -> None:
+        """Synaptic variables, in the reverse order of service."""
+        body = work.body
+        assert body is not None
+        once, each = _split(body)
+        with f.trials(backward=True):
+            self._served(f, slot)
+            with f.block("for (long m = n - 1; m >= 0; m--)"):
+                f.add("const long i = served[m];")
+                for made in each.flats[::-1]:
+                    if isinstance(made.operation, Keep):
+                        ref = made.operation.ref
+                        self._pop(f, work.number, ref.variable, f.place(ref), sparse)
+            kept = [m for m in once.flats if isinstance(m.operation, Keep)]
+            if kept:
+                with f.block("if (n)"):
+                    for made in kept[::-1]:
+                        ref = made.operation.ref  # type: ignore[attr-defined]
+                        self._pop(f, work.number, ref.variable, f.place(ref), sparse)
+
+    def _served(self, f: Function, slot: Deliver) -> None:
+        """The synapses at which events arrived, in Brian2's order."""
+        start = f.array(("start", slot.pathway), "long")
+        synapse = f.array(("synapse", slot.pathway), "int")
+        f.add("S->served.n = 0;")
+        with self.forward._arriving(f, slot):
+            f.add(f"const long from = {start}[row], upto = {start}[row + 1];")
+            f.add("room_for_ints(S, &S->served, upto - from); if (S->failed) return;")
+            f.add(f"memcpy(S->served.a + S->served.n, {synapse} + from, sizeof(int) * (upto - from));")
+            f.add("S->served.n += upto - from;")
+        f.add("const long n = S->served.n; const int *served = S->served.a;")
+
+    def _pop(self, f: Function, work: int, key: str, place: str, sparse: list[str]) -> None:
+        if key in sparse:
+            stack = self.forward.stack(work, key)
+            f.add(f"{f.state(key)}[{place}] = back(&S->undo[{stack}]);")
+
+    def _put_back(self, f: Function, work: int, key: str) -> None:
+        ctype, size = stored(self.program.variables[key]), f.size(key)
+        old = f.array(("before", str(work), key), ctype)
+        f.add(
+            f"memcpy({f.state(key)} + S->first * {size}, {old} + (kept * B + S->first) * {size},"
+            f" sizeof({ctype}) * {size} * (S->last - S->first));"
+        )
+
+    # ---- inputs and records
+
+    def inputs(self) -> Function:
+        """Gives the gradient of what was put into variables to the inputs."""
+        f = Function(self.plan, self.arrays, "back_set_inputs", None)
+        driven = [key for key in self.plan.state if key in self.plan.driven]
+        for key in driven:
+            if (-1, key) in self.plan.undone:
+                self._put_back(f, -1, key)
+        for key in driven:
+            if key not in self.plan.active:
+                continue
+            size, gain = f.size(key), f.array(("gain", key), "double")
+            adjoint = f.adjoint(key)
+            with f.trials(), f.block(f"for (long i = 0; i < {size}; i++)"):
+                f.add(f"const real d = {adjoint}[b * {size} + i], g = {gain}[0] < 0 ? 1 : {gain}[0];")
+                if self.plan.wanted is not None and key in self.plan.wanted.inputs:
+                    given = f.array(("by_input", key), "real")
+                    f.add(f"{given}[(t * B + b) * {size} + i] = g * d;")
+                f.add(f"{adjoint}[b * {size} + i] = {gain}[0] < 0 ? 0 : (1 - g) * d;")
+        for table in {t.name for t in self.program.tables.values()} & self.plan.driven:
+            if table not in self.plan.active:
+                continue
+            width = f.array(("width", table), "long")
+            row, given = f.array(("by_row", table), "real"), f.array(("by_input", table), "real")
+            with f.trials(), f.block(f"for (long i = 0; i < {width}[0]; i++)"):
+                f.add(f"{given}[(t * B + b) * {width}[0] + i] = {row}[b * {width}[0] + i];")
+                f.add(f"{row}[b * {width}[0] + i] = 0;")
+        return f
+
+    def recorded(self) -> Function:
+        """Takes the gradient of what was recorded."""
+        f = Function(self.plan, self.arrays, "back_record", None)
+        for key in self.plan.record:
+            if key in self.plan.values or key not in self.plan.active:
+                continue
+            if key in self.plan.state:
+                _, chosen, width = self.forward.trace(f, key)
+                given, rows = self._given(f, key)
+                with f.block(f"if ({rows}[0])"), f.trials():
+                    with f.block(f"for (long j = 0; j < {width}; j++)"):
+                        f.add(f"{f.adjoint(key)}[b * {f.size(key)} + {chosen}[j]] +="
+                              f" {given}[(t * B + b) * {width} + j];")  # fmt: skip
+        return f
+
+    def _given(self, f: Function, key: str) -> tuple[str, str]:
+        """Gradient of a trace, and whether there is one."""
+        return f.array(("by_trace", key), "real"), f.array(("has_trace", key), "long")
+
+    def value(self, key: str, body: Body) -> Function:
+        """Goes back through a value that was recorded."""
+        f = Function(self.plan, self.arrays, f"back_{value_title(self.plan, key)}", body.slot)
+        _, chosen, width = self.forward.trace(f, key)
+        given, rows = self._given(f, key)
+        sink = Sink(self, f, body, self.plan.carrying(body))
+        seed = f"{given}[(t * B + b) * {width} + j]"
+        with f.block(f"if ({rows}[0])"), sink.sums(), f.trials():
+            with f.block(f"for (long j = 0; j < {width}; j++)"):
+                f.add(f"const long i = {chosen}[j];")
+                e = Elements(f, body)
+                f.add(*e.loads(), *e.drawn(), *e.steps())
+                sink.back(e, {body.outcomes[0]: seed})
+                sink.store()
+        return f
+
+    # ---- slots
+
+    def _update(self, f: Function, work: Work) -> None:
+        body = work.body
+        assert body is not None
+        once, each = _split(body)
+        for part, size in ((each, work.slot.size), (once, 1)):
+            if not part.flats:
+                continue
+            carrying = self.plan.carrying(part)
+            sink = Sink(self, f, part, carrying)
+            with sink.sums(), f.trials():
+                f.add(*sink.pragma())
+                with f.block(f"for (long i = 0; i < {size}; i++)"):
+                    e = Elements(f, part)
+                    f.add(*e.loads(), *e.drawn(), *e.steps())
+                    seeds = {
+                        final: sink.adjoint(name)
+                        for name, final in part.final.items() if final in carrying
+                    }  # fmt: skip
+                    sink.back(e, seeds)
+                    sink.store()
+
+    def by_spikes(self, f: Function, event: str, step: str) -> str:
+        """Row of the derivative by the spikes of a step, "batch element"."""
+        array = f.array(("by_event", event), "real")
+        depth, size = self.plan.depth(event), self.plan.events[event]
+        return f"({array} + (({step}) + 1) % {depth} * B * {size})"
+
+    def _imposed(self, f: Function, event: str, size: int) -> None:
+        """Spikes that are given: their gradient goes to the input."""
+        if event not in self.plan.active:
+            return
+        with f.trials():
+            self._spike_gradient(f, event, size)
+            wanted = self.plan.wanted
+            if wanted is not None and event in wanted.inputs:
+                given = f.array(("by_input", event), "real")
+                f.add(f"memcpy({given} + (t * B + b) * {size}, ds, sizeof(real) * {size});")
+            f.add(f"memset(ds, 0, sizeof(real) * {size});")
+
+    def _spike_gradient(self, f: Function, event: str, size: int) -> None:
+        """`ds`, the derivative by each spike of a trial in this step."""
+        given = f.array(("by_spikes", event), "real")
+        has = f.array(("has_spikes", event), "long")
+        f.add(
+            f"real *ds = {self.by_spikes(f, event, 't')} + b * {size};",
+            f"if ({has}[0]) for (long i = 0; i < {size}; i++)"
+            f" ds[i] += {given}[(t * B + b) * {size} + i];",
+        )
+
+    def _threshold(self, f: Function, work: Work, slot: Threshold) -> None:
+        body, condition = work.body, work.condition
+        assert body is not None and condition is not None
+        if slot.event not in self.plan.active:
+            return
+        if slot.event in self.plan.driven:
+            self._imposed(f, slot.event, slot.size)
+            return
+        gradient = self.plan.gradients[slot.event]
+        whole, parts = spike_value(condition)
+        carrying = self.plan.carrying(body)
+        escape = self._escape(work, slot)
+        used = body if escape is None else body.after(escape[0])
+        sink = Sink(self, f, used, carrying)
+        with sink.sums(), f.trials():
+            self._spike_gradient(f, slot.event, slot.size)
+            f.add(*sink.pragma())
+            with f.block(f"for (long i = 0; i < {slot.size}; i++)"):
+                e = Elements(f, used)
+                wanted = used.ends | set(escape[1] if escape else ())
+                f.add(*e.loads(wanted), *e.drawn(), *e.steps(wanted))
+                for k, part in enumerate(parts):
+                    f.add(f"const real p{k} = {self.forward_text(part, e)};")
+                seeds: dict[str, str] = {}
+                for k, part in enumerate(parts):
+                    if not isinstance(part, Margin | Chance):
+                        continue
+                    tree = part.tree if isinstance(part, Margin) else part.probability
+                    name = next(iter(names(tree)), "")
+                    if name not in carrying:
+                        continue
+                    factor = Writer(lambda n: f"p{n[1:]}")(derivative(whole, f"_{k}"))
+                    if isinstance(part, Margin):
+                        rate = self._slope(f, slot.event, e.name(name), e)
+                    else:
+                        x = e.name(name)
+                        sign = "" if part.below else "-"
+                        rate = f"{sign}({x} > 0 && {x} < 1 ? (real)1 : (real)0)"
+                        if escape is not None:
+                            size = " * ".join(e.name(n) for n in escape[1])
+                            rate += f" / (fabs({size}) > 1 ? fabs({size}) : (real)1)"
+                    seeds[name] = f"ds[i] * ({factor}) * ({rate})"
+                del gradient
+                sink.back(e, seeds, body)
+                sink.store()
+            f.add(f"memset(ds, 0, sizeof(real) * {slot.size});")
+
+    def forward_text(self, part: object, e: Elements) -> str:
+        """A part of a condition as 0 or 1."""
+        from .forward import condition_text
+
+        return f"{condition_text(part, e)} ? (real)1 : (real)0"  # type: ignore[arg-type]
+
+    def _slope(self, f: Function, event: str, margin: str, e: Elements) -> str:
+        """Derivative of a spike by its margin."""
+        gradient = self.plan.gradients[event]
+        width = f.array(("slope_width", event), "real")
+        gain = f.array(("slope_gain", event), "real")
+        each = f.array(("slope_each", event), "long")
+        f.add(f"const real width = {width}[{each}[0] ? i : 0];")
+        f.add(f"const real gain = {gain}[{each}[1] ? i : 0];", f"const real margin = {margin};")
+        tree = parse(gradient.surrogate.formula)
+        known = {"m": "margin", "w": "width"}
+        return f"gain * {Writer(lambda n: known[n])(tree)} / width"
+
+    def _escape(self, work: Work, slot: Threshold) -> tuple[Body, tuple[str, str]] | None:
+        """Statements that give the slope of an escape rate and the depth of its reset."""
+        found = self.plan.crossing(slot.event)
+        if found is None or found.place is not None or not self.plan.follows(slot.event):
+            return None
+        resets = [
+            w for w in self.plan.works
+            if isinstance(w.slot, Reset) and w.slot.event == slot.event
+        ]  # fmt: skip
+        if not resets or resets[-1].body is None:
+            return None
+        reset = resets[-1].body
+        moved = [n for n in reset.final if reset.refs[n].variable == found.variable]
+        inner = [n for n, ref in slot.refs.items() if ref.variable == found.variable]
+        if not moved or not inner:
+            return None
+        slope = self.plan.builder.values(slot, {"slope": derivative(found.margin, inner[0])})
+        slope = slope.renamed(lambda name: f"_p_{name}")
+        jump = reset.renamed(lambda name: f"_r_{name}")
+        before, after = f"_r_{moved[0]}", jump.final[moved[0]]
+        made = ast.BinOp(ast.Name(after), ast.Sub(), ast.Name(before))
+        from ...lower.step import Define
+
+        depth = Flat(Define("_depth", made, False))
+        plain = tuple(
+            Flat(Define(x.name, x.operation.tree, False), None) for x in jump.flats
+        )  # fmt: skip
+        whole = Body(
+            slot, {**slope.refs, **jump.refs}, (*slope.flats, *plain, depth), (), {},
+            ("_p_slope", "_depth"),
+        )  # fmt: skip
+        return whole, ("_p_slope", "_depth")
+
+    def _reset(self, f: Function, work: Work, slot: Reset) -> None:
+        body = work.body
+        assert body is not None
+        follows = self.plan.follows(slot.event)
+        body, start = self._moved(work, body) if follows else (body, {})
+        carrying = self.plan.carrying(body, arrives=follows)
+        if follows:
+            carrying |= {f.name for f in body.flats if f.name in body.final.values()}
+        written = {
+            name: final for name, final in body.final.items()
+            if self.program.variables[body.refs[name].variable].kind == "float"
+            and body.refs[name].variable in self.plan.active
+        }  # fmt: skip
+        step, event = self.forward.answered(slot), self.forward.numbered[slot.event]
+        wanted = body.ends | {start.get(name, name) for name in written}
+        if follows and written:
+            with f.trials():
+                f.add(f"real *ds = {self.by_spikes(f, slot.event, step)} + b * {slot.size};")
+                f.add("#pragma GCC ivdep")
+                with f.block(f"for (long i = 0; i < {slot.size}; i++)"):
+                    e = Elements(f, body)
+                    f.add(*e.loads(wanted), *e.steps(wanted))
+                    for name, final in written.items():
+                        place = f.place(body.refs[name])
+                        by = f"{f.adjoint(body.refs[name].variable)}[{place}]"
+                        f.add(f"ds[i] += {by} * ({local(final)} - {e.name(start.get(name, name))});")
+        sink = Sink(self, f, body, carrying)
+        with sink.sums(), f.trials():
+            self.forward._listed(f, event, step)
+            with f.block("for (long m = 0; m < n; m++)"):
+                f.add("const long i = list[m];")
+                e = Elements(f, body)
+                f.add(*e.loads(wanted), *e.steps(wanted))
+                seeds = {final: sink.adjoint(name) for name, final in written.items()}
+                extra = {
+                    start.get(name, name): f"-{sink.adjoint(name)}" for name in written
+                } if follows else {}  # fmt: skip
+                sink.back(e, seeds, extra=extra)
+                sink.store(keep=set(written) if follows else set())
+
+    def _moved(self, work: Work, body: Body) -> tuple[Body, dict[str, str]]:
+        """The statements of a reset for a neuron at threshold."""
+        if work.place is None:
+            return body, {}
+        at, name = work.place
+        place = "_at_place"
+        moved = body.renamed(lambda n: place if n == name and name else n)
+        moved = Body(
+            moved.slot,
+            {**at.refs, **{n: r for n, r in body.refs.items() if n != name}, name: body.refs[name]}
+            if name else {**at.refs, **body.refs},
+            (*at.flats, *moved.flats),
+            moved.draws,
+            {(name if n == name else n): made for n, made in moved.final.items()},
+        )  # fmt: skip
+        return moved, ({name: place} if name else {})
+
+    # ---- synapses
+
+    def _deliver(self, f: Function, work: Work, slot: Deliver) -> None:
+        matrix = self.plan.matrix(work)
+        if matrix is not None:
+            self._through_matrix(f, slot, matrix)
+        else:
+            self._through_synapses(f, work, slot)
+
+    def _carries(self, slot: Deliver) -> bool:
+        return slot.event in self.plan.active or slot.pathway in self.plan.active
+
+    def _target_row(self, f: Function, slot: Deliver) -> None:
+        """`ds`, the derivative by the spikes of a delay."""
+        size = self.plan.orders[slot.pathway].pathway.n_sources
+        later = slot.every if self.plan.later(slot) else 0
+        f.add(f"long step = t - lag * {slot.every} - {later}; if (step < -1) step = -1;")
+        if slot.event in self.plan.active:
+            inside = f"{self.by_spikes(f, slot.event, 'step')} + b * {size}"
+        else:
+            inside = "NULL"
+        if slot.pathway in self.plan.active:
+            past = f.array(("by_past", slot.pathway), "real")
+            outside = f"{past} + ((lag - done - 1) * B + b) * {size}"
+        else:
+            outside = "NULL"
+        f.add(f"real *ds = lag <= done ? {inside} : {outside};")
+
+    def _through_matrix(self, f: Function, slot: Deliver, matrix: Matrix) -> None:
+        k = matrix.weight[2:-1]
+        known = self.plan.kept[int(k)]
+        place = str(self.program.slots.index(slot))
+        adjoint, size = f.adjoint(matrix.target), f.size(matrix.target)
+        order = self.plan.orders[slot.pathway]
+        n_sources = order.pathway.n_sources
+        start = f.array(("start", slot.pathway), "long")
+        gate = f"{f.state(matrix.guard)}[b * {size} + j] ? by[j] : (real)0" if matrix.guard else "by[j]"
+        if known.wanted and matrix.dense is not None and not known.scalar:
+            self._rows_later(f, slot, matrix, gate)
+        elif known.wanted:
+            if known.scalar:
+                f.add("double total = 0;")
+            with f.trials():
+                f.add(f"const real *by = {adjoint} + b * {size};")
+                column = f.array(("column", place), "int")
+                if not known.scalar:
+                    weights = f.array(("by_weights", place), "real")
+                    f.add(f"real *dw = {weights} + shard * {len(order.synapse)};")
+                with self.forward._arriving(f, slot):
+                    with f.block(f"for (long k = {start}[row]; k < {start}[row + 1]; k++)"):
+                        add = "total" if known.scalar else "dw[k]"
+                        f.add(f"const long j = {column}[k];", f"{add} += {gate};")
+            if known.scalar:
+                by = f.array(("by_kept", k), "double")
+                f.add(f"{by}[shard] += total;")
+        if not self._carries(slot):
+            return
+        delays = f.array(("delays", slot.pathway), "long")
+        first = f.array(("executed", str(slot.every)), "long")
+        f.add(f"const long done = {first}[t]; (void)done;")
+        with f.block(f"for (long c = 0; c < {len(order.delays)}; c++)"):
+            f.add(f"const long lag = {delays}[c]; (void)lag;")
+            if matrix.dense is not None and not known.scalar:
+                self._dense_back(f, slot, matrix, place, n_sources)
+            else:
+                self._sparse_back(f, slot, matrix, place, n_sources, known.scalar)
+
+    def _rows_later(self, f: Function, slot: Deliver, matrix: Matrix, gate: str) -> None:
+        """Keep what spikes reach for some steps; then each row of the matrix is changed once."""
+        low, width = matrix.dense or (0, 0)
+        adjoint, size = f.adjoint(matrix.target), f.size(matrix.target)
+        place = str(self.program.slots.index(slot))
+        n_sources = self.plan.orders[slot.pathway].pathway.n_sources
+        number_ = self.forward.later.setdefault(f"{place} backward", len(self.forward.later))
+        weights = f.array(("by_dense", place), "real")
+        steps = max(1, min(32, ROOM // (32 * width)))
+        f.add(
+            f"Later *wait = &S->later[{number_}]; const long each = S->last - S->first;",
+            f"if (!wait->rows) wait->rows = malloc(sizeof(real) * {steps * width} * each);",
+            "if (!wait->rows) { S->failed = 1; return; }",
+        )
+        with f.trials():
+            f.add(f"const real *by = {adjoint} + b * {size};",
+                  "const long mine = wait->step * each + b - S->first;",
+                  f"real *restrict row = wait->rows + mine * {width};",
+                  f"for (long j = {low}; j < {low + width}; j++) row[j - {low}] = {gate};")  # fmt: skip
+            self.forward._arrive(f, slot)
+            f.add("  wait_for(S, wait, arrive, n_arrive, mine);", "}")
+        add = f"add_later(S, wait, {weights} + shard * {n_sources * width}, {n_sources}, {width});"
+        f.add(f"if (++wait->step == {steps}) {add}")
+        self.flushed[number_] = (("by_dense", place), n_sources, width)
+
+    def finish(self) -> Function:
+        """Adds what still waits when the last step was gone through."""
+        f = Function(self.plan, self.arrays, "finish_back", None)
+        for number_, (key, n_sources, width) in self.flushed.items():
+            weights = f.array(key, "real")
+            f.add(f"add_later(S, &S->later[{number_}], {weights} + shard * {n_sources * width},"
+                  f" {n_sources}, {width});")  # fmt: skip
+        return f
+
+    def _dense_back(
+        self, f: Function, slot: Deliver, matrix: Matrix, place: str, n_sources: int
+    ) -> None:
+        low, width = matrix.dense or (0, 0)
+        adjoint, size = f.adjoint(matrix.target), f.size(matrix.target)
+        table = f.array(("dense_turned", place), "real")
+        product = f.array(("product",), "void")
+        f.add("long b = S->first;")
+        self._target_row(f, slot)
+        by, ld = f"{adjoint} + b * {size} + {low}", str(size)
+        if matrix.guard:
+            f.add(f"real *gated = S->turned; const unsigned char *open = {f.state(matrix.guard)};")
+            self.turned["gated"] = max(self.turned.get("gated", 0), width)
+            f.add(f"for (long q = 0; q < S->last - S->first; q++) for (long j = 0; j < {width}; j++)"
+                  f" gated[q * {width} + j] = open[(b + q) * {size} + {low} + j] ?"
+                  f" {adjoint}[(b + q) * {size} + {low} + j] : (real)0;")  # fmt: skip
+            by, ld = "gated", str(width)
+        f.add(
+            f"if (ds) multiply({product}, {n_sources}, S->last - S->first, {width},"
+            f" {table}, {by}, {ld}, ds, {n_sources});"
+        )
+
+    def _sparse_back(
+        self,
+        f: Function,
+        slot: Deliver,
+        matrix: Matrix,
+        place: str,
+        n_sources: int,
+        scalar: bool,
+    ) -> None:
+        adjoint, size = f.adjoint(matrix.target), f.size(matrix.target)
+        start = f.array(("start", slot.pathway), "long")
+        column = f.array(("column", place), "int")
+        one = f.kept(matrix.weight) if scalar else ""
+        weight = one if scalar else f"{f.array(('weights', place), 'real')}[k]"
+        self.turned["sparse"] = max(self.turned.get("sparse", 0), size)
+        gate = f"{f.state(matrix.guard)}[b * {size} + j]" if matrix.guard else "1"
+        f.add("const long trials = S->last - S->first; real *turned = S->turned, *sums = S->sums;")
+        with f.block("if (trials >= 4)"):
+            with f.trials():
+                f.add(f"for (long j = 0; j < {size}; j++) turned[j * trials + b - S->first] ="
+                      f" {gate} ? {adjoint}[b * {size} + j] : (real)0;")  # fmt: skip
+            with f.block(f"for (long s = 0; s < {n_sources}; s++)"):
+                f.add(f"const long row = c * {n_sources} + s;",
+                      f"if ({start}[row] == {start}[row + 1]) continue;")  # fmt: skip
+                f.add("for (long q = 0; q < trials; q++) sums[q] = 0;")
+                with f.block(f"for (long k = {start}[row]; k < {start}[row + 1]; k++)"):
+                    f.add(f"const real w = {weight}; const real *by = turned + {column}[k] * trials;")
+                    f.add("#pragma GCC ivdep")
+                    f.add("for (long q = 0; q < trials; q++) sums[q] += w * by[q];")
+                with f.trials():
+                    self._target_row(f, slot)
+                    f.add("if (ds) ds[s] += sums[b - S->first];")
+        with f.block("else"), f.trials():
+            self._target_row(f, slot)
+            f.add("if (!ds) continue;")
+            with f.block(f"for (long s = 0; s < {n_sources}; s++)"):
+                f.add(f"const long row = c * {n_sources} + s; real sum = 0;")
+                with f.block(f"for (long k = {start}[row]; k < {start}[row + 1]; k++)"):
+                    f.add(f"const long j = {column}[k];")
+                    f.add(f"sum += {weight} * ({gate} ? {adjoint}[b * {size} + j] : (real)0);")
+                f.add("ds[s] += sum;")
+
+    def _through_synapses(self, f: Function, work: Work, slot: Deliver) -> None:
+        body = work.body
+        assert body is not None
+        _, each = _split(body)
+        carries = self._carries(slot)
+        carrying = self.plan.carrying(each, arrives=carries)
+        order = self.plan.orders[slot.pathway]
+        n_sources = order.pathway.n_sources
+        sink = Sink(self, f, each, carrying)
+        if not carries:
+            with sink.sums(), f.trials():
+                self._served(f, slot)
+                with f.block("for (long m = 0; m < n; m++)"):
+                    f.add("const long i = served[m];")
+                    self._one_synapse(f, each, carrying, sink, "1", False)
+            return
+        start = f.array(("start", slot.pathway), "long")
+        synapse = f.array(("synapse", slot.pathway), "int")
+        with sink.sums(), f.trials():
+            f.add("unsigned char *restrict mask = S->mask;")
+            with _Classes(self, f, slot):
+                f.add(f"memset(mask, 0, {n_sources});",
+                      "for (long q = 0; q < n_arrive; q++) mask[arrive[q]] = 1;")  # fmt: skip
+                self._target_row(f, slot)
+                with f.block(f"for (long s = 0; s < {n_sources}; s++)"):
+                    f.add(f"const long row = c * {n_sources} + s; real total = 0;",
+                          "const int here = mask[s];")  # fmt: skip
+                    with f.block(f"for (long k = {start}[row]; k < {start}[row + 1]; k++)"):
+                        f.add(f"const long i = {synapse}[k];")
+                        self._one_synapse(f, each, carrying, sink, "here", True)
+                    f.add("if (ds) ds[s] += total;")
+
+    def _one_synapse(
+        self, f: Function, body: Body, carrying: set[str], sink: "Sink", here: str, all_: bool
+    ) -> None:
+        """Back through the statements of synapse `i`, at which a spike arrived if `here`."""
+        e = Elements(f, body)
+        f.add(*e.loads({n for m in body.flats for n in (m.name,)}))
+        gate = here if all_ else ""
+        for made in body.flats:
+            operation = made.operation
+            if isinstance(operation, Keep):
+                f.add(e.step(made, gate))
+                if all_:
+                    f.add(f"const real {local(made.name)}$value = {e.fitted(made)};")
+            elif isinstance(operation, Write):
+                f.add(f"const real {local(made.name)} = {e.fitted(made)};")
+            else:
+                f.add(e.step(made))
+        seeds = {
+            final: sink.adjoint(name) for name, final in body.final.items()
+            if final in carrying and isinstance(_maker(body, final), Keep)
+        }  # fmt: skip
+        sink.back_through_synapse(e, seeds, here, all_)
+        sink.store(keep={
+            n for n, final in body.final.items() if not isinstance(_maker(body, final), Keep)
+        })  # fmt: skip
+
+    def _sum(self, f: Function, work: Work, slot: Sum) -> None:
+        body, (low, high) = work.body, slot.span
+        assert body is not None
+        key = slot.target.variable
+        sink = Sink(self, f, body, self.plan.carrying(body))
+        index = f.array(("index", str(slot.target.index)), "int")
+        adjoint, size = f.adjoint(key), f.size(key)
+        with sink.sums(), f.trials():
+            with f.block(f"for (long i = 0; i < {slot.size}; i++)"):
+                e = Elements(f, body)
+                f.add(*e.loads(), *e.steps())
+                sink.back(e, {body.outcomes[0]: f"{adjoint}[b * {size} + {index}[i]]"})
+                sink.store()
+            f.add(f"for (long j = {low}; j < {high}; j++) {adjoint}[b * {size} + j] = 0;")
+
+
+class Sink:
+    """Where derivatives go: by what is read from variables, and by values of the prelude.
+
+    Arguments:
+        backward: The writer.
+        function: Where it writes.
+        body: The statements.
+        carrying: Names that have a gradient.
+    """
+
+    def __init__(
+        self, backward: Backward, function: Function, body: Body, carrying: set[str]
+    ) -> None:
+        self.f, self.body, self.carrying = function, body, carrying
+        self.plan, self.program = backward.plan, backward.program
+        self.known: list[str] = []
+        self.place = 0
+
+    # ---- sums over elements and trials
+
+    @contextmanager
+    def sums(self) -> Iterator[None]:
+        """Lines between which sums over the elements are made."""
+        self.f.add("{")
+        self.f.depth += 1
+        at = len(self.f.lines)
+        self.totals: dict[str, str] = {}
+        yield
+        declared = [f"double {name} = 0;" for name in self.totals]
+        indent = "  " * self.f.depth
+        self.f.lines[at:at] = [indent + line for line in declared]
+        self.f.add(*(f"{where} += {name};" for name, where in self.totals.items()))
+        self.f.depth -= 1
+        self.f.add("}")
+        for k, line in enumerate(self.f.lines):
+            if "REDUCTION" in line:
+                names_ = ", ".join(self.totals)
+                clause = f" reduction(+: {names_})" if self.totals else ""
+                self.f.lines[k] = line.replace(" REDUCTION", clause)
+
+    def pragma(self) -> Iterable[str]:
+        """What lets a loop over elements be made of vectors."""
+        direct = all(ref.index is None for ref in self.body.refs.values())
+        shared = any(self.program.variables[r.variable].scalar for r in self.body.refs.values())
+        if direct and not shared and not self.body.slot.tables:
+            yield "#pragma omp simd REDUCTION"
+
+    def total(self, name: str, where: str) -> str:
+        """Name of a sum, and where it goes."""
+        self.totals[name] = where
+        return name
+
+    # ---- derivatives
+
+    def adjoint(self, name: str) -> str:
+        """Derivative by a variable, as the element has it."""
+        ref = self.body.refs[name]
+        return f"{self.f.adjoint(ref.variable)}[{self.f.place(ref)}]"
+
+    def back(
+        self,
+        e: Elements,
+        seeds: Mapping[str, str],
+        body: Body | None = None,
+        extra: Mapping[str, str] | None = None,
+    ) -> None:
+        """Lines that pass derivatives on, from values to what they were made of.
+
+        Arguments:
+            e: The statements, which have been written before.
+            seeds: Name of each value to the derivative by it.
+            body: Of which statements, by default all.
+            extra: Derivatives by what is read that come on top.
+        """
+        self.known = []
+        self.e = e
+        for name, text in {**seeds}.items():
+            self._add(name, text)
+        flats = (body or self.body).flats
+        extra = dict(extra or {})
+        made_names = {m.name for m in flats}
+        for made in reversed(flats):
+            if made.name in extra:
+                self._add(made.name, extra.pop(made.name))
+            if made.name in self.known:
+                self._pass(made, by_name(made.name))
+        for name, text in extra.items():
+            if name not in made_names:
+                self._add(name, text)
+
+    def _pass(self, made: Flat, by: str) -> None:
+        operation = made.operation
+        if isinstance(operation, Write) and operation.guard:
+            guard = self.e.name(operation.guard)
+            if made.before in self.carrying:
+                self._add(made.before or "", f"({guard} ? (real)0 : {by})")
+            by = f"({guard} ? {by} : (real)0)"
+        if isinstance(operation, Write):
+            variable = self.program.variables[operation.ref.variable]
+            if variable.kind != "float":
+                return
+        self._pull(made, by)
+
+    def _pull(self, made: Flat, by: str) -> None:
+        tree = made.operation.tree
+        steep = False
+        match tree:
+            case ast.Call(func=ast.Name(id=function)):
+                plain, bounded = plain_name(function)
+                if function != plain:
+                    tree = ast.Call(ast.Name(plain, ast.Load()), tree.args, [])  # type: ignore[attr-defined]
+                steep = plain in TRANSCENDENTAL and not bounded and not FUNCTIONS[plain].bounded
+                if plain in self.body.slot.tables:
+                    self._pull_table(plain, by)
+                    return
+            case ast.BinOp(op=ast.Pow()):
+                steep = True
+            case _:
+                pass
+        text = local(made.name)
+        for pull in pulls(tree, self.carrying):
+            factor = substitute(pull.factor, {})
+            written = self._factor(factor, tree, text)
+            term = f"{by} * {written}"
+            if written == "1":
+                term = by
+            self._add(pull.source, f"({by} == 0 ? (real)0 : {term})" if steep else term)
+
+    def _factor(self, factor: ast.expr, tree: ast.expr, text: str) -> str:
+        """Text of a factor, in which the value itself is not computed again."""
+        whole = ast.unparse(tree)
+
+        def write(node: ast.expr) -> ast.expr:
+            from ...lower.expression import LEAVES, rebuilt
+
+            if not isinstance(node, LEAVES) and ast.unparse(node) == whole:
+                return ast.Name("$value", ast.Load())
+            return node if isinstance(node, LEAVES) else rebuilt(node, write)
+
+        known = self.e.write
+        writer = Writer(
+            lambda n: text if n == "$value" else self.e.name(n), known.kinds, known.table,
+            known.tables,
+        )  # fmt: skip
+        made = write(factor)
+        if isinstance(made, ast.Constant) and made.value == 1:
+            return "1"
+        return writer(made) if not isinstance(made, ast.Constant) else number(float(made.value))  # type: ignore[arg-type]
+
+    def _pull_table(self, name: str, by: str) -> None:
+        table = self.program.tables[self.body.slot.tables[name]].name
+        if table in self.plan.active:
+            raise NotImplementedError
+
+    def _add(self, name: str, text: str) -> None:
+        if name in self.known:
+            self.f.add(f"{by_name(name)} += {text};")
+        else:
+            self.known.append(name)
+            self.f.add(f"real {by_name(name)} = {text};")
+
+    def back_through_synapse(
+        self, e: Elements, seeds: Mapping[str, str], here: str, all_: bool
+    ) -> None:
+        """The same for a synapse, at which a spike arrived or not."""
+        self.known, self.e = [], e
+        for name, text in seeds.items():
+            self._add(name, text)
+        for made in reversed(self.body.flats):
+            operation = made.operation
+            match operation:
+                case Accumulate(ref=ref, guard=guard):
+                    if ref.variable not in self.plan.active:
+                        continue
+                    by = f"{self.f.adjoint(ref.variable)}[{self.f.place(ref)}]"
+                    by = f"({e.name(guard)} ? {by} : (real)0)" if guard else by
+                    self.place += 1
+                    self.f.add(f"const real by{self.place} = {by};")
+                    if all_:
+                        self.f.add(f"total += by{self.place} * {local(made.name)};")
+                    self._pull(made, f"({here} ? by{self.place} : (real)0)")
+                case Keep():
+                    if made.name not in self.known:
+                        continue
+                    by = by_name(made.name)
+                    before = e.name(made.before or "")
+                    if all_:
+                        self.f.add(f"total += {by} * ({local(made.name)}$value - {before});")
+                        if made.before in self.carrying:
+                            self._add(made.before or "", f"({here} ? (real)0 : {by})")
+                    if self._is_float(operation):
+                        self._pull(made, f"({here} ? {by} : (real)0)" if all_ else by)
+                case _:
+                    if made.name in self.known:
+                        self._pull(made, by_name(made.name))
+
+    def _is_float(self, operation: Write) -> bool:
+        return self.program.variables[operation.ref.variable].kind == "float"
+
+    def store(self, keep: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+        """Lines that put the derivatives by what was read where they are added up.
+
+        Arguments:
+            keep: Written variables whose derivative stays, and grows.
+        """
+        f = self.f
+        direct: list[str] = []
+        for name, ref in self.body.refs.items():
+            if ref.variable not in self.plan.active:
+                continue
+            variable = self.program.variables[ref.variable]
+            known, written = name in self.known, name in self.body.final
+            if variable.scalar and known and not written:
+                total = self.total(f"sum_{len(self.totals)}", "")
+                del self.totals[total]
+                f.add(f"{self.adjoint(name)} += {by_name(name)};")
+            elif written and name not in keep:
+                final = self.body.final[name]
+                if final in self.carrying or known:
+                    f.add(f"{self.adjoint(name)} = {by_name(name) if known else '0'};")
+            elif known:
+                direct.append(name)
+        for name in direct:
+            f.add(f"{self.adjoint(name)} += {by_name(name)};")
+        for name in self.known:
+            if not name.startswith(KEPT):
+                continue
+            k = name[2:-1]
+            if not self.plan.kept[int(k)].wanted:
+                continue
+            if self.plan.kept[int(k)].scalar:
+                by = f.array(("by_kept", k), "double")
+                f.add(f"{self.total(f'sum_{k}', f'{by}[shard]')} += {by_name(name)};")
+            else:
+                by, size = f.array(("by_kept", k), "real"), self.body.slot.size
+                f.add(f"{by}[shard * {size} + i] += {by_name(name)};")
+
+
+class _Classes:
+    """A loop over the delays of a pathway, with the events that arrive."""
+
+    def __init__(self, backward: Backward, f: Function, slot: Deliver) -> None:
+        self.rows = backward.forward._arriving(f, slot)
+        self.f = f
+
+    def __enter__(self) -> None:
+        self.f.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.f.depth -= 1
+        self.f.add("}")
+
+
+def _maker(body: Body, name: str) -> object:
+    """The operation that gives a value its name."""
+    return next(f.operation for f in body.flats if f.name == name)
+
+
+def by_name(name: str) -> str:
+    """C name of the derivative by a value."""
+    return "d_" + name.replace("@", "$").replace("[", "").replace("]", "")
+
+
+__all__ = ["Backward", "is_margin"]
