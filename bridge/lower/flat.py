@@ -81,5 +81,3 @@ def pulls(tree: ast.expr, carrying: Iterable[str]) -> tuple[Pull, ...]:
             return (*(Pull(n, f) for n, f in others.items()), Pull(name, slope))
         case _:
             return tuple(Pull(n, f) for n, f in gradient(tree, wanted).items())
-
-

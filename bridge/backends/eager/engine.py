@@ -26,7 +26,6 @@ from .functions import Functions
 from .runtime import Context
 
 
-
 class EagerEngine:
     """A Program as generated torch code: see `Engine`.
 

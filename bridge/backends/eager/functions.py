@@ -215,7 +215,7 @@ class Functions:
         if not isinstance(low, Tensor) and not isinstance(high, Tensor):
             least, most = (None if b == end else b for b, end in ((low, -np.inf), (high, np.inf)))
             return self.tensor(x) if least is most is None else self.tensor(x).clamp(least, most)
-        return torch.minimum(torch.maximum(self.tensor(x), self.tensor(low)), self.tensor(high))
+        return torch.clamp(self.tensor(x), self.tensor(low), self.tensor(high))
 
     def int(self, x: Value) -> Value:
         """Whole part of a number, or 0 and 1 for a truth value."""

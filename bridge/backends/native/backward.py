@@ -7,6 +7,7 @@ from; then it passes the derivative of the loss by what it wrote on to what it r
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ...lower.adjoint import spike_value
 from ...lower.condition import Chance, Margin
@@ -135,7 +136,9 @@ class Backward:
         with self.forward._arriving(f, slot):
             f.add(f"const long from = {start}[row], upto = {start}[row + 1];")
             f.add("room_for_ints(S, &S->served, upto - from); if (S->failed) return;")
-            f.add(f"memcpy(S->served.a + S->served.n, {synapse} + from, sizeof(int) * (upto - from));")
+            f.add(
+                f"memcpy(S->served.a + S->served.n, {synapse} + from, sizeof(int) * (upto - from));"
+            )
             f.add("S->served.n += upto - from;")
         f.add("const long n = S->served.n; const int *served = S->served.a;")
 
@@ -167,7 +170,9 @@ class Backward:
             size, gain = f.size(key), f.array(("gain", key), "double")
             adjoint = f.adjoint(key)
             with f.trials(), f.block(f"for (long i = 0; i < {size}; i++)"):
-                f.add(f"const real d = {adjoint}[b * {size} + i], g = {gain}[0] < 0 ? 1 : {gain}[0];")
+                f.add(
+                    f"const real d = {adjoint}[b * {size} + i], g = {gain}[0] < 0 ? 1 : {gain}[0];"
+                )
                 if self.plan.wanted is not None and key in self.plan.wanted.inputs:
                     given = f.array(("by_input", key), "real")
                     f.add(f"{given}[(t * B + b) * {size} + i] = g * d;")
@@ -279,7 +284,7 @@ class Backward:
         gradient = self.plan.gradients[slot.event]
         whole, parts = spike_value(condition)
         carrying = self.plan.carrying(body)
-        escape = self._escape(work, slot)
+        escape = self.plan.escapes.get(slot.event) if self.plan.follows(slot.event) else None
         used = body if escape is None else body.after(escape[0])
         sink = Sink(self, f, used, carrying)
         with sink.sums(), f.trials():
@@ -333,39 +338,6 @@ class Backward:
         known = {"m": "margin", "w": "width"}
         return f"gain * {Writer(lambda n: known[n])(tree)} / width"
 
-    def _escape(self, work: Work, slot: Threshold) -> tuple[Body, tuple[str, str]] | None:
-        """Statements that give the slope of an escape rate and the depth of its reset."""
-        found = self.plan.crossing(slot.event)
-        if found is None or found.place is not None or not self.plan.follows(slot.event):
-            return None
-        resets = [
-            w for w in self.plan.works
-            if isinstance(w.slot, Reset) and w.slot.event == slot.event
-        ]  # fmt: skip
-        if not resets or resets[-1].body is None:
-            return None
-        reset = resets[-1].body
-        moved = [n for n in reset.final if reset.refs[n].variable == found.variable]
-        inner = [n for n, ref in slot.refs.items() if ref.variable == found.variable]
-        if not moved or not inner:
-            return None
-        slope = self.plan.builder.values(slot, {"slope": derivative(found.margin, inner[0])})
-        slope = slope.renamed(lambda name: f"_p_{name}")
-        jump = reset.renamed(lambda name: f"_r_{name}")
-        before, after = f"_r_{moved[0]}", jump.final[moved[0]]
-        made = ast.BinOp(ast.Name(after), ast.Sub(), ast.Name(before))
-        from ...lower.step import Define
-
-        depth = Flat(Define("_depth", made, False))
-        plain = tuple(
-            Flat(Define(x.name, x.operation.tree, False), None) for x in jump.flats
-        )  # fmt: skip
-        whole = Body(
-            slot, {**slope.refs, **jump.refs}, (*slope.flats, *plain, depth), (), {},
-            ("_p_slope", "_depth"),
-        )  # fmt: skip
-        return whole, ("_p_slope", "_depth")
-
     def _reset(self, f: Function, work: Work, slot: Reset) -> None:
         body = work.body
         assert body is not None
@@ -391,7 +363,9 @@ class Backward:
                     for name, final in written.items():
                         place = f.place(body.refs[name])
                         by = f"{f.adjoint(body.refs[name].variable)}[{place}]"
-                        f.add(f"ds[i] += {by} * ({local(final)} - {e.name(start.get(name, name))});")
+                        f.add(
+                            f"ds[i] += {by} * ({local(final)} - {e.name(start.get(name, name))});"
+                        )
         sink = Sink(self, f, body, carrying)
         with sink.sums(), f.trials():
             self.forward._listed(f, event, step)
@@ -413,14 +387,12 @@ class Backward:
         at, name = work.place
         place = "_at_place"
         moved = body.renamed(lambda n: place if n == name and name else n)
-        moved = Body(
-            moved.slot,
-            {**at.refs, **{n: r for n, r in body.refs.items() if n != name}, name: body.refs[name]}
-            if name else {**at.refs, **body.refs},
-            (*at.flats, *moved.flats),
-            moved.draws,
-            {(name if n == name else n): made for n, made in moved.final.items()},
-        )  # fmt: skip
+        refs = {n: ref for n, ref in body.refs.items() if n != name}
+        if name:
+            refs[name] = body.refs[name]
+        final = {(name if n == place else n): made for n, made in moved.final.items()}
+        moved = replace(moved, refs={**at.refs, **refs}, flats=(*at.flats, *moved.flats),
+                        final=final, clock={**at.clock, **body.clock})  # fmt: skip
         return moved, ({name: place} if name else {})
 
     # ---- synapses
@@ -459,7 +431,11 @@ class Backward:
         order = self.plan.orders[slot.pathway]
         n_sources = order.pathway.n_sources
         start = f.array(("start", slot.pathway), "long")
-        gate = f"{f.state(matrix.guard)}[b * {size} + j] ? by[j] : (real)0" if matrix.guard else "by[j]"
+        gate = (
+            f"{f.state(matrix.guard)}[b * {size} + j] ? by[j] : (real)0"
+            if matrix.guard
+            else "by[j]"
+        )
         if known.wanted and matrix.dense is not None and not known.scalar:
             self._rows_later(f, slot, matrix, gate)
         elif known.wanted:
@@ -572,7 +548,9 @@ class Backward:
                       f"if ({start}[row] == {start}[row + 1]) continue;")  # fmt: skip
                 f.add("for (long q = 0; q < trials; q++) sums[q] = 0;")
                 with f.block(f"for (long k = {start}[row]; k < {start}[row + 1]; k++)"):
-                    f.add(f"const real w = {weight}; const real *by = turned + {column}[k] * trials;")
+                    f.add(
+                        f"const real w = {weight}; const real *by = turned + {column}[k] * trials;"
+                    )
                     f.add("#pragma GCC ivdep")
                     f.add("for (long q = 0; q < trials; q++) sums[q] += w * by[q];")
                 with f.trials():

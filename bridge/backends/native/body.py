@@ -22,7 +22,7 @@ from ...lower.expression import names, rebuilt, substitute
 from ...lower.flat import Flat, flat
 from ...lower.functions import RANDOM
 from ...lower.simplify import BOUNDED
-from ...lower.step import Define, Operation, Write, operations, updated
+from ...lower.step import Define, Keep, Operation, Write, operations, updated
 from ...program import Program, Ref, Slot, Threshold
 from ..eager.emit import Prelude, Writer
 
@@ -57,15 +57,16 @@ class Body:
         draws: Random numbers, in the order in which they are drawn.
         final: Local name of each variable that is written, to the name of its new value.
         outcomes: Names of values that are used after the statements.
-        slots: Names that mean something in another slot than `slot`, and that.
+        clock: Names that mean the time ("t"), the time step ("dt") or the step count ("step").
     """
 
     slot: Slot
     refs: Mapping[str, Ref]
     flats: tuple[Flat, ...]
-    draws: tuple[Draw, ...] = ()
-    final: Mapping[str, str] = None  # pyright: ignore[reportAssignmentType]
-    outcomes: tuple[str, ...] = ()
+    draws: tuple[Draw, ...]
+    final: Mapping[str, str]
+    outcomes: tuple[str, ...]
+    clock: Mapping[str, str]
 
     @property
     def ends(self) -> set[str]:
@@ -113,6 +114,7 @@ class Body:
             ),
             {n: change(made) for n, made in self.final.items()},
             tuple(map(change, self.outcomes)),
+            {change(n): meaning for n, meaning in self.clock.items()},
         )
 
     def after(self, other: "Body") -> "Body":
@@ -122,15 +124,20 @@ class Body:
             refs={**other.refs, **self.refs},
             flats=(*other.flats, *self.flats),
             draws=(*other.draws, *self.draws),
+            clock={**other.clock, **self.clock},
         )
 
 
 def uses(made: Flat) -> set[str]:
-    """Names that an operation needs."""
+    """Names that an operation needs: also what a variable was, where it may stay so."""
     found = set(names(made.operation.tree))
-    if isinstance(made.operation, Write) and made.operation.guard:
-        found |= {made.operation.guard, made.before or ""}
-    return found
+    match made.operation:
+        case Write(guard=str() as guard):
+            return found | {guard, made.before or ""}
+        case Keep():
+            return found | {made.before or ""}
+        case _:
+            return found
 
 
 class Builder:
@@ -175,9 +182,7 @@ class Builder:
         given = [Define(name, tree, False) for name, tree in trees.items()]
         return self._body(slot, given, tuple(trees))
 
-    def _body(
-        self, slot: Slot, given: Iterable[Operation], outcomes: tuple[str, ...] = ()
-    ) -> Body:
+    def _body(self, slot: Slot, given: Iterable[Operation], outcomes: tuple[str, ...] = ()) -> Body:
         writer = Writer(self.program, slot, 0, self.prelude, self.changing, self.trained)
         made: list[Operation] = []
         drawn: list[Draw] = []
@@ -193,10 +198,8 @@ class Builder:
             lifted = _Lifted(slot, operation, drawn, made)
             made.append(replace(operation, tree=lifted(tree)))
         flats = tuple(flat(made))
-        final = {
-            f.name.partition("@")[0]: f.name for f in flats if isinstance(f.operation, Write)
-        }
-        return Body(slot, slot.refs, flats, tuple(drawn), final, outcomes)
+        final = {f.name.partition("@")[0]: f.name for f in flats if isinstance(f.operation, Write)}
+        return Body(slot, slot.refs, flats, tuple(drawn), final, outcomes, slot.clock)
 
 
 class _Lifted:

@@ -524,7 +524,9 @@ class Job:
                     found[key] = self._summed(None if by is None else by[None], x)
                 case _:
                     pass
-        for key in [k for k in self.held if k[0].startswith("by_") or k[0] in ("adjoint", "before")]:
+        for key in [
+            k for k in self.held if k[0].startswith("by_") or k[0] in ("adjoint", "before")
+        ]:
             del self.held[key]
         for shard in self.shards:
             self.library.shard_free_undo(shard)
@@ -829,7 +831,9 @@ class _Spikes(torch.autograd.Function):
     """Spikes of some steps as zeros and ones; their gradient waits for that of the run."""
 
     @staticmethod
-    def forward(ctx: Any, handle: Tensor, plain: Tensor, job: Job, event: str, first: int) -> Tensor:
+    def forward(
+        ctx: Any, handle: Tensor, plain: Tensor, job: Job, event: str, first: int
+    ) -> Tensor:
         ctx.job, ctx.event, ctx.first = job, event, first
         return plain
 

@@ -90,7 +90,9 @@ class Forward:
             gain = f.array(("gain", key), "double")
             state, size = f.state(key), f.size(key)
             with f.trials(), f.block(f"for (long i = 0; i < {size}; i++)"):
-                f.add(f"const real value = {given}[(t * {rows}[0] + ({rows}[0] > 1 ? b : 0)) * {size} + i];")
+                f.add(
+                    f"const real value = {given}[(t * {rows}[0] + ({rows}[0] > 1 ? b : 0)) * {size} + i];"
+                )
                 f.add(f"const real old = {state}[b * {size} + i]; const real g = {gain}[0];")
                 lerp = "g < (real)0.5 ? old + g * (value - old) : value - (value - old) * (1 - g)"
                 f.add(f"{state}[b * {size} + i] = {gain}[0] < 0 ? value : ({lerp});")
@@ -183,7 +185,9 @@ class Forward:
                 f.add(*e.steps(wanted))
                 guard = f"{e.name(draw.guard)} ? " if draw.guard else ""
                 other = " : 0" if draw.guard else ""
-                f.add(f"{e.numbers(draw)}[{e.drawn_at()}] = {guard}{draw_call(draw, e.write)}{other};")
+                f.add(
+                    f"{e.numbers(draw)}[{e.drawn_at()}] = {guard}{draw_call(draw, e.write)}{other};"
+                )
             f.add("}")
 
     # ---- events
@@ -223,7 +227,9 @@ class Forward:
         given, rows = f.array(("input", event), "real"), f.array(("rows", event), "long")
         with f.trials():
             f.add("unsigned char *restrict mask = S->mask;")
-            f.add(f"const real *restrict row = {given} + (t * {rows}[0] + ({rows}[0] > 1 ? b : 0)) * {size};")
+            f.add(
+                f"const real *restrict row = {given} + (t * {rows}[0] + ({rows}[0] > 1 ? b : 0)) * {size};"
+            )
             f.add(f"for (long i = 0; i < {size}; i++) mask[i] = row[i] != 0;")
             self._collect(f, self.numbered[event], size)
 
@@ -318,7 +324,9 @@ class Forward:
             with self._arriving(f, slot):
                 f.add(f"const long from = {start}[row], upto = {start}[row + 1];")
                 f.add("room_for_ints(S, &S->served, upto - from); if (S->failed) return;")
-                f.add(f"memcpy(S->served.a + S->served.n, {synapse} + from, sizeof(int) * (upto - from));")
+                f.add(
+                    f"memcpy(S->served.a + S->served.n, {synapse} + from, sizeof(int) * (upto - from));"
+                )
                 f.add("S->served.n += upto - from;")
             f.add("const long n = S->served.n; const int *served = S->served.a;")
             if once.flats:
@@ -383,7 +391,9 @@ class Forward:
                     low, width = matrix.dense
                     table = f.array(("dense", str(self._number(slot))), "real")
                     f.add(f"const real *w = {table} + row * {width};")
-                    f.add(f"for (long j = {low}; j < {low + width}; j++) {gate}to[j] += w[j - {low}];")
+                    f.add(
+                        f"for (long j = {low}; j < {low + width}; j++) {gate}to[j] += w[j - {low}];"
+                    )
                 else:
                     start = f.array(("start", slot.pathway), "long")
                     column = f.array(("column", str(self._number(slot))), "int")
@@ -466,7 +476,11 @@ class Forward:
     def _reread(self, f: Function, e: Elements, made: object, fresh: set[str]) -> None:
         """A variable that changed is read again under its new name."""
         operation = made.operation  # type: ignore[attr-defined]
-        kind = "double" if stored(self.program.variables[operation.ref.variable]) == "double" else "real"
+        kind = (
+            "double"
+            if stored(self.program.variables[operation.ref.variable]) == "double"
+            else "real"
+        )
         place, array = f.place(operation.ref), f.state(operation.ref.variable)
         f.add(f"const {kind} {local(operation.name)} = {array}[{place}];")
 

@@ -140,7 +140,7 @@ class Elements:
         }
         for k, known in enumerate(function.plan.kept):
             kinds[f"K[{k}]"] = known.kind
-        for name, meaning in body.slot.clock.items():
+        for name, meaning in body.clock.items():
             kinds[name] = "wide" if meaning == "t" else "real"
         tables = frozenset(body.slot.tables)
         self.write = Writer(self.name, kinds, self._table, tables)
@@ -157,7 +157,7 @@ class Elements:
         """Text of a name."""
         if name.startswith(KEPT):
             return self.function.kept(name, self.element)
-        meaning = self.body.slot.clock.get(name.removeprefix("_at_"))
+        meaning = self.body.clock.get(name)
         if meaning is not None and name not in self.body.refs:
             return {"t": "T", "step": "STEP", "dt": number(self.body.slot.clock_dt)}[meaning]
         return local(name)

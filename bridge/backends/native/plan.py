@@ -4,6 +4,7 @@ Which values carry a gradient, what has to be kept of each step to go back throu
 arrays the code is given.
 """
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ import numpy as np
 
 from ...lower.condition import Chance, Condition, Margin, leaves
 from ...lower.crossing import Crossing, crossing
+from ...lower.derivative import derivative
 from ...lower.dataflow import Dataflow
 from ...lower.expression import names
 from ...lower.margin import MARGIN
-from ...lower.step import Accumulate, Define, Keep, Write
+from ...lower.flat import Flat, pulls
+from ...lower.step import Accumulate, Define, Write
 from ...program import (
     Array,
     Deliver,
@@ -33,7 +36,7 @@ from ...program import (
     Variable,
 )
 from ...spike_gradient import SpikeGradient
-from .body import KEPT, Body, Builder, Flat
+from .body import KEPT, Body, Builder
 from .c_text import Kind
 
 LEAST_DENSE = 0.2
@@ -170,6 +173,7 @@ class Plan:
             key: self.builder.of(program.values[key]) for key in self.record
             if key in program.values
         }  # fmt: skip
+        self.escapes = dict(self._escapes())
         self.orders = {name: Order.of(p) for name, p in program.pathways.items()}
         self._matrices: dict[int, Matrix | None] = {}
         self._full: dict[tuple[str, str], tuple[int, int] | None] = {}
@@ -195,6 +199,42 @@ class Plan:
         local = [n for n, ref in reset.refs.items() if ref.variable == found.variable]
         moved = body.renamed(lambda name: f"_at_{name}")
         return (moved, local[0] if local else "")
+
+    def _escapes(self) -> Iterator[tuple[str, tuple[Body, tuple[str, str]]]]:
+        """Of each escape rate, its slope and the depth of its reset, and what these are called.
+
+        Their product limits the derivative of a spike: see `spike_gradient`.
+        """
+        for work in self.works:
+            slot = work.slot
+            if not isinstance(slot, Threshold) or slot.event in self.driven:
+                continue
+            found = self.crossing(slot.event)
+            resets = [
+                w.body for w in self.works
+                if isinstance(w.slot, Reset) and w.slot.event == slot.event and w.body
+            ]  # fmt: skip
+            if found is None or found.place is not None or not resets:
+                continue
+            reset = resets[-1]
+            moved = [n for n in reset.final if reset.refs[n].variable == found.variable]
+            local = [n for n, ref in slot.refs.items() if ref.variable == found.variable]
+            if not moved or not local:
+                continue
+            steep = self.builder.values(slot, {"slope": derivative(found.margin, local[0])})
+            steep = steep.renamed(lambda name: f"_of_{name}")
+            jump = reset.renamed(lambda name: f"_after_{name}")
+            before, after = f"_after_{moved[0]}", jump.final[moved[0]]
+            depth = ast.BinOp(ast.Name(after), ast.Sub(), ast.Name(before))
+            values = (
+                *steep.flats,
+                *(Flat(Define(x.name, x.operation.tree, False)) for x in jump.flats),
+                Flat(Define("_depth", depth, False)),
+            )
+            names_ = ("_of_slope", "_depth")
+            refs = {**steep.refs, **jump.refs}
+            clock = {**steep.clock, **jump.clock}
+            yield slot.event, (Body(slot, refs, values, (), {}, names_, clock), names_)
 
     def threshold(self, event: str) -> Threshold:
         """The slot that raises an event."""
@@ -300,7 +340,7 @@ class Plan:
         found |= {f"K[{k}]" for k, kept in enumerate(self.kept) if kept.wanted}
         found |= {n for n, key in body.slot.tables.items() if self._table(key) in self.active}
         for made in body.flats:
-            if arrives and isinstance(made.operation, Write) or self._depends(made, found):
+            if (arrives and isinstance(made.operation, Write)) or self._depends(made, found):
                 if not isinstance(made.operation, Write) or self._is_float(made.operation):
                     found.add(made.name)
         return found
@@ -309,8 +349,6 @@ class Plan:
         return self.program.tables[key].name
 
     def _depends(self, made: Flat, carrying: Set[str]) -> bool:
-        from ...lower.flat import pulls
-
         return bool(made.before in carrying or pulls(made.operation.tree, carrying))
 
     def _is_float(self, operation: Write) -> bool:
@@ -374,9 +412,11 @@ class Plan:
         found = {body.refs[n].variable for n in body.read() if n in body.refs}
         if isinstance(slot, Deliver) and (matrix := self.matrix(work)):
             return {matrix.guard} if matrix.guard else set()
-        if isinstance(slot, Reset) and work.place is not None:
-            at = work.place[0]
-            found |= {at.refs[n].variable for n in at.read() if n in at.refs}
+        if isinstance(slot, Reset) and self.follows(slot.event):
+            found |= {body.refs[n].variable for n in body.final}  # a jump is what it adds to them
+            if work.place is not None:
+                at = work.place[0]
+                found |= {at.refs[n].variable for n in at.read()}
         if isinstance(slot, Threshold):
             for other in self.works:
                 if isinstance(other.slot, Reset) and other.slot.event == slot.event:
@@ -451,11 +491,15 @@ class Plan:
 
     def sparse(self, k: int, key: str) -> bool:
         """Whether a slot keeps what a variable was only where it changes it."""
-        return k >= 0 and isinstance(self.works[k].slot, Reset | Threshold | Deliver) and not (
-            isinstance(self.works[k].slot, Deliver)
-            and any(
-                isinstance(f.operation, Accumulate) and f.operation.ref.variable == key
-                for f in (self.works[k].body.flats if self.works[k].body else ())  # pyright: ignore[reportOptionalMemberAccess]
+        return (
+            k >= 0
+            and isinstance(self.works[k].slot, Reset | Threshold | Deliver)
+            and not (
+                isinstance(self.works[k].slot, Deliver)
+                and any(
+                    isinstance(f.operation, Accumulate) and f.operation.ref.variable == key
+                    for f in (self.works[k].body.flats if self.works[k].body else ())  # pyright: ignore[reportOptionalMemberAccess]
+                )
             )
         )
 
@@ -463,6 +507,3 @@ class Plan:
 def names_of(leaf: Margin | Chance) -> set[str]:
     """Names of the values that carry the gradient of a part of a condition."""
     return set(names(leaf.tree if isinstance(leaf, Margin) else leaf.probability))
-
-
-__all__ = ["Kept", "Matrix", "Order", "Plan", "Value", "Wanted", "Work", "Define", "Keep"]

@@ -12,10 +12,30 @@ from .forward import Forward, is_margin, value_title
 from .function import ARGUMENTS, SIGNATURE, Arrays, Function
 from .plan import Plan, Work
 
-SINGLE = (
-    "exp expm1 log log10 log1p sqrt sin cos tan sinh cosh tanh asin acos atan fabs floor ceil"
-    " trunc rint fmin fmax"
-).split()
+SINGLE = [
+    "exp",
+    "expm1",
+    "log",
+    "log10",
+    "log1p",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asin",
+    "acos",
+    "atan",
+    "fabs",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+    "fmin",
+    "fmax",
+]
 BY_VECTORS = ("exp", "log", "sin", "cos")
 HEAD = "void **P, Shard *S, long shard, long t0, long t1, long first, long B, long base, int tape"
 
