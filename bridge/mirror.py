@@ -13,8 +13,8 @@ from mirrorneuron.errors import DomainError, ShapeError, UnknownName, Unsupporte
 from mirrorneuron.units import Dimensions, si
 
 from ._contracts import Surrogate
-from .backends import backends, chosen_backend
-from .backends._contracts import Engine
+from .backends import backends, chosen_backend, why_not_faster
+from .backends._contracts import Demand, Engine
 from .backends.eager.engine import EagerEngine
 from .check import check, require_positive, require_trainable, time_constants
 from .draws import Draws
@@ -72,7 +72,9 @@ def mirror(
         dtype: `torch.float32` for training; `torch.float64` for values that are Brian2's to the
             last bit, sums and transcendental functions included (on a CPU).
         device: Where to run.
-        backend: "eager", or "auto" for the fastest that covers the network.
+        backend: "eager" (torch, everything), "native" (compiled C, many times faster) or "auto":
+            in double precision the one that gives Brian2's values to the last bit, else the
+            fastest that covers the network. `model.report` says which one runs, and why.
         strict: Whether an unsupported feature is an error; else it is left out and listed in
             `model.report`.
         namespace: Names for equations whose group has no namespace, by default the caller's.
@@ -82,6 +84,7 @@ def mirror(
 
     Raises:
         UnsupportedFeature: Lists everything that cannot be mirrored.
+        NotCovered: The backend cannot run the network; lists what it cannot.
         UnknownName: `train` or `surrogate` names an object or variable that does not exist.
         UnitError: The width of a surrogate has another unit than the threshold.
         DomainError: There is no network; a value is NaN, a time constant is not positive, a delay
@@ -100,7 +103,6 @@ def mirror(
     network = as_network(network, names)
     program, unsupported = read(network, names, strict)
     check(program)
-    chosen = chosen_backend(backend, program)
     times = time_constants(program)
     _require_list(train)
     limits: dict[str | Tied, Limit] = {}
@@ -118,7 +120,7 @@ def mirror(
         torch.device(device),
         unsupported,
         network,
-        chosen,
+        backend,
     )
     made.script = script_names(program, made.members, names, network)
     return made
@@ -163,7 +165,7 @@ class Mirror(Holder):
         device: torch.device,
         unsupported: Sequence[Unsupported],
         source: Any = None,
-        backend: str = "eager",
+        backend: str = "auto",
     ) -> None:
         super().__init__()
         self.program = program
@@ -176,15 +178,15 @@ class Mirror(Holder):
         self.unsupported = tuple(unsupported)
         self.network = source
         self.script: Mapping[str, str] = {}
-        self.backend = backend
-        self._engine: Engine | None = None
+        self.asked = backend
+        self._engines: dict[str, Engine] = {}
         self._dtype, self._device = dtype, device
         self.trained = {key: self._hold(key) for key in self.limits}
         self.gradients: dict[str, SpikeGradient] = {}
         eager = EagerEngine(program, self.trained_constants, self.gradients)
         self.gradients |= dict(spike_gradients(eager, self.values, surrogates, reset_gradient))
-        if backend == "eager":  # its code for thresholds and resets is that of a run
-            self._engine = eager
+        self._engines["eager"] = eager  # its code for thresholds and resets is that of a run
+        chosen_backend(backend, self._demand)
 
     # ---- parameters
 
@@ -244,14 +246,14 @@ class Mirror(Holder):
 
     def __getstate__(self) -> dict[str, Any]:
         """What a file needs: no Brian2 network, and no code, which is made anew when needed."""
-        return {**self.__dict__, "network": None, "_engine": None}
+        return {**self.__dict__, "network": None, "_engines": {}}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Mirror":
         """A mirror of the same network, with parameters of its own."""
         made = type(self).__new__(type(self))
         memo[id(self)], memo[id(self.program)] = made, self.program
         made.__setstate__(deepcopy(self.__getstate__(), memo))
-        made.network, made._engine = self.network, self._engine
+        made.network, made._engines = self.network, self._engines
         return made
 
     # ---- running
@@ -268,12 +270,24 @@ class Mirror(Holder):
         return Values(self.program, present, self.dtype, self.device)
 
     @property
+    def _demand(self) -> Demand:
+        return Demand(self.program, self.gradients, self.dtype, self.device)
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that runs the network, which may change with `model.double()`."""
+        return chosen_backend(self.asked, self._demand)
+
+    @property
     def engine(self) -> Engine:
         """What runs the network."""
-        if self._engine is None:
-            made = backends[self.backend]()
-            self._engine = made.compile(self.program, self.trained_constants, self.gradients)
-        return self._engine
+        name = self.backend
+        if name not in self._engines:
+            made = backends[name]()
+            self._engines[name] = made.compile(
+                self.program, self.trained_constants, self.gradients
+            )
+        return self._engines[name]
 
     @property
     def trained_constants(self) -> frozenset[str]:
@@ -300,7 +314,10 @@ class Mirror(Holder):
         """What each Brian2 object became."""
         gradients = {key.partition(".")[0]: str(made) for key, made in self.gradients.items()}
         trained = {member: self._says(member) for member in self.keys}
-        return Report(self.program, trained, self.unsupported, gradients)
+        backend = self.backend
+        why = why_not_faster(backend, self._demand)
+        engine = f"{backend} ({why})" if why else backend
+        return Report(self.program, trained, self.unsupported, gradients, engine)
 
     def _says(self, member: str) -> str:
         """What the report says of what is trained."""

@@ -27,12 +27,14 @@ class Report:
         trained: What is trained, by "object.name", with its limit.
         unsupported: Parts that were left out (only with `strict=False`).
         gradients: Group to what stands for the derivative of its spikes.
+        engine: What runs the network, and why nothing faster.
     """
 
     program: Program
     trained: Mapping[str, str]
     unsupported: Sequence[Unsupported]
     gradients: Mapping[str, str] = field(default_factory=dict[str, str])
+    engine: str = ""
 
     @property
     def is_faithful(self) -> bool:
@@ -92,5 +94,7 @@ class Report:
     def _headline(self) -> str:
         if self.is_faithful:
             number = len(self.program.groups) + len(self.program.drives)
-            return f"Faithful: all {number} objects are mirrored."
-        return f"Not faithful: {len(self.unsupported)} parts of the network are left out."
+            found = f"Faithful: all {number} objects are mirrored."
+        else:
+            found = f"Not faithful: {len(self.unsupported)} parts of the network are left out."
+        return f"{found} Engine: {self.engine}." if self.engine else found

@@ -1,33 +1,51 @@
 """Backends: ways of running a network, one folder each."""
 
+import torch
+
 from mirrorneuron._registry import Registry
 from mirrorneuron.errors import NotCovered, UnknownName
 
-from ..program import Program
-from ._contracts import Backend
+from ._contracts import Backend, Demand
 
 backends: Registry[type[Backend]] = Registry(__name__, Backend)
-FASTEST_FIRST = ("eager",)
+FASTEST_FIRST = ("native", "eager")
 
 
-def chosen_backend(asked: str, program: Program) -> str:
-    """Name of the backend that runs a Program.
+def chosen_backend(asked: str, demand: Demand) -> str:
+    """Name of the backend that runs a network.
 
     Arguments:
-        asked: Its name, or "auto" for the fastest that covers the network.
-        program: The network.
+        asked: Its name, or "auto": for values in double precision the one that gives Brian2's
+            values to the last bit, else the fastest that covers the network.
+        demand: What it has to run.
 
     Raises:
         UnknownName: There is no such backend.
         NotCovered: It does not cover the network; lists what it cannot run.
     """
-    able = [name for name in FASTEST_FIRST if not backends[name]().covers(program)]
     if asked == "auto":
-        return able[0]
+        return "eager" if demand.dtype == torch.float64 else _fastest(demand)
     if asked not in backends:
         known = ["auto", *backends]
         raise UnknownName.among(f"mirror(net, backend={asked!r})", asked, known)
-    missing = backends[asked]().covers(program)
+    missing = backends[asked]().covers(demand)
     if missing:
-        raise NotCovered(f"mirror(net, backend={asked!r})", missing, able[0])
+        raise NotCovered(f"mirror(net, backend={asked!r})", missing, _fastest(demand))
     return asked
+
+
+def _fastest(demand: Demand) -> str:
+    """The fastest backend that covers a network; the last one covers all of them."""
+    able = (name for name in FASTEST_FIRST if not backends[name]().covers(demand))
+    return next(able, FASTEST_FIRST[-1])
+
+
+def why_not_faster(chosen: str, demand: Demand) -> str:
+    """Why a network does not run on a faster backend, if so."""
+    faster = FASTEST_FIRST[: FASTEST_FIRST.index(chosen)] if chosen in FASTEST_FIRST else ()
+    missing = [text for name in faster for text in backends[name]().covers(demand)]
+    if missing:
+        return "; ".join(text.rstrip(".") for text in missing)
+    if faster and demand.dtype == torch.float64:
+        return f"it gives Brian2's values to the last bit; backend={faster[0]!r} is faster"
+    return ""

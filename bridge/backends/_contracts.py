@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from ..inputs import Inputs
@@ -54,11 +55,26 @@ class Engine(Protocol):
         ...
 
 
+class Demand(NamedTuple):
+    """What a backend is asked to run.
+
+    Arguments:
+        program: The network.
+        gradients: What stands for the derivative of each event.
+        dtype, device: Of its values.
+    """
+
+    program: Program
+    gradients: Mapping[str, SpikeGradient]
+    dtype: torch.dtype
+    device: torch.device
+
+
 class Backend(ABC):
     """A way of running Programs."""
 
     @abstractmethod
-    def covers(self, program: Program) -> Sequence[str]:
+    def covers(self, demand: Demand) -> Sequence[str]:
         """What of a Program it cannot run, a sentence each; nothing if it runs all of it."""
 
     @abstractmethod

@@ -9,7 +9,7 @@ from brian2 import Network, NeuronGroup, mV
 import mirrorneuron as mn
 from mirrorneuron.bridge import backends as family
 from mirrorneuron.bridge.backends import backends
-from mirrorneuron.bridge.backends._contracts import Backend, Engine
+from mirrorneuron.bridge.backends._contracts import Backend, Demand, Engine
 from mirrorneuron.bridge.backends.eager.engine import EagerEngine
 from mirrorneuron.bridge.program import Program
 from mirrorneuron.bridge.spike_gradient import SpikeGradient
@@ -27,8 +27,8 @@ def network() -> Network:
 class Picky(Backend):
     """Runs nothing that spikes."""
 
-    def covers(self, program: Program) -> Sequence[str]:
-        return [f"spikes of {name!r}" for name in program.spiking()]
+    def covers(self, demand: Demand) -> Sequence[str]:
+        return [f"spikes of {name!r}" for name in demand.program.spiking()]
 
     def compile(
         self,
@@ -55,7 +55,7 @@ def test_what_a_backend_does_not_cover_is_listed_with_one_that_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(family, "backends", {**backends, "picky": Picky})
-    with pytest.raises(NotCovered, match=r"cannot run(.|\n)*spikes of 'cells'(.|\n)*'eager'"):
+    with pytest.raises(NotCovered, match=r"cannot run(.|\n)*spikes of 'cells'(.|\n)*'native'"):
         mn.mirror(network(), backend="picky")
 
 

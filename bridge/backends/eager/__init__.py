@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from ...program import Program
 from ...spike_gradient import SpikeGradient
-from .._contracts import Backend, Engine
+from .._contracts import Backend, Demand, Engine
 from .engine import EagerEngine
 
 
 class Eager(Backend):
     """One generated torch step, looped."""
 
-    def covers(self, program: Program) -> Sequence[str]:
+    def covers(self, demand: Demand) -> Sequence[str]:
         """Nothing is left out."""
         return ()
 

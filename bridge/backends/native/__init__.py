@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ...program import Program
 from ...spike_gradient import SpikeGradient
-from .._contracts import Backend, Engine
+from .._contracts import Backend, Demand, Engine
 from .coverage import uncovered
 from .engine import NativeEngine
 
@@ -12,9 +12,9 @@ from .engine import NativeEngine
 class Native(Backend):
     """Compiles the steps of a network, and the way back through them, to C."""
 
-    def covers(self, program: Program) -> Sequence[str]:
+    def covers(self, demand: Demand) -> Sequence[str]:
         """See `Backend.covers`."""
-        return list(uncovered(program))
+        return list(uncovered(demand))
 
     def compile(
         self,

@@ -2,16 +2,30 @@
 
 from collections.abc import Iterator
 
+import torch
+
+from ...compile_c import compiler
 from ...lower.dataflow import draws, users_functions
 from ...lower.expression import names
-from ...lower.step import Accumulate, Overwrite, Scale, Write, is_synaptic, operations
-from ...program import Deliver, Program, Reset, Slot, Sum, Threshold, Update, Value
+from ...lower.step import Accumulate, Overwrite, Scale, is_synaptic, operations
+from ...program import Deliver, Program, Reset, Slot, Update
+from .._contracts import Demand
 
 
-def uncovered(program: Program) -> Iterator[str]:
+def uncovered(demand: Demand) -> Iterator[str]:
     """What of a network is not compiled, a sentence each."""
-    for slot in program.slots:
-        yield from _of_slot(program, slot)
+    if demand.device.type != "cpu":
+        yield f"The values are on {demand.device}, and compiled code runs on the CPU."
+    if demand.dtype not in (torch.float32, torch.float64):
+        yield f"The values are {demand.dtype}, and compiled code has float32 and float64."
+    if not compiler():
+        yield "There is no C compiler on the PATH (apt install gcc, or set CC)."
+    for event, gradient in demand.gradients.items():
+        if gradient.unit is not None and not gradient.surrogate.formula:
+            name = type(gradient.surrogate).__name__
+            yield f"The surrogate {name} of {event.partition('.')[0]!r} has no formula."
+    for slot in demand.program.slots:
+        yield from _of_slot(demand.program, slot)
 
 
 def _of_slot(program: Program, slot: Slot) -> Iterator[str]:
@@ -24,8 +38,6 @@ def _of_slot(program: Program, slot: Slot) -> Iterator[str]:
             yield f"{slot.name}: several synapses change the same element of a variable."
         case Reset() if draws(program, slot):
             yield f"{slot.name}: a reset draws random numbers."
-        case Threshold() | Update() | Reset() | Sum() | Value():
-            pass
         case _:
             pass
     if any(statement.scalar for statement in slot.statements) and draws(program, slot):
@@ -48,7 +60,5 @@ def _of_synapses(program: Program, slot: Deliver) -> Iterator[str]:
     variables = {slot.refs[name].variable for name in added}
     used = {name for o in made for name in names(o.tree)}
     seen = {slot.refs[n].variable for n in used if n in slot.refs}
-    twice = [o.name for o in made if isinstance(o, Write)]
     if variables & seen:
         yield f"{slot.name}: statements read what other synapses add to."
-    del twice

@@ -40,7 +40,8 @@ from .source import Source, source
 
 SHARD = 32
 BUDGET = 64 * 2**20
-FLAGS = ("-O3", "-march=native", "-fPIC", "-shared", "-std=gnu11", "-fno-math-errno", "-w",
+LARGE = 2**18  # characters of a program that would take long to optimise
+FLAGS = ("-march=native", "-fPIC", "-shared", "-std=gnu11", "-fno-math-errno", "-w",
          "-fno-trapping-math", "-fopenmp-simd", "-mprefer-vector-width=512", "-lm")  # fmt: skip
 EXACT = ("-ffp-contract=off",)
 REMEDY = "write mirror(net, backend='eager')"
@@ -107,7 +108,8 @@ class NativeEngine:
             plan = base.with_values(kept, wanted)
             self._require_widths(plan)
             made = source(plan, single)
-            flags = FLAGS if single else (*FLAGS[:-1], *EXACT, FLAGS[-1])
+            level = "-O3" if len(made.text) < LARGE else "-O2"
+            flags = (level, *FLAGS) if single else (level, *EXACT, *FLAGS)
             made_library = library(made.text, flags, "native", REMEDY)
             _declare(made_library)
             self._codes[key] = Code(made, made_library, {})
