@@ -7,58 +7,68 @@ import torch
 from ...compile_c import compiler
 from ...lower.dataflow import draws, users_functions
 from ...lower.expression import names
+from ...lower.functions import RANDOM
 from ...lower.step import Accumulate, Overwrite, Scale, is_synaptic, operations
 from ...program import Deliver, Program, Reset, Slot, Update
 from .._contracts import Demand
 
 
 def uncovered(demand: Demand) -> Iterator[str]:
-    """What of a network is not compiled, a sentence each."""
+    """What of a network is not compiled with gradients, a sentence each."""
     if demand.device.type != "cpu":
         yield f"The values are on {demand.device}, and compiled code runs on the CPU."
     if demand.dtype not in (torch.float32, torch.float64):
         yield f"The values are {demand.dtype}, and compiled code has float32 and float64."
-    if not compiler():
-        yield "There is no C compiler on the PATH (apt install gcc, or set CC)."
     for event, gradient in demand.gradients.items():
         if gradient.unit is not None and not gradient.surrogate.formula:
             name = type(gradient.surrogate).__name__
             yield f"The surrogate {name} of {event.partition('.')[0]!r} has no formula."
+    yield from unsimulated(demand.program)
     for slot in demand.program.slots:
-        yield from _of_slot(demand.program, slot)
+        yield from _without_gradient(demand.program, slot)
 
 
-def _of_slot(program: Program, slot: Slot) -> Iterator[str]:
-    for name in sorted(users_functions(program, slot)):
-        yield f"{slot.name}: {name}() is a user's Python function."
-    match slot:
-        case Deliver():
-            yield from _of_synapses(program, slot)
-        case Update() if is_synaptic(program, slot):
+def unsimulated(program: Program) -> Iterator[str]:
+    """What of a network is not compiled at all, a sentence each."""
+    if not compiler():
+        yield "There is no C compiler on the PATH (apt install gcc, or set CC)."
+    for slot in program.slots:
+        for name in sorted(users_functions(program, slot)):
+            yield f"{slot.name}: {name}() is a user's Python function."
+        if isinstance(slot, Update) and is_synaptic(program, slot):
             yield f"{slot.name}: several synapses change the same element of a variable."
-        case Reset() if draws(program, slot):
-            yield f"{slot.name}: a reset draws random numbers."
-        case _:
-            pass
-    if any(statement.scalar for statement in slot.statements) and draws(program, slot):
-        once = [s for s in slot.statements if s.scalar]
-        if any({"rand", "randn", "poisson"} & set(names(s.tree)) for s in once):
+        if isinstance(slot, Deliver) and not slot.sequential:
+            yield from _in_any_order(program, slot)
+        drawn = {name for s in slot.scalar for name in names(s.tree)}
+        if drawn & (RANDOM | set(slot.samplers)):
             yield f"{slot.name}: a random number is shared by all elements."
 
 
-def _of_synapses(program: Program, slot: Deliver) -> Iterator[str]:
-    made = list(operations(program, slot))
+def _in_any_order(program: Program, slot: Deliver) -> Iterator[str]:
+    """Statements each of which Brian2 executes for all synapses before the next one."""
+    changed = [
+        slot.refs[o.name].variable for o in operations(program, slot)
+        if isinstance(o, Accumulate | Scale | Overwrite)
+    ]  # fmt: skip
+    used = {name for o in operations(program, slot) for name in names(o.tree)}
+    seen = {slot.refs[name].variable for name in used if name in slot.refs}
+    if set(changed) & seen:
+        yield f"{slot.name}: statements read what other synapses change."
+    if len(set(changed)) < len(changed):
+        yield f"{slot.name}: two statements change the same variable of neurons."
+
+
+def _without_gradient(program: Program, slot: Slot) -> Iterator[str]:
+    """Statements that are compiled, but not the way back through them."""
+    if isinstance(slot, Reset) and draws(program, slot):
+        yield f"{slot.name}: a reset draws random numbers."
+    if not isinstance(slot, Deliver):
+        return
     if slot.sequential:
         yield f"{slot.name}: synapses are served one after the other."
     if draws(program, slot):
         yield f"{slot.name}: statements of synapses draw random numbers."
-    for operation in made:
+    for operation in operations(program, slot):
         if isinstance(operation, Scale | Overwrite):
             what = "multiplied" if isinstance(operation, Scale) else "set"
             yield f"{slot.name}: {operation.name} of neurons is {what} by synapses."
-    added = {o.name for o in made if isinstance(o, Accumulate)}
-    variables = {slot.refs[name].variable for name in added}
-    used = {name for o in made for name in names(o.tree)}
-    seen = {slot.refs[n].variable for n in used if n in slot.refs}
-    if variables & seen:
-        yield f"{slot.name}: statements read what other synapses add to."

@@ -145,7 +145,7 @@ def _declare(made: ctypes.CDLL) -> None:
     made.shard_begin.argtypes = [pointer, long, pointer, pointer]
     for name in ("shard_free", "shard_failed", "shard_rewind", "shard_free_undo"):
         getattr(made, name).argtypes = [pointer]
-    for name in ("run", "back_through"):
+    for name in ("run", "back_through", "finish"):
         if hasattr(made, name):
             getattr(made, name).argtypes = [pointer, pointer, *[long] * 6, ctypes.c_int]
 
@@ -501,6 +501,7 @@ class Job:
             if self.spent:
                 self._remake(low, high)
             self._call("back_through", low, high, low if not self.whole else 0, True)
+        self._call("finish", 0, 0, 0, True)
         self.spent = True
         found: dict[Key, Tensor] = {}
         for key, x in self.leaves.items():
