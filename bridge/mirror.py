@@ -284,9 +284,7 @@ class Mirror(Holder):
         name = self.backend
         if name not in self._engines:
             made = backends[name]()
-            self._engines[name] = made.compile(
-                self.program, self.trained_constants, self.gradients
-            )
+            self._engines[name] = made.compile(self.program, self.trained_constants, self.gradients)
         return self._engines[name]
 
     @property

@@ -1,9 +1,9 @@
 """Flat: operations as a list of single steps, each of which has a name.
 
-`x = a*exp(-b)` becomes `_0 = -b`, `_1 = exp(_0)`, `x = a*_1`. Each value has one name and is computed
-once, also where an expression mentions it twice; so its adjoint is one number, and what passes
-backward is one product for each operand. Engines that write out the reverse of a slot use this
-form.
+`x = a*exp(-b)` becomes `_0 = -b`, `_1 = exp(_0)`, `x = a*_1`. Each value has one name and is
+computed once, also where an expression mentions it twice; so its adjoint is one number, and what
+passes backward is one product for each operand. Engines that write out the reverse of a slot use
+this form.
 """
 
 import ast

@@ -75,7 +75,9 @@ def require_close(key: str, one: Any, two: Any) -> None:
                 require_close(key, a, b)
         case Draws():
             for a, b in zip(one.streams, two.streams, strict=True):
-                assert all(np.array_equal(x, y) for x, y in zip(a.get_state(), b.get_state()))
+                assert all(
+                    np.array_equal(x, y) for x, y in zip(a.get_state(), b.get_state(), strict=True)
+                )
         case _:
             assert one == two, key
 
@@ -90,7 +92,7 @@ def test_what_is_not_compiled_is_named_and_runs_all_the_same(name: str) -> None:
     assert "Engine: eager (" in str(model.report)
 
 
-@pytest.mark.parametrize("name", some(list(networks), 8) + ["noisy", "towards_reversal"])
+@pytest.mark.parametrize("name", [*some(list(networks), 8), "noisy", "towards_reversal"])
 def test_a_simulation_is_the_one_of_the_numpy_target(name: str) -> None:
     entry = networks[name]
     duration = min(entry.duration, 30 * ms)
@@ -290,7 +292,9 @@ def test_a_gradient_goes_on_through_a_second_run() -> None:
         first = model.run_steps(60, batch_size=2)
         second = model.run_steps(60, state=first.state, record=["cells.v"])
         total = second["cells.v"].square().sum() + second.spikes["cells"].sum()
-        made.append(torch.cat([g.flatten() for g in torch.autograd.grad(total, model.parameters())]))
+        made.append(
+            torch.cat([g.flatten() for g in torch.autograd.grad(total, model.parameters())])
+        )
     np.testing.assert_allclose(made[1], made[0], rtol=0, atol=1e-9 * float(made[0].abs().max()))
 
 

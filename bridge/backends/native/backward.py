@@ -4,24 +4,21 @@ Every slot first puts back what its statements replaced, so that the state is th
 from; then it passes the derivative of the loss by what it wrote on to what it read.
 """
 
-import ast
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ...lower.adjoint import spike_value
 from ...lower.condition import Chance, Margin
 from ...lower.derivative import derivative
-from ...lower.expression import names, parse, substitute
-from ...lower.flat import Flat, pulls
-from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
-from ...lower.step import Accumulate, Keep, Write
+from ...lower.expression import names, parse
+from ...lower.step import Keep, Write
 from ...program import Deliver, Generate, Reset, Sum, Threshold
-from .body import KEPT, Body, plain_name
-from .c_text import Writer, number, stored
-from .forward import Forward, _split, is_margin, value_title
+from .body import Body
+from .c_text import Writer, stored
+from .forward import Forward, condition_text, split, value_title
 from .function import Elements, Function, local
 from .plan import Key, Matrix, Work
+from .sink import Sink
 
 ROOM = 2**18  # numbers that wait, which a core's cache holds
 
@@ -88,7 +85,7 @@ class Backward:
             case Reset():
                 order = [body.refs[n].variable for n in body.final]
                 with f.trials(backward=True):
-                    self.forward._listed(f, self.forward.numbered[slot.event],
+                    self.forward.listed(f, self.forward.numbered[slot.event],
                                          self.forward.answered(slot))  # fmt: skip
                     with f.block("for (long m = n - 1; m >= 0; m--)"):
                         f.add("const long i = list[m];")
@@ -98,7 +95,7 @@ class Backward:
                 del order
             case Threshold():
                 with f.trials(backward=True):
-                    self.forward._listed(f, self.forward.numbered[slot.event], "t")
+                    self.forward.listed(f, self.forward.numbered[slot.event], "t")
                     with f.block("for (long m = n - 1; m >= 0; m--)"):
                         for name in ("lastspike", "not_refractory"):
                             self._pop(f, work.number, f"{slot.owner}.{name}",
@@ -112,7 +109,7 @@ class Backward:
         """Synaptic variables, in the reverse order of service."""
         body = work.body
         assert body is not None
-        once, each = _split(body)
+        once, each = split(body)
         with f.trials(backward=True):
             self._served(f, slot)
             with f.block("for (long m = n - 1; m >= 0; m--)"):
@@ -133,7 +130,7 @@ class Backward:
         start = f.array(("start", slot.pathway), "long")
         synapse = f.array(("synapse", slot.pathway), "int")
         f.add("S->served.n = 0;")
-        with self.forward._arriving(f, slot):
+        with self.forward.arriving(f, slot):
             f.add(f"const long from = {start}[row], upto = {start}[row + 1];")
             f.add("room_for_ints(S, &S->served, upto - from); if (S->failed) return;")
             f.add(
@@ -196,10 +193,10 @@ class Backward:
             if key in self.plan.state:
                 _, chosen, width = self.forward.trace(f, key)
                 given, rows = self._given(f, key)
-                with f.block(f"if ({rows}[0])"), f.trials():
-                    with f.block(f"for (long j = 0; j < {width}; j++)"):
-                        f.add(f"{f.adjoint(key)}[b * {f.size(key)} + {chosen}[j]] +="
-                              f" {given}[(t * B + b) * {width} + j];")  # fmt: skip
+                each = f.block(f"for (long j = 0; j < {width}; j++)")
+                with f.block(f"if ({rows}[0])"), f.trials(), each:
+                    f.add(f"{f.adjoint(key)}[b * {f.size(key)} + {chosen}[j]] +="
+                          f" {given}[(t * B + b) * {width} + j];")  # fmt: skip
         return f
 
     def _given(self, f: Function, key: str) -> tuple[str, str]:
@@ -211,15 +208,15 @@ class Backward:
         f = Function(self.plan, self.arrays, f"back_{value_title(self.plan, key)}", body.slot)
         _, chosen, width = self.forward.trace(f, key)
         given, rows = self._given(f, key)
-        sink = Sink(self, f, body, self.plan.carrying(body))
+        sink = Sink(f, body, self.plan.carrying(body))
         seed = f"{given}[(t * B + b) * {width} + j]"
-        with f.block(f"if ({rows}[0])"), sink.sums(), f.trials():
-            with f.block(f"for (long j = 0; j < {width}; j++)"):
-                f.add(f"const long i = {chosen}[j];")
-                e = Elements(f, body)
-                f.add(*e.loads(), *e.drawn(), *e.steps())
-                sink.back(e, {body.outcomes[0]: seed})
-                sink.store()
+        each = f.block(f"for (long j = 0; j < {width}; j++)")
+        with f.block(f"if ({rows}[0])"), sink.sums(), f.trials(), each:
+            f.add(f"const long i = {chosen}[j];")
+            e = Elements(f, body)
+            f.add(*e.loads(), *e.drawn(), *e.steps())
+            sink.back(e, {body.outcomes[0]: seed})
+            sink.store()
         return f
 
     # ---- slots
@@ -227,12 +224,12 @@ class Backward:
     def _update(self, f: Function, work: Work) -> None:
         body = work.body
         assert body is not None
-        once, each = _split(body)
+        once, each = split(body)
         for part, size in ((each, work.slot.size), (once, 1)):
             if not part.flats:
                 continue
             carrying = self.plan.carrying(part)
-            sink = Sink(self, f, part, carrying)
+            sink = Sink(f, part, carrying)
             with sink.sums(), f.trials():
                 f.add(*sink.pragma())
                 with f.block(f"for (long i = 0; i < {size}; i++)"):
@@ -286,7 +283,7 @@ class Backward:
         carrying = self.plan.carrying(body)
         escape = self.plan.escapes.get(slot.event) if self.plan.follows(slot.event) else None
         used = body if escape is None else body.after(escape[0])
-        sink = Sink(self, f, used, carrying)
+        sink = Sink(f, used, carrying)
         with sink.sums(), f.trials():
             self._spike_gradient(f, slot.event, slot.size)
             f.add(*sink.pragma())
@@ -322,8 +319,6 @@ class Backward:
 
     def forward_text(self, part: object, e: Elements) -> str:
         """A part of a condition as 0 or 1."""
-        from .forward import condition_text
-
         return f"{condition_text(part, e)} ? (real)1 : (real)0"  # type: ignore[arg-type]
 
     def _slope(self, f: Function, event: str, margin: str, e: Elements) -> str:
@@ -366,9 +361,9 @@ class Backward:
                         f.add(
                             f"ds[i] += {by} * ({local(final)} - {e.name(start.get(name, name))});"
                         )
-        sink = Sink(self, f, body, carrying)
+        sink = Sink(f, body, carrying)
         with sink.sums(), f.trials():
-            self.forward._listed(f, event, step)
+            self.forward.listed(f, event, step)
             with f.block("for (long m = 0; m < n; m++)"):
                 f.add("const long i = list[m];")
                 e = Elements(f, body)
@@ -447,10 +442,10 @@ class Backward:
                 if not known.scalar:
                     weights = f.array(("by_weights", place), "real")
                     f.add(f"real *dw = {weights} + shard * {len(order.synapse)};")
-                with self.forward._arriving(f, slot):
-                    with f.block(f"for (long k = {start}[row]; k < {start}[row + 1]; k++)"):
-                        add = "total" if known.scalar else "dw[k]"
-                        f.add(f"const long j = {column}[k];", f"{add} += {gate};")
+                each = f.block(f"for (long k = {start}[row]; k < {start}[row + 1]; k++)")
+                with self.forward.arriving(f, slot), each:
+                    add = "total" if known.scalar else "dw[k]"
+                    f.add(f"const long j = {column}[k];", f"{add} += {gate};")
             if known.scalar:
                 by = f.array(("by_kept", k), "double")
                 f.add(f"{by}[shard] += total;")
@@ -484,8 +479,9 @@ class Backward:
             f.add(f"const real *by = {adjoint} + b * {size};",
                   "const long mine = wait->step * each + b - S->first;",
                   f"real *restrict row = wait->rows + mine * {width};",
-                  f"for (long j = {low}; j < {low + width}; j++) row[j - {low}] = {gate};")  # fmt: skip
-            self.forward._arrive(f, slot)
+                  f"for (long j = {low}; j < {low + width}; j++)",
+                  f"  row[j - {low}] = {gate};")  # fmt: skip
+            self.forward.arrive(f, slot)
             f.add("  wait_for(S, wait, arrive, n_arrive, mine);", "}")
         add = f"add_later(S, wait, {weights} + shard * {n_sources * width}, {n_sources}, {width});"
         f.add(f"if (++wait->step == {steps}) {add}")
@@ -513,7 +509,8 @@ class Backward:
         if matrix.guard:
             f.add(f"real *gated = S->turned; const unsigned char *open = {f.state(matrix.guard)};")
             self.turned["gated"] = max(self.turned.get("gated", 0), width)
-            f.add(f"for (long q = 0; q < S->last - S->first; q++) for (long j = 0; j < {width}; j++)"
+            f.add("for (long q = 0; q < S->last - S->first; q++)",
+                  f"for (long j = 0; j < {width}; j++)"
                   f" gated[q * {width} + j] = open[(b + q) * {size} + {low} + j] ?"
                   f" {adjoint}[(b + q) * {size} + {low} + j] : (real)0;")  # fmt: skip
             by, ld = "gated", str(width)
@@ -569,12 +566,12 @@ class Backward:
     def _through_synapses(self, f: Function, work: Work, slot: Deliver) -> None:
         body = work.body
         assert body is not None
-        _, each = _split(body)
+        _, each = split(body)
         carries = self._carries(slot)
         carrying = self.plan.carrying(each, arrives=carries)
         order = self.plan.orders[slot.pathway]
         n_sources = order.pathway.n_sources
-        sink = Sink(self, f, each, carrying)
+        sink = Sink(f, each, carrying)
         if not carries:
             with sink.sums(), f.trials():
                 self._served(f, slot)
@@ -628,7 +625,7 @@ class Backward:
         body, (low, high) = work.body, slot.span
         assert body is not None
         key = slot.target.variable
-        sink = Sink(self, f, body, self.plan.carrying(body))
+        sink = Sink(f, body, self.plan.carrying(body))
         index = f.array(("index", str(slot.target.index)), "int")
         adjoint, size = f.adjoint(key), f.size(key)
         with sink.sums(), f.trials():
@@ -640,249 +637,11 @@ class Backward:
             f.add(f"for (long j = {low}; j < {high}; j++) {adjoint}[b * {size} + j] = 0;")
 
 
-class Sink:
-    """Where derivatives go: by what is read from variables, and by values of the prelude.
-
-    Arguments:
-        backward: The writer.
-        function: Where it writes.
-        body: The statements.
-        carrying: Names that have a gradient.
-    """
-
-    def __init__(
-        self, backward: Backward, function: Function, body: Body, carrying: set[str]
-    ) -> None:
-        self.f, self.body, self.carrying = function, body, carrying
-        self.plan, self.program = backward.plan, backward.program
-        self.known: list[str] = []
-        self.place = 0
-
-    # ---- sums over elements and trials
-
-    @contextmanager
-    def sums(self) -> Iterator[None]:
-        """Lines between which sums over the elements are made."""
-        self.f.add("{")
-        self.f.depth += 1
-        at = len(self.f.lines)
-        self.totals: dict[str, str] = {}
-        yield
-        declared = [f"double {name} = 0;" for name in self.totals]
-        indent = "  " * self.f.depth
-        self.f.lines[at:at] = [indent + line for line in declared]
-        self.f.add(*(f"{where} += {name};" for name, where in self.totals.items()))
-        self.f.depth -= 1
-        self.f.add("}")
-        for k, line in enumerate(self.f.lines):
-            if "REDUCTION" in line:
-                names_ = ", ".join(self.totals)
-                clause = f" reduction(+: {names_})" if self.totals else ""
-                self.f.lines[k] = line.replace(" REDUCTION", clause)
-
-    def pragma(self) -> Iterable[str]:
-        """What lets a loop over elements be made of vectors."""
-        direct = all(ref.index is None for ref in self.body.refs.values())
-        shared = any(self.program.variables[r.variable].scalar for r in self.body.refs.values())
-        if direct and not shared and not self.body.slot.tables:
-            yield "#pragma omp simd REDUCTION"
-
-    def total(self, name: str, where: str) -> str:
-        """Name of a sum, and where it goes."""
-        self.totals[name] = where
-        return name
-
-    # ---- derivatives
-
-    def adjoint(self, name: str) -> str:
-        """Derivative by a variable, as the element has it."""
-        ref = self.body.refs[name]
-        return f"{self.f.adjoint(ref.variable)}[{self.f.place(ref)}]"
-
-    def back(
-        self,
-        e: Elements,
-        seeds: Mapping[str, str],
-        body: Body | None = None,
-        extra: Mapping[str, str] | None = None,
-    ) -> None:
-        """Lines that pass derivatives on, from values to what they were made of.
-
-        Arguments:
-            e: The statements, which have been written before.
-            seeds: Name of each value to the derivative by it.
-            body: Of which statements, by default all.
-            extra: Derivatives by what is read that come on top.
-        """
-        self.known = []
-        self.e = e
-        for name, text in {**seeds}.items():
-            self._add(name, text)
-        flats = (body or self.body).flats
-        extra = dict(extra or {})
-        made_names = {m.name for m in flats}
-        for made in reversed(flats):
-            if made.name in extra:
-                self._add(made.name, extra.pop(made.name))
-            if made.name in self.known:
-                self._pass(made, by_name(made.name))
-        for name, text in extra.items():
-            if name not in made_names:
-                self._add(name, text)
-
-    def _pass(self, made: Flat, by: str) -> None:
-        operation = made.operation
-        if isinstance(operation, Write) and operation.guard:
-            guard = self.e.name(operation.guard)
-            if made.before in self.carrying:
-                self._add(made.before or "", f"({guard} ? (real)0 : {by})")
-            by = f"({guard} ? {by} : (real)0)"
-        if isinstance(operation, Write):
-            variable = self.program.variables[operation.ref.variable]
-            if variable.kind != "float":
-                return
-        self._pull(made, by)
-
-    def _pull(self, made: Flat, by: str) -> None:
-        tree = made.operation.tree
-        steep = False
-        match tree:
-            case ast.Call(func=ast.Name(id=function)):
-                plain, bounded = plain_name(function)
-                if function != plain:
-                    tree = ast.Call(ast.Name(plain, ast.Load()), tree.args, [])  # type: ignore[attr-defined]
-                steep = plain in TRANSCENDENTAL and not bounded and not FUNCTIONS[plain].bounded
-                if plain in self.body.slot.tables:
-                    self._pull_table(plain, by)
-                    return
-            case ast.BinOp(op=ast.Pow()):
-                steep = True
-            case _:
-                pass
-        text = local(made.name)
-        for pull in pulls(tree, self.carrying):
-            factor = substitute(pull.factor, {})
-            written = self._factor(factor, tree, text)
-            term = f"{by} * {written}"
-            if written == "1":
-                term = by
-            self._add(pull.source, f"({by} == 0 ? (real)0 : {term})" if steep else term)
-
-    def _factor(self, factor: ast.expr, tree: ast.expr, text: str) -> str:
-        """Text of a factor, in which the value itself is not computed again."""
-        whole = ast.unparse(tree)
-
-        def write(node: ast.expr) -> ast.expr:
-            from ...lower.expression import LEAVES, rebuilt
-
-            if not isinstance(node, LEAVES) and ast.unparse(node) == whole:
-                return ast.Name("$value", ast.Load())
-            return node if isinstance(node, LEAVES) else rebuilt(node, write)
-
-        known = self.e.write
-        writer = Writer(
-            lambda n: text if n == "$value" else self.e.name(n), known.kinds, known.table,
-            known.tables,
-        )  # fmt: skip
-        made = write(factor)
-        if isinstance(made, ast.Constant) and made.value == 1:
-            return "1"
-        return writer(made) if not isinstance(made, ast.Constant) else number(float(made.value))  # type: ignore[arg-type]
-
-    def _pull_table(self, name: str, by: str) -> None:
-        table = self.program.tables[self.body.slot.tables[name]].name
-        if table in self.plan.active:
-            raise NotImplementedError
-
-    def _add(self, name: str, text: str) -> None:
-        if name in self.known:
-            self.f.add(f"{by_name(name)} += {text};")
-        else:
-            self.known.append(name)
-            self.f.add(f"real {by_name(name)} = {text};")
-
-    def back_through_synapse(
-        self, e: Elements, seeds: Mapping[str, str], here: str, all_: bool
-    ) -> None:
-        """The same for a synapse, at which a spike arrived or not."""
-        self.known, self.e = [], e
-        for name, text in seeds.items():
-            self._add(name, text)
-        for made in reversed(self.body.flats):
-            operation = made.operation
-            match operation:
-                case Accumulate(ref=ref, guard=guard):
-                    if ref.variable not in self.plan.active:
-                        continue
-                    by = f"{self.f.adjoint(ref.variable)}[{self.f.place(ref)}]"
-                    by = f"({e.name(guard)} ? {by} : (real)0)" if guard else by
-                    self.place += 1
-                    self.f.add(f"const real by{self.place} = {by};")
-                    if all_:
-                        self.f.add(f"total += by{self.place} * {local(made.name)};")
-                    self._pull(made, f"({here} ? by{self.place} : (real)0)")
-                case Keep():
-                    if made.name not in self.known:
-                        continue
-                    by = by_name(made.name)
-                    before = e.name(made.before or "")
-                    if all_:
-                        self.f.add(f"total += {by} * ({local(made.name)}$value - {before});")
-                        if made.before in self.carrying:
-                            self._add(made.before or "", f"({here} ? (real)0 : {by})")
-                    if self._is_float(operation):
-                        self._pull(made, f"({here} ? {by} : (real)0)" if all_ else by)
-                case _:
-                    if made.name in self.known:
-                        self._pull(made, by_name(made.name))
-
-    def _is_float(self, operation: Write) -> bool:
-        return self.program.variables[operation.ref.variable].kind == "float"
-
-    def store(self, keep: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-        """Lines that put the derivatives by what was read where they are added up.
-
-        Arguments:
-            keep: Written variables whose derivative stays, and grows.
-        """
-        f = self.f
-        direct: list[str] = []
-        for name, ref in self.body.refs.items():
-            if ref.variable not in self.plan.active:
-                continue
-            variable = self.program.variables[ref.variable]
-            known, written = name in self.known, name in self.body.final
-            if variable.scalar and known and not written:
-                total = self.total(f"sum_{len(self.totals)}", "")
-                del self.totals[total]
-                f.add(f"{self.adjoint(name)} += {by_name(name)};")
-            elif written and name not in keep:
-                final = self.body.final[name]
-                if final in self.carrying or known:
-                    f.add(f"{self.adjoint(name)} = {by_name(name) if known else '0'};")
-            elif known:
-                direct.append(name)
-        for name in direct:
-            f.add(f"{self.adjoint(name)} += {by_name(name)};")
-        for name in self.known:
-            if not name.startswith(KEPT):
-                continue
-            k = name[2:-1]
-            if not self.plan.kept[int(k)].wanted:
-                continue
-            if self.plan.kept[int(k)].scalar:
-                by = f.array(("by_kept", k), "double")
-                f.add(f"{self.total(f'sum_{k}', f'{by}[shard]')} += {by_name(name)};")
-            else:
-                by, size = f.array(("by_kept", k), "real"), self.body.slot.size
-                f.add(f"{by}[shard * {size} + i] += {by_name(name)};")
-
-
 class _Classes:
     """A loop over the delays of a pathway, with the events that arrive."""
 
     def __init__(self, backward: Backward, f: Function, slot: Deliver) -> None:
-        self.rows = backward.forward._arriving(f, slot)
+        self.rows = backward.forward.arriving(f, slot)
         self.f = f
 
     def __enter__(self) -> None:
@@ -896,11 +655,3 @@ class _Classes:
 def _maker(body: Body, name: str) -> object:
     """The operation that gives a value its name."""
     return next(f.operation for f in body.flats if f.name == name)
-
-
-def by_name(name: str) -> str:
-    """C name of the derivative by a value."""
-    return "d_" + name.replace("@", "$").replace("[", "").replace("]", "")
-
-
-__all__ = ["Backward", "is_margin"]

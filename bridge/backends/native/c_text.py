@@ -70,8 +70,8 @@ class Writer:
             case ast.BinOp(left=left, right=right):
                 return "wide" if "wide" in (self.kind(left), self.kind(right)) else "real"
             case ast.Call(func=ast.Name(id="where"), args=[_, a, b]):
-                found = {self.kind(a), self.kind(b)}
-                return found.pop() if len(found) == 1 else "wide" if "wide" in found else "real"
+                one, other = self.kind(a), self.kind(b)
+                return one if one == other else "wide" if "wide" in (one, other) else "real"
             case ast.Call(func=ast.Name(id=name), args=args) if name not in self.tables:
                 return "wide" if "wide" in map(self.kind, args) else "real"
             case _:

@@ -342,7 +342,7 @@ class Job:
                 matrix = self.plan.matrix(work)
                 assert matrix is not None and isinstance(work.slot, Deliver)
                 order = self.plan.orders[work.slot.pathway]
-                return program.indices[matrix.index][order.synapse].astype(np.int32)
+                return program.indices[matrix.seen_by][order.synapse].astype(np.int32)
             case ("executed", every):
                 ticks = self.first + np.arange(max(1, self.steps))
                 before = -(-self.first // int(every))
@@ -482,7 +482,7 @@ class Job:
         if count > 1 and torch.get_num_threads() > 1:
             failed = any(_pool(torch.get_num_threads()).map(one, range(count)))
         else:
-            failed = any([one(k) for k in range(count)])
+            failed = max(one(k) for k in range(count)) > 0
         if failed:
             raise _no_memory()
 
@@ -650,7 +650,7 @@ class Job:
         size = order.pathway.n_sources * width
         fixed, key = self.code.fixed, ("places", number)
         if key not in fixed:
-            index = self.program.indices[matrix.index]
+            index = self.program.indices[matrix.seen_by]
             place = order.pathway.source.astype(np.int64) * width + index - low
             complete = len(place) == size and bool(np.array_equal(place, np.arange(size)))
             fixed[key] = None if complete else torch.from_numpy(place)
@@ -873,7 +873,7 @@ def _product(single: bool) -> int | None:
             continue
         return ctypes.cast(found, ctypes.c_void_p).value
     try:
-        from scipy.linalg import cython_blas
+        from scipy.linalg import cython_blas  # pyright: ignore[reportAttributeAccessIssue]
     except ImportError:
         return None
     capsule = cython_blas.__pyx_capi__[name]

@@ -90,9 +90,7 @@ class Forward:
             gain = f.array(("gain", key), "double")
             state, size = f.state(key), f.size(key)
             with f.trials(), f.block(f"for (long i = 0; i < {size}; i++)"):
-                f.add(
-                    f"const real value = {given}[(t * {rows}[0] + ({rows}[0] > 1 ? b : 0)) * {size} + i];"
-                )
+                f.add(f"const real value = {given}[{given_row(rows)} * {size} + i];")
                 f.add(f"const real old = {state}[b * {size} + i]; const real g = {gain}[0];")
                 lerp = "g < (real)0.5 ? old + g * (value - old) : value - (value - old) * (1 - g)"
                 f.add(f"{state}[b * {size} + i] = {gain}[0] < 0 ? value : ({lerp});")
@@ -102,7 +100,7 @@ class Forward:
             row = f.array(("row", table), "real")
             with f.trials(), f.block(f"for (long i = 0; i < {width}[0]; i++)"):
                 f.add(f"{row}[b * {width}[0] + i] ="
-                      f" {given}[(t * {rows}[0] + ({rows}[0] > 1 ? b : 0)) * {width}[0] + i];")  # fmt: skip
+                      f" {given}[{given_row(rows)} * {width}[0] + i];")  # fmt: skip
         return f
 
     def recorded(self) -> Function:
@@ -154,7 +152,7 @@ class Forward:
         body = work.body
         assert body is not None
         self._keep_all(f, work.number, list(dict.fromkeys(self._targets(body))))
-        once, each = _split(body)
+        once, each = split(body)
         for part, size in ((once, 1), (each, work.slot.size)):
             if not part.flats:
                 continue
@@ -215,7 +213,7 @@ class Forward:
         if slot.refractory:
             marks = ((f"{slot.owner}.not_refractory", "0"), (f"{slot.owner}.lastspike", "T"))
             with f.trials():
-                self._listed(f, event, "t")
+                self.listed(f, event, "t")
                 with f.block("for (long m = 0; m < n; m++)"):
                     for key, value in marks:
                         place = f"b * {size} + list[m]"
@@ -227,9 +225,7 @@ class Forward:
         given, rows = f.array(("input", event), "real"), f.array(("rows", event), "long")
         with f.trials():
             f.add("unsigned char *restrict mask = S->mask;")
-            f.add(
-                f"const real *restrict row = {given} + (t * {rows}[0] + ({rows}[0] > 1 ? b : 0)) * {size};"
-            )
+            f.add(f"const real *restrict row = {given} + {given_row(rows)} * {size};")
             f.add(f"for (long i = 0; i < {size}; i++) mask[i] = row[i] != 0;")
             self._collect(f, self.numbered[event], size)
 
@@ -237,7 +233,7 @@ class Forward:
         """List the elements of a mask."""
         f.add(f"collect(S, {event}, t, b - S->first, mask, {size});")
 
-    def _listed(self, f: Function, event: int, step: str) -> None:
+    def listed(self, f: Function, event: int, step: str) -> None:
         """The elements with an event in a step of the run."""
         f.add(
             f"const long at = ({step} + 1) * (S->last - S->first) + b - S->first;",
@@ -264,17 +260,17 @@ class Forward:
         body = work.body
         assert body is not None
         with f.trials():
-            self._listed(f, self.numbered[slot.event], self.answered(slot))
-            self._draw_listed(f, body, "list")
+            self.listed(f, self.numbered[slot.event], self.answered(slot))
+            self.draw_listed(f, body, "list")
             with f.block("for (long m = 0; m < n; m++)"):
                 f.add("const long i = list[m];")
                 for name in body.final:
                     self._keep_one(f, work.number, body.refs[name].variable,
                                    f.place(body.refs[name]))  # fmt: skip
                 e = Elements(f, body)
-                f.add(*e.loads(), *self._listed_draws(f, body, "m"), *e.steps(), *e.stores())
+                f.add(*e.loads(), *self.listed_draws(f, body, "m"), *e.steps(), *e.stores())
 
-    def _draw_listed(self, f: Function, body: Body, elements: str) -> None:
+    def draw_listed(self, f: Function, body: Body, elements: str) -> None:
         """Draw the random numbers of the elements of a list of n."""
         for draw in body.draws:
             k = self.drawn.setdefault(f"{body.slot.name} {draw.name}", len(self.drawn))
@@ -287,19 +283,19 @@ class Forward:
                 f.add(f"Stream *random = {stream} + b;", f"const long i = {elements}[m];")
                 f.add("(void)i;", *e.loads(wanted))
                 for other in body.draws[: body.draws.index(draw)]:
-                    f.add(*self._one_listed(body, other.name, "m"))
+                    f.add(*self.one_listed(body, other.name, "m"))
                 f.add(*e.steps(wanted))
                 guard = f"{e.name(draw.guard)} ? " if draw.guard else ""
                 end = " : 0" if draw.guard else ""
                 f.add(f"S->drawn[{k}].a[m] = {guard}{draw_call(draw, e.write)}{end};")
 
-    def _one_listed(self, body: Body, name: str, place: str) -> Iterator[str]:
+    def one_listed(self, body: Body, name: str, place: str) -> Iterator[str]:
         k = self.drawn[f"{body.slot.name} {name}"]
         yield f"const real {local(name)} = S->drawn[{k}].a[{place}];"
 
-    def _listed_draws(self, f: Function, body: Body, place: str) -> Iterator[str]:
+    def listed_draws(self, f: Function, body: Body, place: str) -> Iterator[str]:
         for draw in body.draws:
-            yield from self._one_listed(body, draw.name, place)
+            yield from self.one_listed(body, draw.name, place)
 
     # ---- synapses
 
@@ -315,17 +311,18 @@ class Forward:
         if matrix is not None:
             self._add_up(f, slot, matrix)
             return
-        once, each = _split(body)
+        once, each = split(body)
         order = self.plan.orders[slot.pathway]
         start = f.array(("start", slot.pathway), "long")
         synapse = f.array(("synapse", slot.pathway), "int")
         with f.trials():
             f.add("S->served.n = 0;")
-            with self._arriving(f, slot):
+            with self.arriving(f, slot):
                 f.add(f"const long from = {start}[row], upto = {start}[row + 1];")
                 f.add("room_for_ints(S, &S->served, upto - from); if (S->failed) return;")
                 f.add(
-                    f"memcpy(S->served.a + S->served.n, {synapse} + from, sizeof(int) * (upto - from));"
+                    f"memcpy(S->served.a + S->served.n, {synapse} + from,"
+                    " sizeof(int) * (upto - from));"
                 )
                 f.add("S->served.n += upto - from;")
             f.add("const long n = S->served.n; const int *served = S->served.a;")
@@ -335,18 +332,18 @@ class Forward:
                 f.add("}")
             del order
             if not slot.sequential:
-                self._draw_listed(f, each, "served")
+                self.draw_listed(f, each, "served")
             with f.block("for (long m = 0; m < n; m++)"):
                 f.add("const long i = served[m];")
-                f.add(*(() if slot.sequential else self._listed_draws(f, each, "m")))
+                f.add(*(() if slot.sequential else self.listed_draws(f, each, "m")))
                 self._serve(f, work, each, slot)
 
-    def _arriving(self, f: Function, slot: Deliver) -> "_Rows":
+    def arriving(self, f: Function, slot: Deliver) -> "_Rows":
         """A loop over the rows (delay, source) whose events arrive, in Brian2's order."""
-        self._arrive(f, slot)
+        self.arrive(f, slot)
         return _Rows(f, self.plan.orders[slot.pathway].pathway.n_sources)
 
-    def _arrive(self, f: Function, slot: Deliver) -> None:
+    def arrive(self, f: Function, slot: Deliver) -> None:
         """The start of a loop over delays, in which `arrive` lists the sources of events."""
         path, order = slot.pathway, self.plan.orders[slot.pathway]
         event = self.numbered[slot.event]
@@ -386,7 +383,7 @@ class Forward:
             if matrix.guard:
                 f.add(f"const unsigned char *open = {f.state(matrix.guard)} + b * {size};")
                 gate = "if (open[j]) "
-            with self._arriving(f, slot):
+            with self.arriving(f, slot):
                 if matrix.dense is not None and not scalar:
                     low, width = matrix.dense
                     table = f.array(("dense", str(self._number(slot))), "real")
@@ -416,12 +413,12 @@ class Forward:
             k = self.later.setdefault(f"{self._number(slot)} forward", len(self.later))
             f.add(f"Later *wait = &S->later[{k}]; wait->n = 0;")
         with f.trials():
-            self._arrive(f, slot)
+            self.arrive(f, slot)
             if large:
                 f.add("  wait_for(S, wait, arrive, n_arrive, b - S->first);", "}")
             else:
-                f.add(f"  add_rows({target} + b * {size} + {low}, {table}, arrive, n_arrive, {width});",
-                      "}")  # fmt: skip
+                f.add(f"  add_rows({target} + b * {size} + {low}, {table}, arrive, n_arrive,"
+                      f" {width});", "}")  # fmt: skip
         if large:
             f.add(f"add_all(S, wait, {target} + S->first * {size} + {low}, {size}, {table},"
                   f" {n_sources}, {width});")  # fmt: skip
@@ -519,7 +516,7 @@ class _Rows:
         self.f.add("}")
 
 
-def _split(body: Body) -> tuple[Body, Body]:
+def split(body: Body) -> tuple[Body, Body]:
     """Statements that change what all elements share, executed once, and the others."""
     once = [f for f in body.flats if f.operation.once]
     if not any(isinstance(f.operation, Write) for f in once):
@@ -538,6 +535,11 @@ def _inputs(body: Body, made: object) -> list[str]:
     from .body import uses
 
     return sorted(uses(made))  # type: ignore[arg-type]
+
+
+def given_row(rows: str) -> str:
+    """Row of an input in a step, for a trial or for all of them."""
+    return f"(t * {rows}[0] + ({rows}[0] > 1 ? b : 0))"
 
 
 def condition_text(node: Condition, e: Elements) -> str:

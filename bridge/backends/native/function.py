@@ -1,11 +1,10 @@
 """Function: one C function that is being written, and the arrays that it is given."""
 
-import ast
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
-from ...lower.step import Define, Write
-from ...program import Program, Ref, Slot, Value
+from ...lower.step import Write
+from ...program import Program, Ref, Slot
 from .body import KEPT, Body, Draw, Flat
 from .c_text import C_TYPES, Kind, Writer, kind_of, number, stored
 from .plan import Key, Plan
@@ -52,7 +51,7 @@ class Function:
         self.lines += ["  " * self.depth + line for line in lines]
 
     @contextmanager
-    def block(self, head: str) -> Iterator[None]:
+    def block(self, head: str) -> Generator[None]:
         """Lines in braces."""
         self.add(f"{head} {{")
         self.depth += 1
@@ -60,11 +59,11 @@ class Function:
         self.depth -= 1
         self.add("}")
 
-    def trials(self, backward: bool = False) -> "contextmanager[None]":  # type: ignore[valid-type]
+    def trials(self, backward: bool = False) -> AbstractContextManager[None]:
         """A loop over the trials of the shard."""
         if backward:
-            return self.block("for (long b = S->last - 1; b >= S->first; b--)")  # type: ignore[return-value]
-        return self.block("for (long b = S->first; b < S->last; b++)")  # type: ignore[return-value]
+            return self.block("for (long b = S->last - 1; b >= S->first; b--)")
+        return self.block("for (long b = S->first; b < S->last; b++)")
 
     def text(self) -> str:
         """The function."""
@@ -256,6 +255,3 @@ def draw_call(draw: Draw, text: Writer) -> str:
     """A random number of the trial's stream."""
     args = ["random", *map(text, draw.args)]
     return f"draw_{draw.kind}({', '.join(args)})"
-
-
-__all__ = ["ARGUMENTS", "SIGNATURE", "Arrays", "Define", "Elements", "Function", "Value", "ast"]

@@ -15,11 +15,11 @@ import numpy as np
 
 from ...lower.condition import Chance, Condition, Margin, leaves
 from ...lower.crossing import Crossing, crossing
-from ...lower.derivative import derivative
 from ...lower.dataflow import Dataflow
+from ...lower.derivative import derivative
 from ...lower.expression import names
-from ...lower.margin import MARGIN
 from ...lower.flat import Flat, pulls
+from ...lower.margin import MARGIN
 from ...lower.step import Accumulate, Define, Write
 from ...program import (
     Array,
@@ -32,7 +32,6 @@ from ...program import (
     Sum,
     Threshold,
     Update,
-    Value,
     Variable,
 )
 from ...spike_gradient import SpikeGradient
@@ -132,7 +131,7 @@ class Matrix(NamedTuple):
     Arguments:
         weight: Name of the number in the prelude.
         target: Key of the variable.
-        index: Index through which synapses see it.
+        seen_by: Index through which synapses see it.
         guard: Key of the truth value without which a neuron takes nothing.
         dense: First element that is reached and the number of those that are, where all sources
             reach (nearly) all of them.
@@ -140,7 +139,7 @@ class Matrix(NamedTuple):
 
     weight: str
     target: str
-    index: str
+    seen_by: str
     guard: str | None
     dense: tuple[int, int] | None
 
@@ -271,7 +270,7 @@ class Plan:
         return back + max((s.every for s in self.program.resets(event)), default=1)
 
     def later(self, slot: Deliver | Reset) -> bool:
-        """Whether a slot comes before the one that raises its event, and so answers the last one."""
+        """Whether a slot comes before the one that raises its event, and answers the last one."""
         raising = (
             k for k, other in enumerate(self.program.slots)
             if isinstance(other, Threshold | Generate) and other.event == slot.event
@@ -340,9 +339,10 @@ class Plan:
         found |= {f"K[{k}]" for k, kept in enumerate(self.kept) if kept.wanted}
         found |= {n for n, key in body.slot.tables.items() if self._table(key) in self.active}
         for made in body.flats:
-            if (arrives and isinstance(made.operation, Write)) or self._depends(made, found):
-                if not isinstance(made.operation, Write) or self._is_float(made.operation):
-                    found.add(made.name)
+            written = isinstance(made.operation, Write)
+            passes = (arrives and written) or self._depends(made, found)
+            if passes and (not isinstance(made.operation, Write) or self._is_float(made.operation)):
+                found.add(made.name)
         return found
 
     def _table(self, key: str) -> str:
@@ -484,10 +484,9 @@ class Plan:
         slot = self.works[k].slot
         if not isinstance(slot, Update) or slot.every > 1:
             return set()
-        whole = {
+        return {
             ref.variable for ref in Dataflow(self.program, slot, set()).targets() if not ref.index
         }
-        return whole
 
     def sparse(self, k: int, key: str) -> bool:
         """Whether a slot keeps what a variable was only where it changes it."""

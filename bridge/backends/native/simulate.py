@@ -1,7 +1,8 @@
-"""Simulate: a long run without gradients, in double precision, a stretch of time after the other."""
+"""Simulate: a long run without gradients, in double precision, stretch by stretch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,8 +81,13 @@ def simulate(
         {name: np.concatenate([step for step, _ in parts]) for name, parts in found.items()},
         {name: np.concatenate([index for _, index in parts]) for name, parts in found.items()},
         {key: np.concatenate(parts) for key, parts in samples.items()},
-        {key: state[key][0].numpy() for key in program.variables if key in changed},
+        {key: _first(state[key]) for key in program.variables if key in changed},
     )
+
+
+def _first(values: Any) -> Array:
+    """Values of the only trial."""
+    return values[0].numpy()
 
 
 __all__ = ["Simulated", "simulate", "unsimulated"]

@@ -111,7 +111,7 @@ def _types(single: bool) -> Iterator[str]:
 def _by_vectors(single: bool) -> Iterator[str]:
     if not single:
         return
-    yield "#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)"
+    yield "#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)"
     for name in BY_VECTORS:
         yield f'__attribute__((simd("notinbranch"), const, nothrow)) float {name}f(float);'
     yield "#endif"
