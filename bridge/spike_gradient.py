@@ -54,7 +54,7 @@ from .upstroke import Upstroke
 ResetGradient = Literal["auto", "detach", "surrogate"]
 LARGEST = 2.0
 LEAST_LEAK, LARGEST_LEAK, FURTHEST = 1e-3, 0.5, 1e3
-NO_LEAK, LEAST_SPEED = 1e-12, 3.0
+NO_LEAK, LEAST_SPEED = 1e-9, 3.0
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,7 @@ class SpikeGradient:
         if self.reset is None or self.width is None:
             raise TypeError("a spike gradient that follows no reset has no passage")
         kept = self.reset.held * speed.clamp(min=0)
-        leaked = self.reset.depth * self.reset.leak.clamp(min=NO_LEAK)
-        fast = torch.hypot(speed / leaked, torch.full_like(speed, LEAST_SPEED))
-        share = fast * torch.log1p(1 / fast) + kept / self.reset.depth
+        share = self._leaking(speed) + kept / self.reset.depth
         slope = self.slope(margin) / share
         if self.reset.upstroke is None:
             return slope, share
@@ -137,6 +135,15 @@ class SpikeGradient:
         runs = self.reset.upstroke.begins > 0
         slope = torch.where(runs, taken / depth, slope)
         return slope, torch.where(runs, depth / self.reset.depth, share)
+
+    def _leaking(self, speed: Tensor) -> Tensor:
+        """Velocity times the time from reset to threshold, in depths of the reset."""
+        if self.reset is None:
+            return torch.ones_like(speed)
+        leak = self.reset.leak.clamp(min=NO_LEAK)
+        least = torch.where(leak > NO_LEAK, LEAST_SPEED, 1 / NO_LEAK)
+        fast = torch.hypot(speed / (self.reset.depth * leak), least)
+        return fast * torch.log1p(1 / fast)
 
     def slope(self, margin: Tensor) -> Tensor:
         """Derivative of a spike with respect to its margin, with the bell at threshold.
