@@ -19,7 +19,7 @@ from .upstroke import Upstroke, upstroke
 GRID = 65
 TOLERANCE = 1e-6
 NEARBY = 1e-3
-LONGEST = 2**17  # steps of a refractory period
+PACES = (GRID - 1) ** 2, GRID - 1, 1  # in which the steps of a refractory period are counted
 
 
 @torch.no_grad()
@@ -141,18 +141,14 @@ def _held(motion: _Motion, owner: str) -> Tensor:
     if since not in motion.top or free not in motion.top or not any(holds):
         return low
     dt = motion.steps[0][0].clock_dt
-
-    def held(count: Tensor) -> Tensor:
-        last = motion.context.fit(motion.context.t - count * dt, motion.top[since])
-        return ~(motion.after({since: last})[free][0] > 0)
-
-    high = torch.full_like(low, LONGEST)
-    if bool(held(high).any()):
-        return low
-    while bool((high - low > 1).any()):
-        middle = torch.floor(0.5 * (low + high))
-        inside = held(middle)
-        low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
+    grid = torch.arange(GRID, dtype=low.dtype, device=low.device)[:, None]
+    for pace in PACES:
+        last = motion.context.t - (low + pace * grid) * dt
+        changed = {since: motion.context.fit(last, motion.top[since])}
+        held = torch.cumprod((motion.after(changed)[free] == 0).long(), dim=0).sum(dim=0)
+        if bool((held == GRID).any()):
+            return torch.zeros_like(low)
+        low = low + pace * (held - 1).clamp(min=0)
     return low
 
 

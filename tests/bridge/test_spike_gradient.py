@@ -243,9 +243,15 @@ def test_a_neuron_that_stays_far_below_threshold_has_the_gradient_of_its_equatio
     torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=0)
 
 
-def test_batch_and_precision_do_not_change_a_gradient() -> None:
+@pytest.mark.parametrize("kind", ["leaky", "refractory", "exponential"])
+def test_batch_and_precision_do_not_change_a_gradient(kind: str) -> None:
     noise = PoissonGroup(20, 100 * Hz, name="noise")
-    cells = group(LIF + " (unless refractory)")
+    runs = "dv/dt = (-60*mV - v + 2*mV*exp((v + 50*mV)/(2*mV)))/(20*ms) : volt"
+    cells = NeuronGroup(
+        3, (runs if kind == "exponential" else LIF) + " (unless refractory)",
+        threshold=f"v > {-30 if kind == 'exponential' else -50}*mV", reset="v = -60*mV",
+        refractory=False if kind == "leaky" else 2 * ms, method="euler", name="cells",
+    )  # fmt: skip
     feed = Synapses(noise, cells, "w : volt", on_pre="v_post += w", name="feed")
     feed.connect()
     feed.w = 1 * mV
