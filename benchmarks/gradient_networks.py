@@ -593,7 +593,7 @@ def delta_lif(dt: float) -> Network:
 def regular_fast(dt: float) -> Network:
     """Regular and fast spiking cells, all different, in noise (Izhikevich 2003)."""
     rng = begin(dt)
-    names = {"tau_s": 5 * ms, "w_e": 1.5 * mV / ms, "w_i": 2 * mV / ms}
+    names = {"tau_s": 5 * ms, "w_e": 2 * mV / ms, "w_i": 2 * mV / ms}
     equations = """
     dv/dt = 0.04/ms/mV*v**2 + 5/ms*v + 140*mV/ms - u + I + noise : volt
     du/dt = a*(b*v - u) : volt/second
@@ -605,7 +605,7 @@ def regular_fast(dt: float) -> Network:
     d : volt/second (constant)
     """
     groups: list[Any] = []
-    for name, n, noise in (("E", 100, 6), ("I", 25, 3)):
+    for name, n, noise in (("E", 160, 6), ("I", 40, 3)):
         group: Any = NeuronGroup(
             n, equations, threshold="v > 30*mV", reset="v = c; u += d", method="euler",
             namespace=names, name=name,

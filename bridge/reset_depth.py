@@ -114,15 +114,24 @@ class _Motion:
 def _upstroke(motion: _Motion, depth: Tensor, begins: Tensor) -> Upstroke:
     """The upstroke of neurons that run away from a distance to threshold."""
     share = torch.linspace(0, 1, GRID, dtype=depth.dtype, device=depth.device)[:, None]
+    begins = torch.where(begins < depth, begins, depth + _further(motion, depth))
+    span = torch.maximum(begins, depth)
     undriven = motion.at(-begins)
-    relative = torch.clamp(motion.of((share - 1) * depth) - undriven, min=0)
+    relative = torch.clamp(motion.of((share - 1) * span) - undriven, min=0)
     falls = motion.of(-begins - share * begins) < 0
     last = torch.cumprod(falls.long(), dim=0).sum(dim=0).clamp(max=GRID - 1)
     to_reset = torch.where(depth > begins, depth - begins, begins)
     rest = torch.where(falls[0], share[:, 0][last] * begins, to_reset)
     half, small = -begins - 0.5 * rest, NEARBY * depth
     leak = (motion.at(half - small) - motion.at(half + small)) / (2 * small)
-    return upstroke(begins, rest, leak, undriven, relative, depth)
+    return upstroke(begins, rest, leak, undriven, relative, span)
+
+
+def _further(motion: _Motion, depth: Tensor) -> Tensor:
+    """How far below its reset a neuron begins to run away."""
+    share = torch.linspace(0, 1, GRID, dtype=depth.dtype, device=depth.device)[:, None]
+    slower = motion.of(-depth - share * depth).diff(dim=0) < -TOLERANCE * depth / (GRID - 1)
+    return share[:, 0][torch.cumprod(slower.long(), dim=0).sum(dim=0)] * depth
 
 
 def _held(motion: _Motion, owner: str) -> Tensor:

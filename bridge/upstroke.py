@@ -12,7 +12,8 @@ and the shape $R(m) = F(m) - F_c$, which the equations have without any:
 
 $\Delta(m) = \frac{F_c + R(m)}{F_c} \int \frac{F_c}{F_c + R(m')}\,dm'$
 
-from reset to threshold. A neuron that its inputs hold below rheobase, $F_c < 0$, decides at its
+from reset to threshold, or from where the run-away begins if the reset is above that, as in cells
+that burst. A neuron that its inputs hold below rheobase, $F_c < 0$, decides at its
 unstable fixed point, $R = -F_c$, and has no passage; the magnitude of $F_c$ says how wide the range
 is over which noise has to carry it. The velocity without input is the least scale on which inputs
 can be told from none: a quarter of it is added in quadrature, so that nothing is singular.
@@ -48,9 +49,10 @@ class Upstroke:
         decides: Distance to threshold at which a neuron without input decides on a spike: the
             unstable fixed point, or where the upstroke begins if there is none, " neuron".
         least: The least velocity that is told from none, " neuron".
-        relative: Change of the margin in a step, less that where it begins, from the reset to
-            threshold in even steps, "grid neuron".
-        depth: Of the reset, " neuron".
+        relative: Change of the margin in a step, less that where it begins, from `span` below
+            threshold to threshold in even steps, "grid neuron".
+        span: Distance to threshold of the reset, or of where the upstroke begins if the reset is
+            nearer, as in cells that burst, " neuron".
         depths: Depth of a passage by its velocity, see `velocities`, "velocity neuron".
         turns: Distance to threshold of the unstable fixed point of a neuron that its inputs hold
             below rheobase by as much, "velocity neuron".
@@ -62,7 +64,7 @@ class Upstroke:
     decides: Tensor
     least: Tensor
     relative: Tensor
-    depth: Tensor
+    span: Tensor
     depths: Tensor
     turns: Tensor
 
@@ -76,7 +78,7 @@ class Upstroke:
         fast = torch.hypot(speed, self.least)
         octave = _octave(fast, self.least)
         grid = len(self.relative) - 1
-        relative = _between(self.relative, (margin / self.depth + 1) * grid)
+        relative = _between(self.relative, (margin / self.span + 1) * grid)
         depth = _between(self.depths, octave) * (fast + relative) / fast
         held = torch.minimum(self.decides, _between(self.turns, octave))
         return Here(depth, fast + relative, torch.where(speed < 0, held, self.decides))
@@ -97,25 +99,25 @@ class Here(NamedTuple):
 
 
 def upstroke(
-    begins: Tensor, rest: Tensor, leak: Tensor, undriven: Tensor, relative: Tensor, depth: Tensor
+    begins: Tensor, rest: Tensor, leak: Tensor, undriven: Tensor, relative: Tensor, span: Tensor
 ) -> Upstroke:
     """An upstroke with its tables.
 
     Arguments:
-        begins, rest, leak, relative, depth: As in `Upstroke`.
+        begins, rest, leak, relative, span: As in `Upstroke`.
         undriven: Change of the margin in a step where it begins, without input, " neuron".
     """
-    least = (UNDRIVEN * undriven.abs()).maximum(STILL * relative[0]).clamp(min=STILL**2 * depth)
-    margins = torch.linspace(-1, 0, len(relative), dtype=depth.dtype)[:, None] * depth
+    least = (UNDRIVEN * undriven.abs()).maximum(STILL * relative[0]).clamp(min=STILL**2 * span)
+    margins = torch.linspace(-1, 0, len(relative), dtype=span.dtype)[:, None] * span
     depths, turns = [], []
     for fast in velocities(least):
-        depths.append(depth * torch.trapezoid(fast / (fast + relative), dim=0) / len(relative[1:]))
+        depths.append(span * torch.trapezoid(fast / (fast + relative), dim=0) / len(relative[1:]))
         passed = (margins >= -begins) & (relative <= fast)
         turns.append(-torch.where(passed, margins, -begins).amax(0))
     tables = torch.stack(depths), torch.stack(turns)
     alone = _between(tables[1], _octave(undriven.abs(), least)[None])[0]
     decides = torch.where(undriven < 0, alone, begins)
-    return Upstroke(begins, rest, leak, decides, least, relative, depth, *tables)
+    return Upstroke(begins, rest, leak, decides, least, relative, span, *tables)
 
 
 def velocities(least: Tensor) -> Tensor:

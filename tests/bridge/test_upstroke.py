@@ -56,6 +56,19 @@ def test_an_upstroke_begins_at_the_least_velocity_and_is_decided_at_the_unstable
     assert here.leak.item() == pytest.approx(0.1 * 2 * 0.5 / TAU, rel=0.3)
 
 
+def test_the_upstroke_of_a_cell_that_bursts_begins_below_its_reset() -> None:
+    defaultclock.dt = 0.1 * ms
+    cells: Any = NeuronGroup(
+        2, f"dv/dt = (v**2 - 0.5)/({TAU}*ms) : 1\nc : 1", threshold="v > 8", reset="v = c",
+        method="euler", name="cells",
+    )  # fmt: skip
+    cells.c = [-4, 3]
+    here = found(mirrored(cells))
+    assert here.begins.tolist() == pytest.approx([8, 8], abs=0.2)
+    assert here.span.tolist() == pytest.approx([12, 8], abs=0.2)
+    assert here.decides.tolist() == pytest.approx([8 - np.sqrt(0.5)] * 2, abs=0.25)
+
+
 def test_with_enough_drive_it_is_decided_where_it_begins() -> None:
     cells = quadratic(0.1)
     cells.drive = DRIVE
