@@ -560,6 +560,116 @@ def escape_noise(dt: float) -> Network:
 
 
 @network(
+    ["ee.w_e", "ei.w_e", "ie.w_i", "ii.w_i", "E.tau_m", "I.tau_m"], E=(3, 60), I=(3, 60),
+    output=READOUT,
+)  # fmt: skip
+def delta_lif(dt: float) -> Network:
+    """Leaky cells that spikes move at once, after a delay (Brunel 2000)."""
+    rng = begin(dt)
+    names = {"tau_m": 20 * ms, "w_e": 0.5 * mV, "w_i": 2 * mV}
+    E, I = groups = [  # noqa: E741
+        NeuronGroup(
+            n, "dv/dt = -v/tau_m : volt (unless refractory)", threshold="v > 20*mV",
+            reset="v = 10*mV", refractory=2 * ms, method="exact", namespace=names, name=name,
+        )
+        for name, n in (("E", 160), ("I", 40))
+    ]  # fmt: skip
+    for group in groups:
+        group.v = 20 * rng.random(len(group)) * mV
+    drives = [PoissonInput(group, "v", 200, 10 * Hz, weight=0.5 * mV) for group in groups]
+    plan = {"namespace": names, "delay": 1.5 * ms}
+    return Network(
+        *groups, *drives, *readout(E),
+        wire(rng, E, E, "ee", "v_post += w_e", 0.1, **plan),
+        wire(rng, E, I, "ei", "v_post += w_e", 0.1, **plan),
+        wire(rng, I, E, "ie", "v_post -= w_i", 0.1, **plan),
+        wire(rng, I, I, "ii", "v_post -= w_i", 0.1, **plan),
+    )  # fmt: skip
+
+
+@network(
+    ["ee.w_e", "ei.w_e", "ie.w_i", "E.tau_s", "E.a", "E.d"], steps=(0.5, 1.0), E=(2, 60), I=(2, 90)
+)
+def regular_fast(dt: float) -> Network:
+    """Regular and fast spiking cells, all different, in noise (Izhikevich 2003)."""
+    rng = begin(dt)
+    names = {"tau_s": 5 * ms, "w_e": 2 * mV / ms, "w_i": 2 * mV / ms}
+    equations = """
+    dv/dt = 0.04/ms/mV*v**2 + 5/ms*v + 140*mV/ms - u + I + noise : volt
+    du/dt = a*(b*v - u) : volt/second
+    dI/dt = -I/tau_s : volt/second
+    noise : volt/second
+    a : Hz (constant)
+    b : Hz (constant)
+    c : volt (constant)
+    d : volt/second (constant)
+    """
+    groups: list[Any] = []
+    for name, n, noise in (("E", 160, 6), ("I", 40, 3)):
+        group: Any = NeuronGroup(
+            n, equations, threshold="v > 30*mV", reset="v = c; u += d", method="euler",
+            namespace=names, name=name,
+        )  # fmt: skip
+        r, excites = rng.random(n), name == "E"
+        group.a = 0.02 / ms if excites else (0.02 + 0.08 * r) / ms
+        group.b = 0.2 / ms if excites else (0.25 - 0.05 * r) / ms
+        group.c = (-65 + 15 * r**2) * mV if excites else -65 * mV
+        group.d = (8 - 6 * r**2) * mV / ms if excites else 2 * mV / ms
+        group.v, group.u = -65 * mV, "b*v"
+        group.run_regularly(f"noise = {noise}*randn()*mV/ms", dt=1 * ms)
+        groups.append(group)
+    E, I = groups  # noqa: E741
+    return Network(
+        E, I,
+        wire(rng, E, E, "ee", "I_post += w_e", 0.1, namespace=names),
+        wire(rng, E, I, "ei", "I_post += w_e", 0.1, namespace=names),
+        wire(rng, I, E, "ie", "I_post -= w_i", 0.2, namespace=names),
+    )  # fmt: skip
+
+
+@network(
+    ["ee.w_e", "ei.w_e", "ie.w_i", "E.tau_e", "E.DT", "ee.tau_d", "ee.U"],
+    E=(3, 60), I=(3, 90), output=READOUT, steps=(0.1,),
+)  # fmt: skip
+def depressing_adex(dt: float) -> Network:
+    """Adaptive exponential cells with a far cut-off, excited through depressing synapses."""
+    rng = begin(dt)
+    names = {
+        "C": 150 * pF, "gL": 10 * nS, "EL": -70 * mV, "VT": -50 * mV, "DT": 2 * mV, "Vr": -60 * mV,
+        "a": 4 * nS, "tau_w": 150 * ms, "Ee": 0 * mV, "Ei": -75 * mV, "tau_e": 4 * ms,
+        "tau_i": 8 * ms, "w_e": 2 * nS, "w_i": 4 * nS, "U": 0.4, "tau_d": 100 * ms,
+    }  # fmt: skip
+    equations = """
+    dv/dt = (gL*(EL-v) + gL*DT*exp((v-VT)/DT) + ge*(Ee-v) + gi*(Ei-v) - w)/C : volt (unless refractory)
+    dw/dt = (a*(v-EL) - w)/tau_w : amp
+    dge/dt = -ge/tau_e : siemens
+    dgi/dt = -gi/tau_i : siemens
+    """  # noqa: E501
+    E, I = groups = [  # noqa: E741
+        NeuronGroup(
+            n, equations, threshold="v > -30*mV", reset=f"v = Vr; w += {b}*pA", refractory=2 * ms,
+            method="euler", namespace=names, name=name,
+        )
+        for name, n, b in (("E", 60, 40), ("I", 20, 0))
+    ]  # fmt: skip
+    for group in groups:
+        group.v = (-70 + 15 * rng.random(len(group))) * mV
+    drives = [PoissonInput(group, "ge", 100, 10 * Hz, weight=3 * nS) for group in groups]
+    plastic = """
+    du/dt = (U - u)/(100*ms) : 1 (event-driven)
+    dr/dt = (1 - r)/tau_d : 1 (event-driven)
+    """
+    effect = "u += U*(1 - u); ge_post += w_e*u*r; r -= u*r"
+    ee = wire(rng, E, E, "ee", effect, 0.15, model=plastic, namespace=names)
+    ee.u, ee.r = 0.4, 1
+    return Network(
+        *groups, *drives, *readout(E), ee,
+        wire(rng, E, I, "ei", "ge_post += w_e", 0.15, namespace=names),
+        wire(rng, I, E, "ie", "gi_post += w_i", 0.2, namespace=names),
+    )  # fmt: skip
+
+
+@network(
     ["glomeruli.w", "parallel.w", "inhibition.w", "golgi.C_m", "golgi.A_2", "granule.C_m"],
     steps=(0.1,), granule=(1, 60), golgi=(3, 90),
 )  # fmt: skip

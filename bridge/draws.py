@@ -9,6 +9,8 @@ import numpy as np
 
 from .program import Array
 
+MEANS = {"rand": 0.5, "randn": 0.0}
+
 
 class Sites(NamedTuple):
     """Some elements, in order: trial of each, its place in a flat array, the shape of that."""
@@ -66,3 +68,21 @@ class Draws:
             else:
                 made.append(getattr(stream, kind)(*own, size=size).astype(float))
         return made
+
+
+class ExpectedDraws(Draws):
+    """Expected values in place of random numbers."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(0, size)
+
+    def draw(self, kind: str, sizes: Sequence[int], args: Sequence[Sequence[Any]]) -> list[Array]:
+        """See `Draws.draw`."""
+        return [np.full(size, _mean(kind, own)) for size, own in zip(sizes, args, strict=True)]
+
+
+def _mean(kind: str, args: Sequence[Any]) -> Any:
+    """Expected value of a draw."""
+    if kind == "binomial":
+        return args[0] * args[1]
+    return MEANS[kind] if kind in MEANS else args[0]

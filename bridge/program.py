@@ -515,6 +515,11 @@ class Program:
         """What answers an event."""
         return (slot for slot in self.slots_of(Reset) if slot.event == event)
 
+    def motion(self, owner: str) -> Iterator[Update]:
+        """What the equations of a group do in a step, without what runs beside them."""
+        name = f"{owner}_stateupdater"
+        return (slot for slot in self.slots_of(Update, owner) if slot.name == name)
+
     def every(self, event: str) -> int:
         """In how many steps an event can be raised once."""
         raising = (*self.slots_of(Threshold), *self.slots_of(Generate))

@@ -16,19 +16,32 @@ Two things follow.
   the gain $g = \min(1, w/(\Delta h(0)))$ keeps to that for every width w.
 * The width says from where on a shift becomes spikes before it leaks away. It is derived for each
   neuron: half-way between threshold and reset a step of the surrogate takes as much as a step of
-  the leak. Where the equations run away before the threshold, as the upstroke of a quadratic or
-  exponential neuron does, shifts grow there by the ratio of the velocities, and the bell has to be
-  as wide as that zone, $w = h(0)$ times its length.
+  the leak.
 
-A width that is given is taken as it is, with a gain of one.
+Three more depend on the velocity with which a neuron comes to its threshold, which inputs change.
+
+* A neuron with the velocity F that takes the time $T = \int dm / F$ from reset to threshold makes
+  $\delta/(F T)$ spikes of a shift. A leak makes $F T = \Delta f \log(1 + 1/f)$ less than Δ, with
+  $f = F/(\lambda \Delta)$. Fluctuations keep neurons of little drive from the singularity at f = 0:
+  f is 3 at least, added in quadrature, which makes the factor 0.86 or more.
+* A refractory period that holds the potential costs a spike the way that the neuron would have gone
+  meanwhile: the depth is $\Delta + \dot m\,t_{ref}$ where the margin rises.
+* Where the equations run away before the threshold, as those of quadratic and exponential neurons
+  do, the neuron decides where that begins. There stands the bell, half-way between it and rest a
+  step takes as much as the leak; beyond it the whole shift is taken at once, for what it is worth
+  in time: see `upstroke`.
+
+A width that is given is taken as it is, with a gain of one and its bell at threshold. So is a
+derived one where the reset is detached; there it is as wide as the zone that runs away, times h(0).
 
 Source: derived and measured here, see docs/decisions/0012. That a surrogate with a large slope
 makes the reset felt before the spike was noted by Zenke (github.com/fzenke/spytorch, issue 2), who
 detaches the reset; Zenke & Vogels 2021, doi:10.1162/neco_a_01367, compare both at 1 ms.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -37,10 +50,12 @@ from mirrorneuron.errors import GradientError
 from mirrorneuron.units import Dimensions
 
 from ._contracts import Surrogate
+from .upstroke import Upstroke
 
 ResetGradient = Literal["auto", "detach", "surrogate"]
 LARGEST = 2.0
 LEAST_LEAK, LARGEST_LEAK, FURTHEST = 1e-3, 0.5, 1e3
+NO_LEAK, LEAST_SPEED = 1e-9, 3.0
 
 
 @dataclass(frozen=True)
@@ -52,11 +67,17 @@ class ResetDepth:
         leak: Share of a small shift that one step takes away just after the reset [1].
         runs_away: Distance to threshold from which on a shift grows from step to step, as in the
             upstroke of a spike; 0 where there is no such zone.
+        held: Number of steps for which a refractory period holds the potential after a spike.
+        rate: Derivative of the margin by the variable that crosses the threshold.
+        upstroke: What runs away, if anything does.
     """
 
     depth: Tensor
     leak: Tensor
     runs_away: Tensor
+    held: Tensor
+    rate: Tensor
+    upstroke: Upstroke | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,7 @@ class SpikeGradient:
         unit: Unit of the margin; None where the condition compares nothing.
         reason: Where the width comes from, or why there is none.
         unstable: Why the gradient cannot pass through the reset, if so.
+        reset: The reset that it follows, where the width was derived from that.
     """
 
     surrogate: Surrogate
@@ -81,9 +103,51 @@ class SpikeGradient:
     unit: Dimensions | None
     reason: str
     unstable: str = ""
+    reset: ResetDepth | None = None
+
+    @cached_property
+    def needs_speed(self) -> bool:
+        """Whether it depends on the velocity with which neurons come to their threshold."""
+        reset = self.reset
+        return reset is not None and (reset.upstroke is not None or bool(reset.held.any()))
+
+    def passage(self, margin: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
+        """Derivative of a spike, and how deep its reset counts, in depths of the reset.
+
+        Arguments:
+            margin: Distance to threshold, "batch neuron".
+            speed: Change of the margin in a step of a neuron at threshold, or where its upstroke
+                begins, "batch neuron"; anything where it is not needed.
+
+        Raises:
+            TypeError: No reset is followed.
+        """
+        if self.reset is None or self.width is None:
+            raise TypeError("a spike gradient that follows no reset has no passage")
+        kept = self.reset.held * speed.clamp(min=0)
+        share = self._leaking(speed) + kept / self.reset.depth
+        slope = self.slope(margin) / share
+        if self.reset.upstroke is None:
+            return slope, share
+        here = self.reset.upstroke.here(margin, speed)
+        depth = here.depth + kept * here.speed / torch.hypot(speed, self.reset.upstroke.least)
+        before = torch.clamp(margin + here.decides, max=0)
+        taken = self.surrogate(before, self.width) / self.surrogate.peak
+        runs = self.reset.upstroke.begins > 0
+        slope = torch.where(runs, taken / depth, slope)
+        return slope, torch.where(runs, depth / self.reset.depth, share)
+
+    def _leaking(self, speed: Tensor) -> Tensor:
+        """Velocity times the time from reset to threshold, in depths of the reset."""
+        if self.reset is None:
+            return torch.ones_like(speed)
+        leak = self.reset.leak.clamp(min=NO_LEAK)
+        least = torch.where(leak > NO_LEAK, LEAST_SPEED, 1 / NO_LEAK)
+        fast = torch.hypot(speed / (self.reset.depth * leak), least)
+        return fast * torch.log1p(1 / fast)
 
     def slope(self, margin: Tensor) -> Tensor:
-        """Derivative of a spike with respect to its margin, of the shape of `margin`.
+        """Derivative of a spike with respect to its margin, with the bell at threshold.
 
         Raises:
             TypeError: There is no width.
@@ -111,12 +175,8 @@ class SpikeGradient:
             )
 
     def to(self, dtype: torch.dtype, device: torch.device) -> "SpikeGradient":
-        """The same with widths and gains in another type, on another device."""
-        moved = (
-            x.to(device, dtype) if isinstance(x, Tensor) else x for x in (self.width, self.gain)
-        )
-        width, gain = moved
-        return replace(self, width=width, gain=1.0 if gain is None else gain)
+        """The same with its numbers in another type, on another device."""
+        return _moved(self, dtype, device)
 
     def __str__(self) -> str:
         through = "through the reset" if self.follows_reset else "reset detached"
@@ -153,11 +213,14 @@ def spike_gradient(
     missing = _missing(reset)
     if reset is None or missing:
         return SpikeGradient(surrogate, None, 1.0, False, unit, missing)
-    found = derived_width(surrogate, reset)
+    follows = mode != "detach"
+    found = derived_width(surrogate, reset, follows)
     gain = torch.clamp(found / (reset.depth * surrogate.peak), max=1)
     reason = f"from its reset, which is {size(reset.depth, unit)} deep"
-    made = (_one_for_all(found), _one_for_all(gain))
-    return SpikeGradient(surrogate, *made, mode != "detach", unit, reason)
+    if follows and reset.upstroke is not None:
+        reason += f", and its upstroke from {size(reset.runs_away, unit)} below"
+    made = (_one_for_all(found), _one_for_all(gain), follows, unit, reason)
+    return SpikeGradient(surrogate, *made, reset=reset if follows else None)
 
 
 def _missing(reset: ResetDepth | None) -> str:
@@ -169,17 +232,32 @@ def _missing(reset: ResetDepth | None) -> str:
     return ""
 
 
-def derived_width(surrogate: Surrogate, reset: ResetDepth) -> Tensor:
+def derived_width(surrogate: Surrogate, reset: ResetDepth, follows: bool) -> Tensor:
     """Width of a bell that leaves a neuron far below threshold to its equations, " neuron".
 
     Half-way between threshold and reset, a step takes as much of a shift by the surrogate as by
     the leak: above, a shift becomes spikes; below, it decays. Where the model runs away before its
-    threshold, the bell has to take a shift before it has grown, and is as wide as that zone.
+    threshold, that is half-way between where it begins to and rest. A bell at threshold has to take
+    a shift before it has grown, and is as wide as the zone that runs away.
+
+    Arguments:
+        surrogate: Its shape.
+        reset: What the model says.
+        follows: Whether the gradient passes through the reset, and the bell stands where an
+            upstroke begins.
     """
-    level = reset.leak.clamp(LEAST_LEAK, LARGEST_LEAK)
-    return torch.maximum(
-        0.5 * reset.depth / reach(surrogate, level), surrogate.peak * reset.runs_away
-    )
+    width = _half_way(surrogate, reset.depth, reset.leak)
+    if reset.upstroke is None:
+        return width
+    if not follows:
+        return torch.maximum(width, surrogate.peak * reset.runs_away)
+    below = _half_way(surrogate, reset.upstroke.rest, reset.upstroke.leak)
+    return torch.where(reset.runs_away > 0, below, width)
+
+
+def _half_way(surrogate: Surrogate, length: Tensor, leak: Tensor) -> Tensor:
+    """Width of a bell that takes as much as the leak at half a length from its peak."""
+    return 0.5 * length / reach(surrogate, leak.clamp(LEAST_LEAK, LARGEST_LEAK))
 
 
 def reach(surrogate: Surrogate, level: Tensor) -> Tensor:
@@ -190,6 +268,15 @@ def reach(surrogate: Surrogate, level: Tensor) -> Tensor:
         inside = surrogate(middle, 1.0) > level * surrogate.peak
         low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
     return high
+
+
+def _moved(x: Any, dtype: torch.dtype, device: torch.device) -> Any:
+    """A value, and all tensors that it is made of, in another type, on another device."""
+    if isinstance(x, Tensor):
+        return x.to(device, dtype)
+    if not is_dataclass(x) or isinstance(x, (type, Surrogate)):
+        return x
+    return replace(x, **{f.name: _moved(getattr(x, f.name), dtype, device) for f in fields(x)})
 
 
 def _one_for_all(width: Tensor) -> float | Tensor:

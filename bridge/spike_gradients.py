@@ -36,9 +36,8 @@ def spike_gradients(
     advance = Stepper(engine, values, {}, program.step)
     state = values.initial_state(GRID)
     for slot in program.slots_of(Threshold):
-        depth = reset_depth(
-            advance.context, advance.early + advance.late, advance.fixed, state, slot.event
-        )
+        steps = advance.early + advance.late
+        depth = reset_depth(advance.context, steps, advance.fixed, state, slot.event)
         surrogate = surrogates.get(slot.owner, Gaussian())
         made = spike_gradient(surrogate, _width(slot, surrogate), slot.margin, depth, mode)
         if made.unstable:

@@ -21,7 +21,6 @@ from brian2 import (
 
 import mirrorneuron as mn
 from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.bridge.reset_depth import GRID, reset_depth
 from mirrorneuron.bridge.spike_gradient import ResetDepth, reach
 from mirrorneuron.errors import GradientError, GradientWarning, UnknownName
 
@@ -37,17 +36,7 @@ def mirrored(*objects: Any, **arguments: Any) -> Mirror:
 
 
 def depth(model: Mirror) -> ResetDepth:
-    from mirrorneuron.bridge.backends.eager.engine import EagerEngine, Stepper
-
-    code = EagerEngine(model.program, model.trained_constants, {})
-    advance = Stepper(code, model.values, {}, 0)
-    found = reset_depth(
-        advance.context,
-        advance.early + advance.late,
-        advance.fixed,
-        model.initial_state(GRID),
-        "cells.spike",
-    )
+    found = model.gradients["cells.spike"].reset
     assert found is not None
     return found
 
@@ -175,6 +164,46 @@ def test_a_shift_of_an_integrator_is_one_over_the_depth_of_the_reset_in_spikes()
     defaultclock.dt = 0.1 * ms
 
 
+@pytest.mark.parametrize(("tau", "factor"), [(10, 0.8630), (1e12, 1.0)])
+def test_a_leak_makes_the_reset_count_less_deep(tau: float, factor: float) -> None:
+    model = mirrored(group(f"dv/dt = (-60*mV - v)/({tau}*ms) + 1*mV/ms : volt"))
+    at = torch.zeros(1, 3, dtype=torch.float64)
+    slope, share = model.gradients["cells.spike"].passage(at, at)
+    assert share[0].tolist() == pytest.approx([factor] * 3, abs=1e-4)
+    assert (10e-3 * slope * share)[0].tolist() == pytest.approx([1.0] * 3)
+
+
+HELD = {
+    "a time": ("(unless refractory)", 2 * ms, [19] * 3),
+    "times of its own": ("(unless refractory)", "rest", [9, 24, 29]),
+    "until it falls": ("(unless refractory)", "v > -55*mV", [0] * 3),
+    "not the potential": ("", 2 * ms, [0] * 3),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_refractory_period_holds_the_potential_for_so_many_steps(name: str) -> None:
+    """Of 20 steps from spike to spike at most, the potential moves in the last."""
+    flag, refractory, expected = HELD[name]
+    cells: Any = NeuronGroup(
+        3, f"{LIF} {flag}\nrest : second", threshold="v > -50*mV", reset="v = -60*mV",
+        refractory=refractory, method="euler", name="cells",
+    )  # fmt: skip
+    cells.rest = [1, 2.5, 3] * ms
+    assert depth(mirrored(cells)).held.tolist() == expected
+
+
+def test_a_refractory_period_costs_the_way_that_the_neuron_would_have_gone() -> None:
+    """A period of 10 + 5 ms: a shift by the whole way saves 10 of them."""
+    cells = NeuronGroup(
+        1, "dv/dt = 1/(10*ms) : 1 (unless refractory)", threshold="v > 1", reset="v = 0",
+        refractory=5 * ms, method="euler", name="cells",
+    )  # fmt: skip
+    model = mirrored(cells, train=["cells.v"])
+    model.run(150 * ms).spikes["cells"].sum().backward()
+    assert float(model.parameter("cells.v").grad) == pytest.approx(10 / 15, abs=0.03)
+
+
 def through(reset: str) -> list[float]:
     """Gradients of a neuron whose steps meet its threshold exactly."""
     cells = NeuronGroup(
@@ -214,9 +243,15 @@ def test_a_neuron_that_stays_far_below_threshold_has_the_gradient_of_its_equatio
     torch.testing.assert_close(found[0], found[1], rtol=1e-6, atol=0)
 
 
-def test_batch_and_precision_do_not_change_a_gradient() -> None:
+@pytest.mark.parametrize("kind", ["leaky", "refractory", "exponential"])
+def test_batch_and_precision_do_not_change_a_gradient(kind: str) -> None:
     noise = PoissonGroup(20, 100 * Hz, name="noise")
-    cells = group(LIF + " (unless refractory)")
+    runs = "dv/dt = (-60*mV - v + 2*mV*exp((v + 50*mV)/(2*mV)))/(20*ms) : volt"
+    cells = NeuronGroup(
+        3, (runs if kind == "exponential" else LIF) + " (unless refractory)",
+        threshold=f"v > {-30 if kind == 'exponential' else -50}*mV", reset="v = -60*mV",
+        refractory=False if kind == "leaky" else 2 * ms, method="euler", name="cells",
+    )  # fmt: skip
     feed = Synapses(noise, cells, "w : volt", on_pre="v_post += w", name="feed")
     feed.connect()
     feed.w = 1 * mV

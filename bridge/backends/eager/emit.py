@@ -430,7 +430,7 @@ class _Threshold(Writer):
             case Truth(tree):
                 return self.text(tree)
             case Margin(tree, strict):
-                return f"c.spike({event}, {self.text(tree)}, {strict})"
+                return f"c.spike({event}, {self.text(tree)}, {strict}, S, K)"
             case Chance(draw, probability, strict, below):
                 texts = f"{self.text(draw)}, {self.text(probability)}"
                 call = f"c.escape({event}, {texts}, {strict}, S, K)"

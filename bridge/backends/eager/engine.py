@@ -15,7 +15,7 @@ from ...draws import Draws
 from ...finite import CHUNK, require_finite
 from ...inputs import Inputs
 from ...lower.margin import MARGIN
-from ...program import Program, Slot, Threshold
+from ...program import Program, Slot, Threshold, Update
 from ...spike_gradient import SpikeGradient
 from ...spikes import Events, State
 from ...values import Values
@@ -135,6 +135,11 @@ class Stepper:
         self.watched = {key: Probe(engine, values, [key], self.context) for key in margins}
         steps = [(s, self._watch(s, run)) for s, run in zip(program.slots, code.slots, strict=True)]
         self.early, self.late = steps[: program.early], steps[program.early :]
+        moves = {slot.name: pair for pair in steps if isinstance(slot := pair[0], Update)}
+        self.context.motions |= {
+            slot.event: [moves[m.name] for m in program.motion(slot.owner)]
+            for slot in program.slots_of(Threshold)
+        }
 
     def _watch(self, slot: Slot, run: Step) -> Step:
         """The step of a slot; that of a threshold keeps the margin that it meets, where asked."""

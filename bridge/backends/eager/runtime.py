@@ -15,11 +15,11 @@ from torch import Tensor
 
 from mirrorneuron.errors import DomainError
 
-from ...draws import Draws, Sites
-from ...program import Array, Program
+from ...draws import Draws, ExpectedDraws, Sites
+from ...program import Array, Program, Slot
 from ...spike_gradient import SpikeGradient
 from ...spikes import Events, State
-from .emit import Answer, Cross
+from .emit import Answer, Cross, Step
 from .fanout import Fanout
 from .functions import Functions, Value
 from .spike_functions import escape, gate, jump_to, spike
@@ -61,6 +61,8 @@ class Context:
         first: Step count of the Program at which the inputs start.
         places: Index arrays of all trials together.
         paces: Time step of a clock to its length in steps of the Program.
+        motions: Event to the slots that move the neurons which raise it.
+        shares: Event to how deep its reset counts in this step, in depths of the reset.
     """
 
     program: Program
@@ -80,6 +82,10 @@ class Context:
         default_factory=dict[tuple[int, int, int], Tensor]
     )
     paces: dict[float, int] = field(default_factory=dict[float, int])
+    motions: dict[str, list[tuple[Slot, Step]]] = field(
+        default_factory=dict[str, list[tuple[Slot, Step]]]
+    )
+    shares: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
     @property
     def batch_size(self) -> int:
@@ -178,15 +184,54 @@ class Context:
 
     # ---- events
 
-    def spike(self, event: str, margin: Value, strict: bool) -> Value:
+    def spike(
+        self, event: str, margin: Value, strict: bool, state: State, fixed: list[Any]
+    ) -> Value:
         """1 where the margin is positive; backward the surrogate of the event."""
         if not isinstance(margin, Tensor):
             return margin > 0 if strict else margin >= 0
         if margin.requires_grad and torch.is_grad_enabled():
             gradient, owner = self.gradients[event], event.partition(".")[0]
             gradient.require_width(owner)
-            return spike(margin, gradient, strict)
+            return spike(margin, self._slope(event, margin, gradient, state, fixed), strict)
         return (margin > 0 if strict else margin >= 0).to(self.f.dtype)
+
+    @torch.no_grad()
+    def _slope(
+        self, event: str, margin: Tensor, gradient: SpikeGradient, state: State, fixed: list[Any]
+    ) -> Tensor:
+        """Derivative of a spike; how deep its reset counts is kept for that."""
+        reset = gradient.reset
+        if reset is None:
+            return gradient.slope(margin)
+        speed = margin.new_zeros(())
+        if gradient.needs_speed:
+            below = 0.0 if reset.upstroke is None else reset.upstroke.begins / reset.rate
+            speed = torch.nan_to_num(self.speed(event, state, fixed, below))
+        slope, self.shares[event] = gradient.passage(margin, speed)
+        return slope
+
+    def speed(self, event: str, state: State, fixed: list[Any], below: Tensor | float) -> Tensor:
+        """Change of the margin in one step of the equations, as their inputs are now.
+
+        Arguments:
+            event: Key of the event.
+            state: The network's state; it is not changed.
+            fixed: What does not change during a run.
+            below: How far below threshold the variable that crosses it stands.
+        """
+        cross = self.crossings[event]
+        at = self.at_threshold(event, state, fixed)
+        at[cross.variable] = self.fit(at[cross.variable] - below, at[cross.variable])
+        before, _ = cross.values(at, fixed, self)
+        own, clock = self.draws, (self.step, self.t)
+        self.draws = ExpectedDraws(own.size)
+        for slot, run in self.motions[event]:
+            self.clock(self.tick, slot.clock_dt)
+            run(at, fixed, self)
+        self.draws, (self.step, self.t) = own, clock
+        after, _ = cross.values(at, fixed, self)
+        return self.fit(after, state[cross.variable]) - before
 
     def escape(
         self,
@@ -295,6 +340,7 @@ class Context:
         jumps: Sequence[Tensor | None] = [None] * len(keys)
         if follows:
             jumps = self._unheard(event, lambda: self.jumps(event, state, fixed))
+            jumps = self._deepened(event, keys, jumps)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not follows):
             new = self.resets[event].values(state, fixed, self, events)
         for key, value, jump in zip(keys, new, jumps, strict=True):
@@ -303,6 +349,20 @@ class Context:
                 state[key] = gate(events.spikes.detach(), self.fit(value, old), old)
             else:
                 state[key] = jump_to(events.spikes, self.fit(value, old), old, jump)
+
+    def _deepened(
+        self, event: str, keys: Sequence[str], jumps: list[Tensor | None]
+    ) -> list[Tensor | None]:
+        """Jumps of which that of the variable that crosses the threshold counts as a passage."""
+        share = self.shares.pop(event, None)
+        if share is None:
+            return jumps
+        variable = self.crossings[event].variable
+        pairs = zip(keys, jumps, strict=True)
+        return [
+            jump + (share - 1) * jump.detach() if jump is not None and key == variable else jump
+            for key, jump in pairs
+        ]
 
     def _unheard(self, event: str, call: Callable[[], T]) -> T:
         """What a call gives that evaluates a reset, without taking from the random numbers."""

@@ -10,31 +10,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...spike_gradient import SpikeGradient
-
 
 class _Spike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, margin: Tensor, gradient: SpikeGradient, strict: bool) -> Tensor:
-        ctx.save_for_backward(margin)
-        ctx.gradient = gradient
+    def forward(ctx: Any, margin: Tensor, slope: Tensor, strict: bool) -> Tensor:
+        ctx.save_for_backward(slope)
         return (margin > 0 if strict else margin >= 0).to(margin.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (margin,) = ctx.saved_tensors
-        return grads[0] * ctx.gradient.slope(margin), None, None
+        (slope,) = ctx.saved_tensors
+        return grads[0] * slope, None, None
 
 
-def spike(margin: Tensor, gradient: SpikeGradient, strict: bool) -> Tensor:
-    """1 where the margin is positive; backward the slope of `gradient`.
+def spike(margin: Tensor, slope: Tensor, strict: bool) -> Tensor:
+    """1 where the margin is positive; backward its derivative is `slope`.
 
     Arguments:
         margin: Distance to threshold, "batch neuron".
-        gradient: Stands for the derivative.
+        slope: Stands for the derivative, of the same shape.
         strict: Whether the threshold is `>` (else `>=`).
     """
-    return _Spike.apply(margin, gradient, strict)
+    return _Spike.apply(margin, slope, strict)
 
 
 class _Escape(torch.autograd.Function):

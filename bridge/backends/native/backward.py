@@ -324,6 +324,9 @@ class Backward:
     def _slope(self, f: Function, event: str, margin: str, e: Elements) -> str:
         """Derivative of a spike by its margin."""
         gradient = self.plan.gradients[event]
+        if event in self.plan.speeds:
+            slopes = f.array(("slopes", event), "real")
+            return f"{slopes}[(kept * B + b) * {self.plan.events[event]} + i]"
         width = f.array(("slope_width", event), "real")
         gain = f.array(("slope_gain", event), "real")
         each = f.array(("slope_each", event), "long")
@@ -356,11 +359,10 @@ class Backward:
                     e = Elements(f, body)
                     f.add(*e.loads(wanted), *e.steps(wanted))
                     for name, final in written.items():
-                        place = f.place(body.refs[name])
-                        by = f"{f.adjoint(body.refs[name].variable)}[{place}]"
-                        f.add(
-                            f"ds[i] += {by} * ({local(final)} - {e.name(start.get(name, name))});"
-                        )
+                        place, key = f.place(body.refs[name]), body.refs[name].variable
+                        jump = f"({local(final)} - {e.name(start.get(name, name))})"
+                        jump += self._share(f, slot, key)
+                        f.add(f"ds[i] += {f.adjoint(key)}[{place}] * {jump};")
         sink = Sink(f, body, carrying)
         with sink.sums(), f.trials():
             self.forward.listed(f, event, step)
@@ -374,6 +376,18 @@ class Backward:
                 } if follows else {}  # fmt: skip
                 sink.back(e, seeds, extra=extra)
                 sink.store(keep=set(written) if follows else set())
+
+    def _share(self, f: Function, slot: Reset, key: str) -> str:
+        """Factor by which the jump of the variable that crosses the threshold counts."""
+        found, gradient = self.plan.crossing(slot.event), self.plan.gradients[slot.event]
+        if gradient.reset is None or found is None or found.variable != key:
+            return ""
+        if slot.event in self.plan.driven:
+            return ""
+        if slot.event in self.plan.speeds:
+            shares = f.array(("shares", slot.event), "real")
+            return f" * {shares}[(kept * B + b) * {slot.size} + i]"
+        return f" * {f.array(('share', slot.event), 'real')}[i]"
 
     def _moved(self, work: Work, body: Body) -> tuple[Body, dict[str, str]]:
         """The statements of a reset for a neuron at threshold."""

@@ -40,6 +40,8 @@ from .source import Source, source
 
 SHARD = 32
 BUDGET = 64 * 2**20
+TAPE = {"adjoint", "before", "margin", "speed", "slopes", "shares"}
+PART = 2**18  # numbers whose derivatives are found at once
 LARGE = 2**18  # characters of a program that would take long to optimise
 FLAGS = ("-march=native", "-fPIC", "-shared", "-std=gnu11", "-fno-math-errno", "-w",
          "-fno-trapping-math", "-fopenmp-simd", "-mprefer-vector-width=512", "-lm")  # fmt: skip
@@ -54,7 +56,7 @@ TORCH = {
 }  # fmt: skip
 
 FIXED = {"index", "start", "synapse", "delays", "column", "table", "product", "slope_width",
-         "slope_gain", "slope_each"}  # fmt: skip
+         "slope_gain", "slope_each", "below", "share"}  # fmt: skip
 
 
 class Prepared(NamedTuple):
@@ -292,6 +294,8 @@ class Job:
                 return self.batch * size * (TORCH[self.arrays[key]] or self.dtype).itemsize
             case ("drawn", name, _):
                 return self.batch * self._slot(name).size * self.dtype.itemsize
+            case ("margin" | "speed" | "slopes" | "shares", event):
+                return self.batch * self.plan.events[event] * self.dtype.itemsize
             case _:
                 return 0
 
@@ -370,6 +374,10 @@ class Job:
                 return torch.empty(self.length, batch, size, dtype=dtype)
             case ("drawn", name, _):
                 return torch.empty(self.length, batch, self._slot(name).size, dtype=self.dtype)
+            case ("margin" | "speed", event):
+                return torch.empty(self.length, batch, self.plan.events[event], dtype=self.dtype)
+            case ("below" | "share", event):
+                return self._reset(event)[key[0]]
             case ("product",):
                 return _product(self.single)
             case ("slope_width" | "slope_gain" | "slope_each", event):
@@ -382,13 +390,29 @@ class Job:
         return values[name].size if name in values else variables[name].value.size
 
     def _slope(self, event: str) -> dict[str, Any]:
-        made = self.engine.gradients[event].to(self.dtype, torch.device("cpu"))
+        made = self._gradient(event)
+        kept = made.gain
+        if made.reset is not None and not made.needs_speed:
+            kept = torch.as_tensor(kept) / made.passage(self.real(1), self.real(1))[1]
         width, gain = (
             torch.as_tensor(x, dtype=self.dtype).reshape(-1).contiguous()
-            for x in (made.width, made.gain)
+            for x in (made.width, kept)
         )
         each = np.array([len(width) > 1, len(gain) > 1], np.int64)
         return {"slope_width": width, "slope_gain": gain, "slope_each": each}
+
+    def _reset(self, event: str) -> dict[str, Tensor]:
+        """How far below threshold an upstroke begins, and how deep a reset counts."""
+        made, size = self._gradient(event), self.plan.events[event]
+        reset = made.reset
+        assert reset is not None
+        below = self.real(1) if reset.upstroke is None else reset.upstroke.begins / reset.rate
+        share = self.real(1) if made.needs_speed else made.passage(self.real(1), self.real(1))[1]
+        found = {"below": below, "share": share}
+        return {k: x.reshape(-1).to(self.dtype).expand(size).contiguous() for k, x in found.items()}
+
+    def _gradient(self, event: str) -> SpikeGradient:
+        return self.engine.gradients[event].to(self.dtype, torch.device("cpu"))
 
     def _past(self, name: str) -> tuple[Any, Any]:
         """Spikes on their way when the run starts, newest first."""
@@ -500,6 +524,7 @@ class Job:
             high = min(low + length, self.steps)
             if self.spent:
                 self._remake(low, high)
+            self._find_slopes(high - low)
             self._call("back_through", low, high, low if not self.whole else 0, True)
         self._call("finish", 0, 0, 0, True)
         self.spent = True
@@ -528,12 +553,27 @@ class Job:
                 case _:
                     pass
         for key in [
-            k for k in self.held if k[0].startswith("by_") or k[0] in ("adjoint", "before")
+            k for k in self.held if k[0].startswith("by_") or k[0] in TAPE
         ]:
             del self.held[key]
         for shard in self.shards:
             self.library.shard_free_undo(shard)
         return found
+
+    def _find_slopes(self, steps: int) -> None:
+        """Derivatives of the spikes that depend on a velocity, and how deep their resets count."""
+        for event in self.plan.speeds:
+            if ("slopes", event) not in self.held:
+                continue
+            gradient, size = self._gradient(event), self.plan.events[event]
+            rows = max(1, PART // size)
+            given = (self.held[kind, event][:steps].view(-1, size) for kind in ("margin", "speed"))
+            made = (self.held[kind, event][:steps].view(-1, size) for kind in ("slopes", "shares"))
+            parts = zip(*(x.split(rows) for x in (*given, *made)), strict=True)
+            for margin, speed, slope, share in parts:
+                found = gradient.passage(margin, torch.nan_to_num(speed))
+                slope.copy_(found[0])
+                share.copy_(found[1].expand_as(share))
 
     def _summed(self, by: Tensor | None, x: Tensor) -> Tensor:
         if by is None:
@@ -564,8 +604,10 @@ class Job:
                 size = self.program.variables[name].value.size
                 made = self.real(batch, size) if given is None else given.contiguous().clone()
                 self.held[key] = made
-            case ("before", _, _) if key not in self.held:
+            case ("before" | "margin" | "speed", *_) if key not in self.held:
                 self.held[key] = self._array(key, ctype)
+            case ("slopes" | "shares", event):
+                self.held[key] = self.real(self.length, batch, self.plan.events[event])
             case ("by_event", event):
                 self.held[key] = self.real(self.plan.depth(event), batch, self.plan.events[event])
             case ("by_spikes", event):

@@ -194,6 +194,8 @@ class Forward:
         body, size = work.body, slot.size
         assert body is not None and work.condition is not None
         event = self.numbered[slot.event]
+        if slot.event in self.plan.speeds and slot.event in self.plan.active:
+            self._speeds(f, slot)
         if slot.event in self.plan.driven:
             if body.draws:
                 with f.trials():
@@ -219,6 +221,21 @@ class Forward:
                         place = f"b * {size} + list[m]"
                         self._keep_one(f, work.number, key, place)
                         f.add(f"{f.state(key)}[{place}] = {value};")
+
+    def _speeds(self, f: Function, slot: Threshold) -> None:
+        """Keep the distance to threshold, and the velocity, for the derivative of a spike."""
+        body = self.plan.speeds[slot.event]
+        margin = f.array(("margin", slot.event), "real")
+        speed = f.array(("speed", slot.event), "real")
+        below = f.array(("below", slot.event), "real")
+        e = Elements(f, body, given={"_below": f"{below}[i]"})
+        with f.block("if (tape)"), f.trials():
+            if all(r.index is None for r in body.refs.values()):
+                f.add("#pragma GCC ivdep")
+            with f.block(f"for (long i = 0; i < {slot.size}; i++)"):
+                f.add(*e.loads(), *e.steps(body.outcomes))
+                at = f"(kept * B + b) * {slot.size} + i"
+                f.add(f"{margin}[{at}] = {local('margin')};", f"{speed}[{at}] = {local('_speed')};")
 
     def _given(self, f: Function, event: str, size: int) -> None:
         """Events that an input gives."""

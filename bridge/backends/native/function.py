@@ -1,6 +1,6 @@
 """Function: one C function that is being written, and the arrays that it is given."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from ...lower.step import Write
@@ -129,10 +129,18 @@ class Elements:
         function: Where they are written.
         body: The statements.
         element: The element.
+        given: Text of names that the statements do not define.
     """
 
-    def __init__(self, function: Function, body: Body, element: str = "i") -> None:
+    def __init__(
+        self,
+        function: Function,
+        body: Body,
+        element: str = "i",
+        given: Mapping[str, str] | None = None,
+    ) -> None:
         self.function, self.body, self.element = function, body, element
+        self.given = given or {}
         self.program = function.program
         kinds: dict[str, Kind] = {
             n: kind_of(self.program.variables[ref.variable]) for n, ref in body.refs.items()
@@ -156,6 +164,8 @@ class Elements:
         """Text of a name."""
         if name.startswith(KEPT):
             return self.function.kept(name, self.element)
+        if name in self.given:
+            return self.given[name]
         meaning = self.body.clock.get(name)
         if meaning is not None and name not in self.body.refs:
             return {"t": "T", "step": "STEP", "dt": number(self.body.slot.clock_dt)}[meaning]

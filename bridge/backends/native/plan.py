@@ -7,7 +7,7 @@ arrays the code is given.
 import ast
 from collections.abc import Iterator, Mapping, Sequence, Set
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ from ...program import (
     Variable,
 )
 from ...spike_gradient import SpikeGradient
-from .body import KEPT, Body, Builder
+from .body import KEPT, Body, Builder, Draw
 from .c_text import Kind
 
 LEAST_DENSE = 0.2
@@ -173,6 +173,10 @@ class Plan:
             if key in program.values
         }  # fmt: skip
         self.escapes = dict(self._escapes())
+        self.speeds = {
+            event: self._speed(event) for event, made in self.gradients.items()
+            if made.needs_speed and event not in self.driven
+        }  # fmt: skip
         self.orders = {name: Order.of(p) for name, p in program.pathways.items()}
         self._matrices: dict[int, Matrix | None] = {}
         self._full: dict[tuple[str, str], tuple[int, int] | None] = {}
@@ -234,6 +238,50 @@ class Plan:
             refs = {**steep.refs, **jump.refs}
             clock = {**steep.clock, **jump.clock}
             yield slot.event, (Body(slot, refs, values, (), {}, names_, clock), names_)
+
+    def _speed(self, event: str) -> Body:
+        """The margin of a neuron, and its change in a step of one that comes to its threshold.
+
+        `_below` says how far below threshold that one stands: see `SpikeGradient.passage`.
+        """
+        found, slot = self.crossing(event), self.threshold(event)
+        assert found is not None and found.place is not None
+        here = self.builder.values(slot, {"margin": found.margin})
+        at = self.builder.values(slot, {"place": found.place}).renamed(lambda n: f"_at_{n}")
+        start = ast.BinOp(ast.Name("_at_place"), ast.Sub(), ast.Name("_below"))
+        known = {n: "_start" for n, ref in slot.refs.items() if ref.variable == found.variable}
+        before = here.renamed(lambda n: known.get(n, f"_before_{n}"))
+        bodies, now = [at, here, before], dict.fromkeys([found.variable], "_start")
+        for motion in self.program.motion(slot.owner):
+            moved = self.builder.of(motion).renamed(lambda n: f"_in_{n}")
+            own = {f"_in_{n}": now[ref.variable] for n, ref in motion.refs.items()
+                   if ref.variable in now}  # fmt: skip
+            moved = moved.renamed(lambda n, own=own: own.get(n, n))
+            bodies.append(replace(moved, flats=(*map(_expected, moved.draws), *moved.flats)))
+            now |= {motion.refs[n.removeprefix("_in_")].variable: final
+                    for n, final in moved.final.items()
+                    if n.removeprefix("_in_") in motion.refs}  # fmt: skip
+            for n, ref in motion.refs.items():
+                if n in {s.target for s in motion.statements}:
+                    now[ref.variable] = self._last(moved, f"_in_{n}", own)
+        names_ = {n: now[ref.variable] for n, ref in slot.refs.items() if ref.variable in now}
+        bodies.append(here.renamed(lambda n: names_.get(n, f"_after_{n}")))
+        change = ast.BinOp(ast.Name("_after_margin"), ast.Sub(), ast.Name("_before_margin"))
+        flats = [*at.flats, Flat(Define("_start", start, False))]
+        flats += [f for body in bodies[1:] for f in body.flats]
+        flats += [Flat(Define("_speed", change, False))]
+        made = {f.name for f in flats}
+        refs = {n: r for body in bodies for n, r in body.refs.items() if n not in made}
+        clock = {n: c for body in bodies for n, c in body.clock.items()}
+        return Body(slot, refs, tuple(flats), (), {}, ("margin", "_speed"), clock)
+
+    @staticmethod
+    def _last(body: Body, name: str, own: Mapping[str, str]) -> str:
+        """Name of the last value of a variable."""
+        stem = own.get(name, name)
+        made = [f.name for f in body.flats if isinstance(f.operation, Write)
+                and f.name.partition("@")[0] in (stem, name)]  # fmt: skip
+        return made[-1]
 
     def threshold(self, event: str) -> Threshold:
         """The slot that raises an event."""
@@ -501,6 +549,17 @@ class Plan:
                 )
             )
         )
+
+
+def _expected(draw: Draw) -> Flat:
+    """The expected value in the place of a random number."""
+    numbers = [a.value for a in draw.args if isinstance(a, ast.Constant)]
+    value = {"rand": 0.5, "randn": 0.0}.get(draw.kind, 0.0)
+    if draw.kind == "binomial" and len(numbers) == 2:
+        value = float(numbers[0]) * float(numbers[1])  # pyright: ignore[reportArgumentType]
+    elif numbers:
+        value = float(numbers[0])  # pyright: ignore[reportArgumentType]
+    return Flat(Define(draw.name, ast.Constant(value), False))
 
 
 def names_of(leaf: Margin | Chance) -> set[str]:
