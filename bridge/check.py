@@ -12,7 +12,7 @@ from mirrorneuron.units import Dimensions
 
 from .lower.expression import names
 from .lower.reach import influenced, reached
-from .program import Program
+from .program import Host, Program
 from .tie import Tied, asking, members, require_one_value
 
 SECOND = Dimensions(s=1.0)
@@ -30,6 +30,14 @@ def check(program: Program) -> None:
         for name, value in slot.constants.items():
             if value != float("inf"):  # Brian2's own constant
                 require_finite(value, f"mirror(net): {slot.key(name)}")
+        for statement in slot.statements:
+            if "nan" in set(names(statement.tree)) - set(slot.refs) - set(slot.constants):
+                raise DomainError(
+                    f"mirror(net): the statement '{statement}' of {slot.name!r} holds NaN, which"
+                    " Brian2 found when it evaluated what is constant in it, as sqrt(-1.0) or"
+                    " log(-1.0). One NaN would spread through the network. Write a number that"
+                    " exists."
+                )
     require_positive(time_constants(program))
 
 
@@ -156,6 +164,8 @@ def _require_reached(program: Program, what: str, keys: Sequence[str]) -> None:
 
 
 def _is_read(program: Program, key: str) -> bool:
+    if any(key in slot.reads or slot.torch is None for slot in program.slots_of(Host)):
+        return True
     for slot in program.slots:
         local = {n for n, ref in slot.refs.items() if ref.variable == key}
         for statement in slot.statements:

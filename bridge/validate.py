@@ -9,7 +9,7 @@ chaotic network.
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from brian2 import Clock, Network, NetworkOperation, prefs, second, seed
 from .backends.eager.engine import EagerEngine, Stepper
 from .draws import Draws
 from .mirror import Mirror
-from .program import Array, Program, Slot
+from .program import Array, Host, Program, Slot
 from .read import read
 from .spikes import Events, State, copied
 
@@ -93,7 +93,7 @@ def compare(
     with torch.no_grad(), _undone(network):
         until = (steps if locked else 0) if isinstance(locked, bool) else double.steps(locked)
         observer = _Observer(network, double, evidence, start_seed, until)
-        with observer.attached():
+        with observer.attached(), _watched(double.program):
             seed(start_seed)
             network.run(duration, namespace=dict(namespace))
             observer.finish()
@@ -146,12 +146,24 @@ def _undone(network: Network) -> Generator[None]:
         del network._stored_state[SNAPSHOT]  # pyright: ignore[reportPrivateUsage]
 
 
+@contextmanager
+def _watched(program: Program) -> Generator[None]:
+    """Have Brian2 run Python between steps, and the mirror take over what it does."""
+    own = [slot.run for slot in program.slots_of(Host) if slot.torch is None]
+    if not own:
+        yield
+        return
+    with own[0].session.watching():
+        yield
+
+
 class _Observer:
     """Watches every step of a Brian2 run, and repeats it in the mirror.
 
     Attributes:
         free: State of the mirror that runs on its own.
-        predicted: State of the mirror after one step from Brian2's own.
+        predicted: State of the mirror from Brian2's own at the start of a step, and, when Brian2
+            has taken it, after that step.
     """
 
     def __init__(
@@ -196,6 +208,9 @@ class _Observer:
     def _before(self) -> None:
         if 0 < self.step <= self.until:
             self._compare(self.predicted, self.evidence.locked)
+        for slot in self.model.program.slots_of(Host):
+            if slot.torch is None:
+                cast(dict[str, Any], slot.run.session.recorded).clear()
         if self.step >= self.until:
             return
         state = dict(self.predicted)
@@ -205,10 +220,11 @@ class _Observer:
         stream = np.random.RandomState()
         stream.set_state(np.random.get_state())
         state["draws"] = Draws.given(stream)
-        self.advance(state)
         self.predicted = state
 
     def _after(self) -> None:
+        if self.step < self.until:
+            self.advance(self.predicted)
         self.advance(self.free)
         for name, trains in self.spikes.items():
             if (self.model.program.step + self.step) % self.pace[name] == 0:
@@ -273,13 +289,18 @@ def _raised(group: Any, event: str) -> Array:
 
 
 def _difference(found: Array, true: Array) -> float:
-    """Largest difference, relative to the largest size."""
+    """Largest difference, relative to the largest finite size; equal infinities do not differ."""
     if not true.size:
         return 0.0
     if true.dtype == bool:
         return float(np.any(found != true))
-    difference = np.abs(found - true)
-    if np.any(np.isnan(difference) & ~(np.isnan(found) & np.isnan(true))):
+    same = (found == true) | (np.isnan(found) & np.isnan(true))
+    if np.all(same):
+        return 0.0
+    with np.errstate(invalid="ignore"):  # what is infinite on both sides is the same
+        difference = np.where(same, 0.0, np.abs(found - true))
+    finite = np.abs(true[np.isfinite(true)])
+    largest, size = float(np.max(difference)), float(np.max(finite, initial=0.0))
+    if not np.isfinite(largest):
         return float("inf")
-    largest, size = float(np.nanmax(difference)), float(np.nanmax(np.abs(true)))
     return largest / size if size else largest

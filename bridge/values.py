@@ -68,7 +68,7 @@ class Values:
             state[key] = value.to(dtype_of(self.program.variables[key], self.dtype))
         for name, group in self.program.groups.items():
             for event in group.events:
-                state[f"{name}.{event}"] = self.silent(name, batch_size)
+                state[f"{name}.{event}"] = self._raised(name, event, batch_size)
         for name in self.program.pathways:
             state[f"{name}.history"] = self._history(name, batch_size)
         return state
@@ -77,6 +77,16 @@ class Values:
         """No spike of a group at all."""
         shape = (batch_size, self.program.groups[group].size)
         return Events.of(torch.zeros(shape, dtype=self.dtype, device=self.device))
+
+    def _raised(self, group: str, event: str, batch_size: int) -> Events:
+        """Events of the step before the first one."""
+        silent = self.silent(group, batch_size)
+        index = self.program.raised.get(f"{group}.{event}", np.zeros(0, np.int64))
+        if not len(index):
+            return silent
+        silent.spikes[:, torch.from_numpy(index)] = 1
+        batch = np.repeat(np.arange(batch_size), len(index))
+        return Events(silent.spikes, batch, np.tile(index, batch_size))
 
     def _history(self, pathway: str, batch_size: int) -> tuple[Events, ...]:
         """Spikes on their way at the start, newest first."""

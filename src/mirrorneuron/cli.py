@@ -8,9 +8,25 @@ from typing import Annotated
 
 import typer
 
+from . import __version__
 from .errors import MirrorNeuronError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mirrorneuron {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 @app.command()

@@ -27,11 +27,12 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import indent
+from typing import TYPE_CHECKING
 
-try:
-    from brian2.units.fundamentalunits import DimensionMismatchError
-except ImportError:  # a loaded mirror runs without brian2
-    DimensionMismatchError = TypeError
+if TYPE_CHECKING:
+    from ._brian2_errors import UnitError as UnitError
+
+ALSO_BRIAN2S = ("UnitError",)
 
 
 class MirrorNeuronError(Exception):
@@ -82,7 +83,7 @@ class UnsupportedFeature(MirrorNeuronError, NotImplementedError):
         head = f"{self.asked}: {affected} of {self.total} objects cannot be mirrored."
         tail = "strict=False mirrors the rest and lists these in model.report."
         listed = "\n\n".join(indent(str(item), "  ") for item in self.items)
-        return f"{head}\n\n{listed}\n\n{tail}"
+        return f"{head}\n\n{listed}" + (f"\n\n{tail}" if self.asked.startswith("mirror") else "")
 
 
 class NotCovered(MirrorNeuronError, NotImplementedError):
@@ -165,13 +166,6 @@ class UnknownName(MirrorNeuronError, KeyError):
         return cls(f"{asked} is not known.{hint} Known are: {shown}{more}.")
 
 
-class UnitError(MirrorNeuronError, DimensionMismatchError):  # pyright: ignore
-    """A quantity with another unit than is needed."""
-
-    def __init__(self, message: str) -> None:
-        Exception.__init__(self, message)
-
-
 class ShapeError(MirrorNeuronError, ValueError):
     """An array of another shape than is needed."""
 
@@ -226,3 +220,14 @@ class MissingDependency(MirrorNeuronError, ImportError):
             f"{needed_for} needs {package}, which is not installed. Write:"
             f" pip install 'mirrorneuron[{extra}]'"
         )
+
+
+def __getattr__(name: str) -> object:
+    """Errors that are Brian2's as well, which bring brian2 when they are first asked for."""
+    if name not in ALSO_BRIAN2S:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import _brian2_errors
+
+    found = {other: getattr(_brian2_errors, other) for other in ALSO_BRIAN2S}
+    globals().update(found)
+    return found[name]

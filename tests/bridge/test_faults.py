@@ -7,22 +7,25 @@ import numpy as np
 import pytest
 import torch
 from brian2 import (
+    Cylinder,
     DimensionMismatchError,
     Hz,
     Network,
-    NetworkOperation,
     NeuronGroup,
     PoissonGroup,
+    SpatialNeuron,
     SpikeGeneratorGroup,
     Synapses,
     TimedArray,
     device,
     mA,
+    mm,
     ms,
     mV,
     nA,
     second,
     set_device,
+    um,
 )
 
 import mirrorneuron as mn
@@ -202,17 +205,22 @@ def test_a_value_that_leaves_its_range_stops_the_run_within_a_chunk() -> None:
 
 
 def test_everything_that_cannot_be_mirrored_is_listed_at_once() -> None:
-    def move_target() -> None: ...
-
     stiff = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="gsl_rk4", name="purkinje")
     odd = NeuronGroup(1, "dv/dt = -v/ms : 1", method="euler", dt=0.1414213562 * ms, name="odd")
-    net = Network(network(), stiff, odd, NetworkOperation(move_target, name="operation"))
+    morphology = Cylinder(length=1 * mm, diameter=1 * um, n=3)
+    rod = SpatialNeuron(morphology, "Im = 0*amp/meter**2 : amp/meter**2", name="rod")
+    net = Network(network(), stiff, odd, rod)
     with pytest.raises(UnsupportedFeature) as caught:
         mn.mirror(net)
     items = {item.object for item in caught.value.items}
-    assert items == {"purkinje", "odd_stateupdater", "operation"}
+    assert items == {"purkinje", "odd_stateupdater", "rod"}
     text = str(caught.value)
-    for part in ("method='gsl_rk4'", "move_target()", "0.141421 ms beside", "strict=False"):
+    for part in (
+        "method='gsl_rk4'",
+        "a cable",
+        "0.141421 ms beside",
+        "strict=False",
+    ):
         assert part in text
     assert not isinstance(caught.value, KeyError)
     report = mn.mirror(net, strict=False).report
