@@ -58,6 +58,7 @@ from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
 from mirrorneuron.units import Dimensions
 
 from .bounds import require_small
+from .brian2_fault import told
 from .host import Operation, Session, runs_python
 from .lower.margin import MARGIN, margin
 from .memory import Watch
@@ -325,10 +326,11 @@ def _generated_code(
     with _only(network, skip), _unmarked(network.sorted_objects):
         device.code_object = code_object
         try:
-            network.run(0 * second, namespace=dict(namespace))
-            for obj in network.sorted_objects:
-                if obj.active:
-                    _generate_values(obj, namespace)
+            with told("mirror(net)", namespace, network):
+                network.run(0 * second, namespace=dict(namespace))
+                for obj in network.sorted_objects:
+                    if obj.active:
+                        _generate_values(obj, namespace)
         finally:
             del device.code_object
     return codes

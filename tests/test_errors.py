@@ -23,6 +23,7 @@ FAMILY = {
     "OutsideGeNN": NotImplementedError,
     "UnknownName": KeyError,
     "UnitError": DimensionMismatchError,
+    "NetworkError": RuntimeError,
     "ShapeError": ValueError,
     "DomainError": ValueError,
     "NumericalError": ArithmeticError,

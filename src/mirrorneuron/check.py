@@ -13,7 +13,14 @@ from .analysis.validate import Validation
 from .bridge.mirror import mirror
 from .bridge.report import Report
 from .bridge.validate import compare
-from .errors import DomainError, MirrorNeuronError, ScriptError, Unsupported, UnsupportedFeature
+from .errors import (
+    DomainError,
+    MirrorNeuronError,
+    NetworkError,
+    ScriptError,
+    Unsupported,
+    UnsupportedFeature,
+)
 from .script import chain, run_until
 from .units import Dimensions, quantity, si
 from .validation import verdict, versions
@@ -168,6 +175,8 @@ def _examine(
         finding.status, finding.unsupported = "refused", error.items
     except DomainError as error:
         finding.status, finding.unsupported = "refused", (_outside(network, error),)
+    except NetworkError as error:
+        finding.status, finding.reason = "script_failed", str(error)
     except MirrorNeuronError as error:
         finding.reason = str(error)
     except Exception as error:

@@ -6,6 +6,7 @@
     ├── OutsideGeNN (NotImplementedError)           a part of a network that GeNN cannot run
     ├── UnknownName (KeyError)                      a name that nothing has
     ├── UnitError (DimensionMismatchError)          a quantity with another unit
+    ├── NetworkError (RuntimeError)                 a network that Brian2 cannot run either
     ├── ShapeError (ValueError)                     an array of another shape
     ├── DomainError (ValueError)                    a value outside its domain: NaN, tau = 0
     ├── NumericalError (ArithmeticError)            a value that left it during a run
@@ -30,9 +31,10 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ._brian2_errors import NetworkError as NetworkError
     from ._brian2_errors import UnitError as UnitError
 
-ALSO_BRIAN2S = ("UnitError",)
+ALSO_BRIAN2S = ("UnitError", "NetworkError")
 
 
 class MirrorNeuronError(Exception):
