@@ -88,7 +88,7 @@ def _nearest(text: str, names: Mapping[str, Any], owner: Any) -> str:
     unknown = UNRESOLVED.search(text)
     if not unknown:
         return ""
-    known: Iterable[str] = {
+    known = {
         *names,
         *getattr(owner, "variables", ()),
         *getattr(owner, "namespace", ()),

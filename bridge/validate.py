@@ -95,7 +95,8 @@ def compare(
         observer = _Observer(network, double, evidence, start_seed, until)
         with observer.attached(), _watched(double.program):
             seed(start_seed)
-            network.run(duration, namespace=dict(namespace))
+            with _interruptible():
+                network.run(duration, namespace=dict(namespace))
             observer.finish()
     return evidence
 
@@ -144,6 +145,18 @@ def _undone(network: Network) -> Generator[None]:
         prefs.codegen.target = target
         network.restore(SNAPSHOT, restore_random_state=True)
         del network._stored_state[SNAPSHOT]  # pyright: ignore[reportPrivateUsage]
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Make Ctrl-C an exception: Brian2 takes it for the regular end of a run."""
+    before = prefs.core.stop_on_keyboard_interrupt
+    prefs.core.stop_on_keyboard_interrupt = False
+    try:
+        yield
+    finally:
+        prefs.core.stop_on_keyboard_interrupt = before
+        Network._globally_running = False  # pyright: ignore[reportPrivateUsage]
 
 
 @contextmanager

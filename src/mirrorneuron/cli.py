@@ -49,6 +49,7 @@ def run(
     """Run a study, print its figures and where the pictures are."""
     from .studies import studies as known
 
+    _end_at_ctrl_c()
     logging.getLogger("py.warnings").addFilter(_is_news)  # brian2 sends warnings there
     chosen = known[study]()
     settings = (chosen.quick() if quick else chosen).with_(seed=seed)
@@ -87,13 +88,23 @@ def check(
     from .check import check_script
     from .units import parse_time
 
+    _end_at_ctrl_c()
     logging.getLogger("py.warnings").addFilter(_is_news)
     compared = parse_time(duration) if duration else None
-    finding = check_script(script, compared, run, seed, arguments or ())
+    try:
+        finding = check_script(script, compared, run, seed, arguments or ())
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: there is no verdict.", err=True)
+        raise typer.Exit(130) from None
     typer.echo(finding)
     if json is not None:
         json.write_text(finding.to_json())
     raise typer.Exit(finding.exit_code)
+
+
+def _end_at_ctrl_c() -> None:
+    """End at Ctrl-C: brian2's handler, set by its import, ends only the present simulation."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -118,8 +129,6 @@ def doctor(
 
 def main() -> None:
     """Entry point: errors of ours are messages, not tracebacks; Ctrl-C exits with 130."""
-    # Brian2's handler ends only the present simulation: a study would go on with half of it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except MirrorNeuronError as error:
