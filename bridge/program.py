@@ -390,6 +390,7 @@ class Pathway:
         delay: Delay of each synapse in steps of the group that raises it.
         pending: Synaptic events already under way: steps from now, synapse.
         side: End of the synapses at which that group is.
+        written: The delay that was written for all synapses, in steps that need not be whole.
     """
 
     name: str
@@ -400,6 +401,7 @@ class Pathway:
     delay: Array
     pending: Array
     side: Literal["pre", "post"] = "pre"
+    written: float | None = None
 
     @property
     def max_delay(self) -> int:

@@ -722,8 +722,13 @@ class _Reader:
             delay=np.broadcast_to(delay, source.shape).copy(),
             pending=_pending(obj.queue),
             side=obj.prepost,
+            written=self._one_delay(seconds, float(obj.source.clock.dt_)),
         )
         return obj.name
+
+    def _one_delay(self, seconds: Array, dt: float) -> float | None:
+        """The delay in steps, where all synapses have the same."""
+        return float(seconds.flat[0]) / dt if seconds.size and np.ptp(seconds) == 0 else None
 
 
 class _Names:

@@ -18,6 +18,7 @@
     └── MissingDependency (ImportError)             an optional library that is not installed
 
     GradientWarning (UserWarning)                   a gradient that is not what was asked for
+    DomainWarning (UserWarning)                     a value that is hardly meant
 
 A message says what was asked, what was found, why it cannot be, and what to write instead. It is
 made from the arguments, which the error keeps: so errors can be sent between processes.
@@ -186,6 +187,10 @@ class GradientError(MirrorNeuronError, RuntimeError):
 
 class GradientWarning(UserWarning):
     """A gradient is not what was asked for."""
+
+
+class DomainWarning(UserWarning):
+    """A value that can be, and is hardly meant."""
 
 
 class WriteBackError(MirrorNeuronError, ValueError):
