@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from brian2 import (
+    BrianObject,
     Hz,
     Network,
     NetworkOperation,
@@ -239,6 +240,24 @@ def test_the_report_names_python_that_runs_between_steps() -> None:
     model = mn.mirror(plant())
     assert "step() between steps, on Brian2's own objects: one trial" in str(model.report)
     assert "Python, step()" in str(model.program)
+
+
+class Clicker(BrianObject):
+    """An object with Python of its own at each step."""
+
+    def __init__(self, cells: Any) -> None:
+        super().__init__(when="end", name="clicker")
+        self.cells = cells
+
+    def run(self) -> None:
+        self.cells.v[0] += 0.25
+
+
+def test_an_object_with_a_run_of_its_own_is_python_between_steps() -> None:
+    cells = NeuronGroup(2, "v : 1", name="cells")
+    model = mn.mirror(Network(cells, Clicker(cells)))
+    assert model.run(0.4 * ms).state["cells.v"].tolist() == [[1, 0]]
+    assert "run() of a Clicker between steps" in str(model.report)
 
 
 # ---- gradients

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from brian2 import (
-    BrianObject,
     Cylinder,
     Function,
     Network,
@@ -67,12 +66,6 @@ def require_same(network: Network, milliseconds: int = 40) -> None:
 # ---- refused by name
 
 
-class Clicker(BrianObject):
-    """Runs Python at every step."""
-
-    def run(self) -> None: ...
-
-
 def cable() -> Iterator[object]:
     morphology = Cylinder(diameter=1 * um, length=100 * um, n=5)
     yield SpatialNeuron(
@@ -103,7 +96,6 @@ def watched() -> Iterator[object]:
 
 REFUSED: dict[str, tuple[Callable[[], Iterator[object]], str, str]] = {
     "cable": (cable, "axon", "linear system.*NeuronGroup"),
-    "own run": (lambda: iter([Clicker(name="clicker")]), "clicker", "method run.*run_regularly"),
     "own monitor": (watched, "watcher", "kind 'spikemonitor'.*NeuronGroup and Synapses"),
     "copy, then change": (
         lambda: copied("u = v\nv += 0.1"), "cells", "'u' is the same as 'v'.*clip\\(v, -inf, inf"
