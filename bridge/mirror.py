@@ -16,6 +16,7 @@ from ._contracts import Surrogate
 from .backends import backends, chosen_backend
 from .backends._contracts import Engine
 from .backends.eager.engine import EagerEngine
+from .bounds import require_memory
 from .check import check, require_positive, require_trainable, time_constants
 from .draws import Draws
 from .holder import Held, Holder
@@ -372,6 +373,7 @@ class Mirror(Holder):
             ShapeError: An input has the wrong shape.
             DomainError: An input is not finite, or a spike is neither 0 nor 1.
             NumericalError: A value became NaN or infinite during the run.
+            TooLarge: It needs more memory than there is.
         """
         steps = self.steps(duration)
         given = dict(inputs or {})
@@ -422,6 +424,7 @@ class Mirror(Holder):
         values = self.values
         given = Inputs(values, inputs or {}, steps, batch_size, state)
         chosen = self._recorded(record)
+        self._require_memory(steps, given.batch_size, chosen)
         now = self._begin(values, given, state, seed)
         first, batch = now["step"], given.batch_size
         trace = self.engine.run(values, given, now, chosen, report is not None)
@@ -436,6 +439,19 @@ class Mirror(Holder):
             state=trace.state,
             units={key: self.unit(key) for key in chosen},
         )
+
+    def _require_memory(self, steps: int, batch: int, chosen: Mapping[str, Tensor | None]) -> None:
+        """Refuse a run that the memory cannot hold.
+
+        Raises:
+            TooLarge: It cannot.
+        """
+        if self.device.type != "cpu":
+            return
+        recorded = sum(self._size(k) if x is None else len(x) for k, x in chosen.items())
+        gradient = torch.is_grad_enabled() and bool(self.trained)
+        size = self.dtype.itemsize
+        require_memory(self.program, steps, batch, recorded, size, gradient)
 
     def _begin(
         self, values: Values, given: Inputs, state: Mapping[str, Any] | None, seed: int | None

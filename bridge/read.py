@@ -57,7 +57,7 @@ from brian2.utils.stringtools import get_identifiers
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
 from mirrorneuron.units import Dimensions
 
-from .bounds import require_small
+from .bounds import require_delay_fits, require_small
 from .brian2_fault import told
 from .host import Operation, Session, runs_python
 from .lower.margin import MARGIN, margin
@@ -144,6 +144,7 @@ def read(
     """
     _require_runtime(network)
     require_small(_texts(network))
+    _require_delays(network)
     active = [obj for obj in network.sorted_objects if obj.active]
     refused = {obj.name: why for obj in active if (why := _refusal(obj))}
     skipped = {name for obj in network.sorted_objects if obj.name in refused for name in _all(obj)}
@@ -167,6 +168,21 @@ def _require_runtime(network: Network) -> None:
             remedy="Build the network without set_device, mirror it, and simulate it as you like.",
         )
         raise UnsupportedFeature("mirror(net)", (item,), 1)
+
+
+def _require_delays(network: Network) -> None:
+    """Refuse delays that Brian2 could not prepare.
+
+    Raises:
+        DomainError: One is negative or not finite.
+        TooLarge: One is beyond the memory.
+    """
+    for obj in network.sorted_objects:
+        if obj.active and hasattr(obj, "prepost") and "delay" in obj.variables:
+            seconds = np.array(obj.variables["delay"].get_value(), dtype=float)
+            _require_delay(obj.name, seconds)
+            steps = np.max(seconds, initial=0.0) / float(obj.source.clock.dt_)
+            require_delay_fits(obj.name, steps, len(_parent(obj.source)))
 
 
 def _texts(network: Network) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,7 @@ FAMILY = {
     "WriteBackError": ValueError,
     "CheckpointError": OSError,
     "BuildError": RuntimeError,
+    "TooLarge": MemoryError,
     "ScriptError": RuntimeError,
     "MissingDependency": ImportError,
 }

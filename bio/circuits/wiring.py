@@ -7,9 +7,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from mirrorneuron._memory import available_memory
 from mirrorneuron.errors import BuildError
 
-from ..simulation._memory import available_memory
 from ._contracts import Pairs, Pathway, Population, Wiring
 from .anatomy import (
     FOOTPRINT,

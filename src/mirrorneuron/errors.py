@@ -14,6 +14,7 @@
     ├── WriteBackError (ValueError)                 values that do not fit a network
     ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
     ├── BuildError (RuntimeError)                   a simulation that cannot be compiled or run
+    ├── TooLarge (MemoryError)                      what needs more memory than there is
     ├── ScriptError (RuntimeError)                  somebody's script that fails by itself
     └── MissingDependency (ImportError)             an optional library that is not installed
 
@@ -203,6 +204,10 @@ class CheckpointError(MirrorNeuronError, OSError):
 
 class BuildError(MirrorNeuronError, RuntimeError):
     """A simulation that cannot be compiled or run here: no compiler, no memory, a killed build."""
+
+
+class TooLarge(MirrorNeuronError, MemoryError):
+    """What needs more memory than there is."""
 
 
 class ScriptError(MirrorNeuronError, RuntimeError):
