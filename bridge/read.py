@@ -253,6 +253,7 @@ def as_network(given: Any, names: Mapping[str, Any]) -> Network:
     if given is None or isinstance(given, MagicNetwork):
         found = (x for x in names.values() if isinstance(x, BrianObject) and x.add_to_magic_network)
         objects = list({id(x): x for x in found}.values())
+        _require_none_missed(objects, names)
         if not objects:
             raise DomainError(
                 "mirror(): there is no Brian2 object among the names here, so nothing to mirror."
@@ -268,6 +269,39 @@ def as_network(given: Any, names: Mapping[str, Any]) -> Network:
         f"mirror({type(given).__name__}): that is no network. Give a Brian2 Network, a list of"
         " Brian2 objects, or nothing for those that run() would take."
     )
+
+
+def in_containers(names: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Names of lists, tuples, sets and mappings that hold Brian2 objects, with those."""
+    for name, value in names.items():
+        several = value.values() if isinstance(value, dict) else value
+        if isinstance(value, list | tuple | set | dict) and not _is_shells(name):
+            objects = [x for x in cast(Any, several) if isinstance(x, BrianObject)]
+            wanted = [x for x in objects if x.add_to_magic_network]
+            if wanted:
+                yield name, wanted
+
+
+def _is_shells(name: str) -> bool:
+    """Whether a name is one by which IPython keeps what it has shown."""
+    return name.startswith("_") or name in ("In", "Out")
+
+
+def _require_none_missed(objects: list[Any], names: Mapping[str, Any]) -> None:
+    """Refuse to leave out what is kept in lists.
+
+    Raises:
+        DomainError: Something is.
+    """
+    found = {id(x) for obj in objects for x in _with_contained(obj)}
+    for name, inside in in_containers(names):
+        missed = [x.name for x in inside if id(x) not in found]
+        if missed:
+            raise DomainError(
+                f"mirror(): {name!r} holds {', '.join(missed)}, which run() would leave out, as it"
+                " takes only objects that have a name of their own here. Write"
+                f" mirror(Network(..., {name})) with all that belongs to the network."
+            )
 
 
 def _made_of(objects: list[Any]) -> Network:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from brian2 import Clock, Network, NetworkOperation, prefs, second, seed
+from tqdm.auto import tqdm
 
 from .backends.eager.engine import EagerEngine, Stepper
 from .draws import Draws
@@ -73,6 +74,7 @@ def compare(
     namespace: Mapping[str, Any],
     start_seed: int = 0,
     locked: Any = True,
+    progress: bool = False,
 ) -> Evidence:
     """Run both from the network's present state; the network is as before afterwards.
 
@@ -83,6 +85,7 @@ def compare(
         namespace: Names for equations whose group has no namespace.
         start_seed: Seed of both sides' random numbers.
         locked: Whether to take locked steps too, or for how long, a Quantity [s].
+        progress: Whether to show it.
     """
     double = _double(network, model, namespace)
     steps = double.steps(duration)
@@ -92,8 +95,9 @@ def compare(
     evidence = Evidence(double.program.dt, steps, sizes, precision)
     with torch.no_grad(), _undone(network):
         until = (steps if locked else 0) if isinstance(locked, bool) else double.steps(locked)
-        observer = _Observer(network, double, evidence, start_seed, until)
-        with observer.attached(), _watched(double.program):
+        bar = tqdm(total=steps, disable=not progress, desc="compare", unit="step")
+        observer = _Observer(network, double, evidence, start_seed, until, bar)
+        with bar, observer.attached(), _watched(double.program):
             seed(start_seed)
             with _interruptible():
                 network.run(duration, namespace=dict(namespace))
@@ -180,8 +184,15 @@ class _Observer:
     """
 
     def __init__(
-        self, network: Network, model: Mirror, evidence: Evidence, start_seed: int, until: int
+        self,
+        network: Network,
+        model: Mirror,
+        evidence: Evidence,
+        start_seed: int,
+        until: int,
+        bar: Any,
     ) -> None:
+        self.bar = bar
         self.network, self.model, self.evidence, self.until = network, model, evidence, until
         self.step, self.parted = 0, False
         self.predicted: State = model.initial_state()
@@ -249,6 +260,7 @@ class _Observer:
         if self.step < self.until:
             self._correct_events()
         self.step += 1
+        self.bar.update()
         last = self.step == self.evidence.steps
         if not self.parted and (last or self.step % max(1, self.evidence.steps // LOOKS) == 0):
             self._compare(self.free, self.evidence.paths)

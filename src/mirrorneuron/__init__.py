@@ -6,6 +6,8 @@ gymnasium, `pip install 'mirrorneuron[gym]'`.
 
 import typing as _typing
 
+from ._preferences import look as _look
+
 if _typing.TYPE_CHECKING:
     from . import analysis, bio, muscle
     from .arm import ArmBatch, ArmTask
@@ -93,6 +95,8 @@ __all__ = [
     "validate",
 ]
 
+
+_look()
 
 _HOMES = {  # module to the public names that it has
     "arm": "ArmBatch ArmTask",

@@ -80,11 +80,24 @@ def check(
     json: Annotated[Path | None, typer.Option(help="File for the result.")] = None,
     run: Annotated[int, typer.Option(help="Which run() of the script to mirror.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(help="Compare over so many steps at most.", min=1)
+    ] = None,
+    preferences: Annotated[
+        bool, typer.Option(help="Let Brian2 read ./brian_preferences, if there is one.")
+    ] = True,
 ) -> None:
     """Mirror the network that a Brian2 script runs, and compare the two.
 
     Exit code 0: faithful; 1: not faithful; 2: the script itself failed.
     """
+    from ._preferences import look
+
+    if not preferences:
+        look(refuse=True)
+    shown = sys.stderr.isatty()
+    if shown:
+        typer.echo(f"Importing Brian2 and torch, then running {script} ...", err=True)
     from .check import check_script
     from .units import parse_time
 
@@ -92,7 +105,7 @@ def check(
     logging.getLogger("py.warnings").addFilter(_is_news)
     compared = parse_time(duration) if duration else None
     try:
-        finding = check_script(script, compared, run, seed, arguments or ())
+        finding = check_script(script, compared, run, seed, arguments or (), steps, shown)
     except KeyboardInterrupt:
         typer.echo("Interrupted: there is no verdict.", err=True)
         raise typer.Exit(130) from None
