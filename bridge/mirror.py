@@ -30,6 +30,7 @@ from .script import script_names
 from .spike_gradient import ResetGradient, SpikeGradient
 from .spike_gradients import chosen_surrogates, spike_gradients
 from .spikes import State, copied
+from .stability import warn_of_instability
 from .tie import Tied, key_of, members, require_trained_once
 from .values import Values
 from .written import Written
@@ -101,6 +102,7 @@ def mirror(
     network = as_network(network, names)
     program, unsupported = read(network, names, strict)
     check(program)
+    warn_of_instability(program)
     chosen = chosen_backend(backend, program)
     times = time_constants(program)
     _require_list(train)
