@@ -23,6 +23,7 @@ from .holder import Held, Holder
 from .inputs import Inputs, time_first
 from .live import Live
 from .parameter import Free, Limit, Positive
+from .place import device_of, require_type
 from .program import Program
 from .recording import Recording, Spikes
 from .report import Report
@@ -32,7 +33,7 @@ from .spike_gradients import chosen_surrogates, spike_gradients
 from .spikes import State, copied
 from .stability import warn_of_instability
 from .tie import Tied, key_of, members, require_trained_once
-from .values import Values
+from .values import Values, require_own_state
 from .written import Written
 
 Train = Sequence[str | Tied] | Mapping[str, Limit] | Mapping[str | Tied, Limit]
@@ -98,6 +99,8 @@ def mirror(
         raise UnknownName.among(
             f"mirror(net, reset_gradient={reset_gradient!r})", reset_gradient, modes
         )
+    require_type("mirror(net, ", dtype)
+    place = device_of("mirror(net, ", device)
     names = callers_names() if namespace is None else namespace
     network = as_network(network, names)
     program, unsupported = read(network, names, strict)
@@ -118,7 +121,7 @@ def mirror(
         chosen_surrogates(program, surrogate),
         reset_gradient,
         dtype,
-        torch.device(device),
+        place,
         unsupported,
         network,
         chosen,
@@ -295,6 +298,8 @@ class Mirror(Holder):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         probe = fn(torch.zeros(0, dtype=self._dtype, device=self._device))
+        require_type("model.to(", probe.dtype)
+        device_of("model.to(", probe.device)
         self._dtype, self._device = probe.dtype, probe.device
         return super()._apply(fn, recurse)
 
@@ -424,6 +429,8 @@ class Mirror(Holder):
     ) -> Recording:
         """Run for a number of time steps: see `run`."""
         values = self.values
+        if state is not None:
+            require_own_state(values, state)
         given = Inputs(values, inputs or {}, steps, batch_size, state)
         chosen = self._recorded(record)
         self._require_memory(steps, given.batch_size, chosen)

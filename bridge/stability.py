@@ -34,6 +34,7 @@ GROWTH: Mapping[str, Growth] = {
 FARTHEST, POINTS = 8.0, 4000  # no region above reaches so far; distance of the points 0.002
 DECAYS = 1e-6  # least ratio of decay to speed of what counts as decaying
 MARGIN = 1.001
+MOST = 1000  # different elements that are looked at
 
 
 class Limit(NamedTuple):
@@ -157,7 +158,8 @@ def largest_step(jacobian: Array, growth: Growth) -> float:
         0.02
     """
     different = np.unique(jacobian.reshape(len(jacobian), -1), axis=0)
-    matrices = different.reshape(-1, *jacobian.shape[1:])
+    some = different[:: -(-len(different) // MOST)]  # evenly, where there are many
+    matrices = some.reshape(-1, *jacobian.shape[1:])
     rates = np.unique(np.round(np.linalg.eigvals(matrices).astype(complex).ravel(), 9))
     decaying = rates[-rates.real > DECAYS * np.abs(rates)]
     if not decaying.size:

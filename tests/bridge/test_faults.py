@@ -299,3 +299,45 @@ def test_a_run_has_one_duration_and_its_inputs_have_names() -> None:
 def test_what_is_trained_is_a_list(train: Any) -> None:
     with pytest.raises(DomainError, match=r"list of names, or a mapping.*Write train="):
         mn.mirror(driven(), train=train)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bfloat16, torch.complex64, "float32", None])
+def test_a_type_in_which_no_network_runs_is_refused(dtype: Any) -> None:
+    with pytest.raises(DomainError, match=r"dtype=.*Write dtype=torch.float32"):
+        mn.mirror(driven(), dtype=dtype)
+
+
+@pytest.mark.parametrize("device", ["meta", "cdua", "cuda:99", 3.5])
+def test_a_device_that_is_not_there_is_refused(device: Any) -> None:
+    with pytest.raises(DomainError, match=r"device=.*Write device='cpu'"):
+        mn.mirror(driven(), device=device)
+
+
+def test_a_model_does_not_move_to_where_it_cannot_run() -> None:
+    model = mn.mirror(driven(), train=["cells.I"])
+    with pytest.raises(DomainError, match=r"model.to\(dtype=torch.bfloat16"):
+        model.to(torch.bfloat16)
+    with pytest.raises(DomainError, match="keeps no values"):
+        model.to("meta")
+    assert model.run(1 * ms).state["cells.v"].dtype == torch.float32
+
+
+STATES: dict[str, tuple[Any, type[Exception], str]] = {
+    "a list": ([1, 2], DomainError, "that is no state of a run"),
+    "a dict": ({"x": 1}, DomainError, "that is no state of a run"),
+    "another network": (
+        lambda: mn.mirror(driven()).initial_state(), DomainError, "the state lacks cells.",
+    ),
+    "another size": (
+        lambda: {**mn.mirror(network()).initial_state(), "cells.v": torch.zeros(1, 3)},
+        ShapeError, r"cells.v has the shape \(1, 3\), and this network's is \(batch, 2\)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_a_state_of_something_else_is_refused(case: str) -> None:
+    given, error, message = STATES[case]
+    state = given() if callable(given) else given
+    with pytest.raises(error, match=message):
+        mn.mirror(network()).run(1 * ms, state=state)
