@@ -15,6 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from inspect import getclosurevars
 from math import lcm
+from threading import RLock
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -100,6 +101,7 @@ OWNERS = (NeuronGroup, PoissonGroup, SpikeGeneratorGroup, Synapses)
 RUNNERS = (
     "stateupdate", "threshold", "reset", "synapses", "summed_variable", "spikegenerator",
 )  # fmt: skip
+ONE_AT_A_TIME = RLock()
 VALUE = "_value"
 RATE = "_rate"
 WEIGHT = "_weight"
@@ -148,7 +150,8 @@ def read(
     active = [obj for obj in network.sorted_objects if obj.active]
     refused = {obj.name: why for obj in active if (why := _refusal(obj))}
     skipped = {name for obj in network.sorted_objects if obj.name in refused for name in _all(obj)}
-    codes = _generated_code(network, namespace, skipped)
+    with ONE_AT_A_TIME:  # Brian2's device and preferences are the process's
+        codes = _generated_code(network, namespace, skipped)
     reader = _Reader(network, codes, skipped)
     program = reader.program()
     unsupported = (*refused.values(), *reader.unsupported)
