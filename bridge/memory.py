@@ -48,7 +48,7 @@ class Watch:
         value = self.function(*args)
         after = state_of(self.function)
         changed = [name for name in after if before.get(name) != after[name]]
-        if changed:
+        if changed and not self._gives_again(value, given):
             self._refuse(
                 f"a memory: a call changed {', '.join(changed)}",
                 "Its value depends on how often it was called before, and a mirror calls it as"
@@ -64,6 +64,16 @@ class Watch:
                     "Return the new values, and assign them to the variable.",
                 )
         return value
+
+    def _gives_again(self, value: Any, given: list[Any]) -> bool:
+        """Whether the same arguments give the same value, as where a function keeps a table or
+        writes down that it was called."""
+        stream = np.random.get_state()
+        try:
+            again = self.function(*(x.copy() if x.ndim else x.item() for x in given))
+        finally:
+            np.random.set_state(stream)
+        return bool(np.array_equal(value, again))
 
     def _refuse(self, feature: str, reason: str, remedy: str) -> None:
         item = Unsupported(f"{self.name}()", "function", feature, reason, remedy)

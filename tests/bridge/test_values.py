@@ -269,6 +269,33 @@ def pure() -> Any:
     return remembers
 
 
+def delayed() -> Any:
+    buffer = [0.0, 0.0]
+
+    @implementation("numpy", discard_units=True)
+    @check_units(x=1, result=1)
+    def remembers(x: Any) -> Any:
+        buffer.append(x.copy())
+        return x * 0 + buffer.pop(0)
+
+    return remembers
+
+
+def cached() -> Any:
+    tables: dict[str, Any] = {}
+    calls: list[int] = []
+
+    @implementation("numpy", discard_units=True)
+    @check_units(x=1, result=1)
+    def remembers(x: Any) -> Any:
+        calls.append(len(x))
+        if "table" not in tables:
+            tables["table"] = np.linspace(0, 1, 11)
+        return np.interp(x, tables["table"], tables["table"] ** 2)
+
+    return remembers
+
+
 def calling(function: Any) -> Network:
     group = NeuronGroup(
         2, "dv/dt = -v/(10*ms) : 1\nd : 1", method="euler", name="group",
@@ -284,9 +311,10 @@ def calling(function: Any) -> Network:
     [
         (lambda: counter()[0], r"function 'remembers\(\)': a memory: a call changed log"),
         (generator, "a memory: a call changed noise"),
+        (delayed, "a memory: a call changed buffer"),
         (in_place, "a change of its argument number 1"),
     ],
-    ids=["list", "generator", "argument"],
+    ids=["list", "generator", "delay", "argument"],
 )
 def test_a_function_that_remembers_is_refused(make: Callable[[], Any], message: str) -> None:
     model = mn.mirror(calling(make()), dtype=torch.float64, namespace={})
@@ -294,8 +322,9 @@ def test_a_function_that_remembers_is_refused(make: Callable[[], Any], message: 
         model.run(5 * ms)
 
 
-def test_a_function_that_only_looks_things_up_is_called() -> None:
-    require_equal(calling(pure()))
+@pytest.mark.parametrize("make", [pure, cached])
+def test_a_function_that_looks_things_up_or_keeps_a_table_is_called(make: Any) -> None:
+    require_equal(calling(make()))
 
 
 @pytest.mark.parametrize(("shape", "what"), [((5, 4), "two dimensions"), (3, "3 values for 4")])
