@@ -36,6 +36,7 @@ def membrane(**values: Any) -> Network:
     right = {"gL": 10 * nS, "E": -60 * mV, "D": 2 * mV, "C": 200 * pF, "I": 0 * nA}
     for name, value in {**right, **values}.items():
         setattr(group, name, value)
+    group.v = "E"
     return Network(group)
 
 
