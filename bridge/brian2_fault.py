@@ -20,6 +20,7 @@ REMEDIES = {
     "state updater": "Write one of Brian2's methods: 'exact', 'exponential_euler', 'euler', 'rk2',"
     " 'rk4', 'heun' or 'milstein'.",
     "not a boolean": "Write a comparison: 'v > 1'.",
+    "Relational": "Write int(...) around a truth value that is computed with: 0.3*int(v > 0.7).",
     "argument": "Look the function's arguments up in Brian2's list of functions.",
 }
 

@@ -36,6 +36,10 @@ _KINDS: dict[type, type[NetworkError]] = {}
 def _made(fault: type, message: str) -> NetworkError:
     base: Any = UnitError if issubclass(fault, DimensionMismatchError) else fault
     if base not in _KINDS:
-        scope = {"__reduce__": lambda self: (_made, (base, str(self))), "__doc__": base.__doc__}
+        scope: dict[str, Any] = {
+            "__reduce__": lambda self: (_made, (base, str(self))),
+            "__doc__": base.__doc__,
+            "__module__": "mirrorneuron.errors",
+        }
         _KINDS[base] = type("NetworkError", (NetworkError, base), scope)
     return _KINDS[base](message)

@@ -86,4 +86,4 @@ def test_a_fault_that_brian2_finds_is_the_scripts(tmp_path: Any) -> None:
     )
     finding = check_script(script)
     assert (finding.status, finding.exit_code) == ("script_failed", 2)
-    assert "Brian2 cannot prepare" in finding.reason
+    assert "Brian2 cannot prepare" in finding.reason and "int(...)" in finding.reason
