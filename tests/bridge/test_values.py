@@ -17,11 +17,13 @@ from brian2 import (
     check_units,
     implementation,
     ms,
+    network_operation,
     prefs,
 )
 from brian2.core.base import BrianObject
 
 import mirrorneuron as mn
+from mirrorneuron.bridge.lower.beyond import beyond_statements
 from mirrorneuron.bridge.read import _refusal
 from mirrorneuron.bridge.validate import _difference, compare
 from mirrorneuron.check import check_script
@@ -388,3 +390,26 @@ def test_a_tower_in_the_equations_of_a_script_fails_the_script(tmp_path: Any) ->
     finding = check_script(script)
     assert finding.status == "script_failed"
     assert "beyond the largest number" in finding.reason
+
+
+def test_what_goes_beyond_real_numbers_is_listed_for_other_engines() -> None:
+    cells = NeuronGroup(
+        2, "v : 1\nn : integer\na : boolean\nb : boolean", threshold="v > 1", name="cells"
+    )
+    cells.run_regularly("n = n*n\nv = a + b", dt=1 * ms, name="typed")
+    source = SpikeGeneratorGroup(2, [0], [1] * ms, name="source")
+    synapses = Synapses(source, cells, on_pre="v += 0.3", name="synapses")
+    synapses.connect()
+    source.active = False
+
+    @network_operation(name="python")
+    def look() -> None: ...
+
+    program = mn.mirror(Network(cells, source, synapses, look)).program
+    found = sorted(beyond_statements(program))
+    assert [line.partition(":")[0] for line in found] == [
+        "python", "source.spike", "typed", "typed"
+    ]  # fmt: skip
+    plain = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1\nn : integer", threshold="v > 1",
+                        reset="v = 0\nn += 1", method="euler", name="plain")  # fmt: skip
+    assert not list(beyond_statements(mn.mirror(Network(plain)).program))
