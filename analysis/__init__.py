@@ -1,7 +1,9 @@
 """Spike trains in numbers and pictures: statistics, distances, validation, figures, reports.
 
-Knows numpy, never torch or Brian2. `from mirrorneuron.analysis import plot` for the figures.
+Knows numpy, never torch or Brian2. The figures are in `plot`.
 """
+
+import typing as _typing
 
 if __name__ == "analysis":
     raise ImportError(
@@ -57,3 +59,15 @@ __all__ = [
     "victor_purpura",
     "write_page",
 ]
+
+if _typing.TYPE_CHECKING:
+    from . import plot as plot
+
+
+def __getattr__(name: str) -> object:
+    """The figures, which bring matplotlib."""
+    if name == "plot":
+        from importlib import import_module
+
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import butter, hilbert, periodogram, sosfiltfilt
 
 from mirrorneuron.errors import DomainError
 
@@ -44,6 +43,8 @@ def oscillation(
         >>> found.frequency.round(1), found.amplitude.round(0)
         (array([6.3]), array([10.]))
     """
+    from scipy.signal import periodogram  # takes a second to import
+
     _require(values, dt, band, "oscillation(values, dt, band)")
     frequency, power = periodogram(values, fs=1 / dt, window="hann", axis=0)
     inside = np.flatnonzero((frequency >= band[0]) & (frequency <= band[1]))
@@ -88,6 +89,8 @@ def phase_coherence(
         >>> round(phase_coherence(together, 1e-3), 2), round(phase_coherence(spread, 1e-3), 2)
         (1.0, 0.0)
     """
+    from scipy.signal import butter, hilbert, sosfiltfilt
+
     _require(values, dt, band, "phase_coherence(values, dt, band)")
     sos = butter(2, band, "bandpass", fs=1 / dt, output="sos")
     filtered = np.asarray(sosfiltfilt(sos, values - values.mean(axis=0), axis=0))

@@ -29,7 +29,7 @@ _PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, 
 
 
 def plot_raster(
-    trains: SpikeTrains,
+    trains: SpikeTrains | Any,
     inhibitory: Bool[np.ndarray, " neuron"] | None = None,
     ax: Axes | None = None,
     **style: Any,
@@ -37,7 +37,8 @@ def plot_raster(
     """Spikes as dots: time in ms, neurons upwards.
 
     Arguments:
-        trains: The population.
+        trains: The population, or what `SpikeTrains.of` takes: `simulation.spikes["cells"]`, what
+            `spike_trains()` returns, a SpikeMonitor.
         inhibitory: True for inhibitory neurons; the spikes are then blue and red, not black.
         ax: Where to draw; a new figure without it.
         style: Passed to `Axes.plot`, `marker="|", markersize=6` for a handful of neurons.
@@ -45,7 +46,7 @@ def plot_raster(
     Raises:
         ShapeError: `inhibitory` has not one value a neuron.
     """
-    ax = _axes(ax)
+    trains, ax = SpikeTrains.of(trains), _axes(ax)
     for color, neurons in _split(trains, inhibitory):
         times = np.concatenate([np.empty(0), *(trains.trains[n] for n in neurons)])
         index = np.repeat(neurons, trains.counts[neurons])
@@ -63,7 +64,7 @@ def plot_raster(
 
 
 def plot_rate(
-    trains: SpikeTrains,
+    trains: SpikeTrains | Any,
     width: float = 25e-3,
     dt: float = 1e-3,
     ax: Axes | None = None,
@@ -72,13 +73,13 @@ def plot_rate(
     """Mean rate of the population under a Gaussian window.
 
     Arguments:
-        trains: The population.
+        trains: The population, as in `plot_raster`.
         width: Standard deviation of the window [s].
         dt: Distance of the points [s].
         ax: Where to draw; a new figure without it.
         style: Passed to `Axes.plot`.
     """
-    ax = _axes(ax)
+    trains, ax = SpikeTrains.of(trains), _axes(ax)
     dt = min(dt, trains.duration)
     rate = smoothed_rate(trains.pooled, trains.duration, width, dt) / max(len(trains), 1)
     look: dict[str, Any] = {"color": REFERENCE} | style

@@ -1,7 +1,8 @@
 """Spike times of a population, checked once, so that nothing behind this file checks again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -80,6 +81,46 @@ class SpikeTrains:
         order = np.lexsort((times, index))
         borders = np.searchsorted(index[order], np.arange(1, n_neurons))
         return cls(tuple(np.split(times[order], borders)[:n_neurons]), duration)
+
+    @classmethod
+    def of(cls, given: Any, duration: float | None = None) -> "SpikeTrains":
+        """From what simulations give: spikes of a group, or spike times by neuron.
+
+        Arguments:
+            given: `simulation.spikes["cells"]`, a `SpikeMonitor`, what `spike_trains()` returns, a
+                `Simulation` with one group, or `SpikeTrains`, which stay as they are.
+            duration: Length of the observation [s]; by default that of the simulation, else until
+                the last spike.
+
+        Raises:
+            DomainError: It is none of these, or a simulation of several groups.
+        """
+        if isinstance(given, SpikeTrains):
+            return given
+        groups = getattr(given, "spikes", None)
+        if isinstance(groups, Mapping) and hasattr(given, "duration"):
+            named = cast(Mapping[str, Any], groups)
+            if len(named) != 1:
+                raise DomainError(
+                    f"SpikeTrains.of(simulation): it has spikes of {len(named)} groups"
+                    f" ({', '.join(named)}). Name one: simulation.spikes['cells']."
+                )
+            return cls.of(next(iter(named.values())), float(given.duration))
+        if isinstance(given, Mapping):
+            by_neuron = cast(Mapping[int, Any], given)
+            trains = [np.asarray(by_neuron[n], dtype=float) for n in sorted(by_neuron)]
+            last = max((times[-1] for times in trains if times.size), default=0.0)
+            return cls(tuple(trains), duration or last or 1.0)
+        index = getattr(given, "index", getattr(given, "i", None))
+        if index is None or not hasattr(given, "t"):
+            raise DomainError(
+                f"SpikeTrains.of({type(given).__name__}): these are no spikes. Give"
+                " simulation.spikes['cells'], a SpikeMonitor, or what spike_trains() returns."
+            )
+        times, index = np.asarray(given.t, dtype=float), np.asarray(index, dtype=np.int64)
+        size = int(getattr(given, "size", 0) or len(getattr(given, "source", ())))
+        size = size or int(index.max(initial=-1)) + 1
+        return cls.from_events(times, index, size, duration or times.max(initial=0.0) or 1.0)
 
     def __len__(self) -> int:
         return len(self.trains)

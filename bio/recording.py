@@ -112,6 +112,18 @@ class Simulation:
         parts = np.split(spikes.t[order], np.cumsum(spikes.counts)[:-1])
         return {i: quantity(parts[i], SECOND) for i in range(spikes.size)}
 
+    def population_rate(self, name: str) -> Array:
+        """Rate of a group at each of its steps as a `PopulationRateMonitor` has it [Hz], "time".
+
+        Raises:
+            UnknownName: There are no spikes of a group of that name.
+        """
+        if name not in self.spikes:
+            raise UnknownName.among(f"population_rate({name!r})", name, self.spikes)
+        spikes = self.spikes[name]
+        counts = np.bincount(spikes.step, minlength=round(self.duration / spikes.dt))
+        return counts / (max(spikes.size, 1) * spikes.dt)
+
     def rates(self) -> dict[str, float]:
         """Mean rate of each group [Hz]."""
         spans = {name: s.size * self.duration for name, s in self.spikes.items()}

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from mirrorneuron._callers import callers_names
+from mirrorneuron._memory import available_memory
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import Dimensions, si
 
@@ -17,7 +18,6 @@ from .recording import Simulation
 from .simulation import backends
 from .simulation._contracts import Backend, Job, Progress
 from .simulation._directory import directory_for
-from .simulation._memory import available_memory
 
 RESULT = "simulation.npz"
 TIME = Dimensions(s=1.0)

@@ -10,9 +10,10 @@ from mirrorneuron._arrays import require_finite
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 from mirrorneuron.units import Dimensions
 
+from .domain import require_domains
 from .lower.expression import names
 from .lower.reach import influenced, reached
-from .program import Program
+from .program import Host, Program
 from .tie import Tied, asking, members, require_one_value
 
 SECOND = Dimensions(s=1.0)
@@ -30,21 +31,37 @@ def check(program: Program) -> None:
         for name, value in slot.constants.items():
             if value != float("inf"):  # Brian2's own constant
                 require_finite(value, f"mirror(net): {slot.key(name)}")
+        for statement in slot.statements:
+            if "nan" in set(names(statement.tree)) - set(slot.refs) - set(slot.constants):
+                raise DomainError(
+                    f"mirror(net): the statement '{statement}' of {slot.name!r} holds NaN, which"
+                    " Brian2 found when it evaluated what is constant in it, as sqrt(-1.0) or"
+                    " log(-1.0). One NaN would spread through the network. Write a number that"
+                    " exists."
+                )
+    for table in program.tables.values():
+        require_finite(table.values, f"mirror(net): the TimedArray {table.name!r}")
     require_positive(time_constants(program))
+    require_domains(program, divisors(program))
 
 
 def time_constants(program: Program) -> dict[str, Any]:
     """Keys and values of the times by which statements divide, and that stay constant."""
-    found: dict[str, Any] = {}
+    return {key: value for key, (unit, value) in divisors(program).items() if unit == SECOND}
+
+
+def divisors(program: Program) -> dict[str, tuple[Dimensions, Any]]:
+    """Dimensions and values of what statements divide by, and that stays constant, by key."""
+    found: dict[str, tuple[Dimensions, Any]] = {}
     written = program.written()
     for slot in program.slots:
         for name in {n for s in slot.statements for n in _divisors(s.tree)}:
             if name in slot.refs:
                 variable = program.variables[slot.refs[name].variable]
-                if variable.unit == SECOND and variable.key not in written:
-                    found[variable.key] = variable.value
-            elif slot.units.get(name) == SECOND:
-                found[slot.key(name)] = np.asarray(slot.constants[name])
+                if variable.key not in written:
+                    found[variable.key] = variable.unit, variable.value
+            elif name in slot.units:
+                found[slot.key(name)] = slot.units[name], np.asarray(slot.constants[name])
     return found
 
 
@@ -156,6 +173,8 @@ def _require_reached(program: Program, what: str, keys: Sequence[str]) -> None:
 
 
 def _is_read(program: Program, key: str) -> bool:
+    if any(key in slot.reads or slot.torch is None for slot in program.slots_of(Host)):
+        return True
     for slot in program.slots:
         local = {n for n, ref in slot.refs.items() if ref.variable == key}
         for statement in slot.statements:

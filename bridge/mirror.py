@@ -16,12 +16,14 @@ from ._contracts import Surrogate
 from .backends import backends, chosen_backend, why_not_faster
 from .backends._contracts import Demand, Engine
 from .backends.eager.engine import EagerEngine
+from .bounds import require_memory
 from .check import check, require_positive, require_trainable, time_constants
 from .draws import Draws
 from .holder import Held, Holder
 from .inputs import Inputs, time_first
 from .live import Live
 from .parameter import Free, Limit, Positive
+from .place import device_of, require_type
 from .program import Program
 from .recording import Recording, Spikes
 from .report import Report
@@ -29,8 +31,9 @@ from .script import script_names
 from .spike_gradient import ResetGradient, SpikeGradient
 from .spike_gradients import chosen_surrogates, spike_gradients
 from .spikes import State, copied
+from .stability import warn_of_instability
 from .tie import Tied, key_of, members, require_trained_once
-from .values import Values
+from .values import Values, require_own_state
 from .written import Written
 
 Train = Sequence[str | Tied] | Mapping[str, Limit] | Mapping[str | Tied, Limit]
@@ -99,10 +102,13 @@ def mirror(
         raise UnknownName.among(
             f"mirror(net, reset_gradient={reset_gradient!r})", reset_gradient, modes
         )
+    require_type("mirror(net, ", dtype)
+    place = device_of("mirror(net, ", device)
     names = callers_names() if namespace is None else namespace
     network = as_network(network, names)
     program, unsupported = read(network, names, strict)
     check(program)
+    warn_of_instability(program)
     times = time_constants(program)
     _require_list(train)
     limits: dict[str | Tied, Limit] = {}
@@ -117,7 +123,7 @@ def mirror(
         chosen_surrogates(program, surrogate),
         reset_gradient,
         dtype,
-        torch.device(device),
+        place,
         unsupported,
         network,
         backend,
@@ -304,6 +310,8 @@ class Mirror(Holder):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         probe = fn(torch.zeros(0, dtype=self._dtype, device=self._device))
+        require_type("model.to(", probe.dtype)
+        device_of("model.to(", probe.device)
         self._dtype, self._device = probe.dtype, probe.device
         return super()._apply(fn, recurse)
 
@@ -387,6 +395,7 @@ class Mirror(Holder):
             ShapeError: An input has the wrong shape.
             DomainError: An input is not finite, or a spike is neither 0 nor 1.
             NumericalError: A value became NaN or infinite during the run.
+            TooLarge: It needs more memory than there is.
         """
         steps = self.steps(duration)
         given = dict(inputs or {})
@@ -435,8 +444,11 @@ class Mirror(Holder):
     ) -> Recording:
         """Run for a number of time steps: see `run`."""
         values = self.values
+        if state is not None:
+            require_own_state(values, state)
         given = Inputs(values, inputs or {}, steps, batch_size, state)
         chosen = self._recorded(record)
+        self._require_memory(steps, given.batch_size, chosen)
         now = self._begin(values, given, state, seed)
         first, batch = now["step"], given.batch_size
         trace = self.engine.run(values, given, now, chosen, report is not None)
@@ -451,6 +463,19 @@ class Mirror(Holder):
             state=trace.state,
             units={key: self.unit(key) for key in chosen},
         )
+
+    def _require_memory(self, steps: int, batch: int, chosen: Mapping[str, Tensor | None]) -> None:
+        """Refuse a run that the memory cannot hold.
+
+        Raises:
+            TooLarge: It cannot.
+        """
+        if self.device.type != "cpu":
+            return
+        recorded = sum(self._size(k) if x is None else len(x) for k, x in chosen.items())
+        gradient = torch.is_grad_enabled() and bool(self.trained)
+        size = self.dtype.itemsize
+        require_memory(self.program, steps, batch, recorded, size, gradient)
 
     def _begin(
         self, values: Values, given: Inputs, state: Mapping[str, Any] | None, seed: int | None

@@ -296,6 +296,35 @@ class Generate(Slot):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Host(Slot):
+    """Python of the user's that runs between steps: a `network_operation`, or a monitor for it.
+
+    Arguments:
+        run: Runs it on Brian2's own objects: see `host.Operation`.
+        reads: Keys of the variables and events whose values `torch` takes; "t" is the time.
+        writes: Keys of the variables that it may change.
+        torch: The same on tensors, where it was registered: takes the values of `reads`, "batch
+            element", and returns those of `writes`.
+        title: What is called, in words.
+    """
+
+    run: Any
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    torch: Callable[..., Any] | None = None
+    title: str = ""
+
+    @property
+    def purpose(self) -> str:
+        """What the slot is for, in words."""
+        return f"Python, {self.title}"
+
+    def written(self) -> set[str]:
+        """Keys of the variables that this slot may change."""
+        return set(self.writes)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Value(Slot):
     """An expression, the last statement, that is computed when it is recorded.
 
@@ -361,6 +390,7 @@ class Pathway:
         delay: Delay of each synapse in steps of the group that raises it.
         pending: Synaptic events already under way: steps from now, synapse.
         side: End of the synapses at which that group is.
+        written: The delay that was written for all synapses, in steps that need not be whole.
     """
 
     name: str
@@ -371,6 +401,7 @@ class Pathway:
     delay: Array
     pending: Array
     side: Literal["pre", "post"] = "pre"
+    written: float | None = None
 
     @property
     def max_delay(self) -> int:
@@ -455,6 +486,8 @@ class Program:
         parts: Subgroups that other objects refer to, by name.
         ignored: Objects that only observe (monitors), with what replaces them.
         drives: PoissonInputs by name.
+        raised: Elements that raised an event when it was tested last, by event. They go on with it
+            in every step where no slot tests it again, as Brian2 has it of inactive objects.
     """
 
     dt: float
@@ -473,6 +506,7 @@ class Program:
     parts: Mapping[str, Part] = field(default_factory=dict[str, Part])
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     drives: Mapping[str, Drive] = field(default_factory=dict[str, Drive])
+    raised: Mapping[str, Array] = field(default_factory=dict[str, Array])
 
     def constants(self) -> dict[str, Constant]:
         """Constants of namespaces, by "object.name"."""
@@ -499,7 +533,8 @@ class Program:
     def used(self) -> set[str]:
         """Keys of the variables that any slot reads or writes."""
         names = {ref.variable for slot in self.slots for ref in slot.refs.values()}
-        return names | self.written()
+        looked = {key for slot in self.slots_of(Host) for key in slot.reads}
+        return names | self.written() | looked & set(self.variables)
 
     def spiking(self) -> tuple[str, ...]:
         """Names of the groups that raise spikes."""
@@ -522,8 +557,14 @@ class Program:
 
     def every(self, event: str) -> int:
         """In how many steps an event can be raised once."""
-        raising = (*self.slots_of(Threshold), *self.slots_of(Generate))
-        return next((slot.every for slot in raising if slot.event == event), 1)
+        return next((slot.every for slot in self._raising() if slot.event == event), 1)
+
+    def is_tested(self, event: str) -> bool:
+        """Whether a slot says anew who raises an event; not so where its group is inactive."""
+        return any(slot.event == event for slot in self._raising())
+
+    def _raising(self) -> tuple[Threshold | Generate, ...]:
+        return (*self.slots_of(Threshold), *self.slots_of(Generate))
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))

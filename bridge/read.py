@@ -15,13 +15,13 @@ from dataclasses import replace
 from fractions import Fraction
 from inspect import getclosurevars
 from math import lcm
+from threading import RLock
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from brian2 import (
     EventMonitor,
     Network,
-    NetworkOperation,
     NeuronGroup,
     PoissonGroup,
     PoissonInput,
@@ -58,7 +58,11 @@ from brian2.utils.stringtools import get_identifiers
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
 from mirrorneuron.units import Dimensions
 
+from .bounds import require_delay_fits, require_small
+from .brian2_fault import told
+from .host import Operation, Session, runs_python
 from .lower.margin import MARGIN, margin
+from .memory import Watch
 from .program import (
     Array,
     Deliver,
@@ -66,6 +70,7 @@ from .program import (
     Generate,
     Generator,
     Group,
+    Host,
     Kind,
     Part,
     Pathway,
@@ -84,7 +89,7 @@ from .program import (
     Variable,
     statements_of,
 )
-from .register import registered
+from .register import registered, registered_operation, require_known
 
 MONITORS = {
     SpikeMonitor: "recording.spikes",
@@ -96,6 +101,7 @@ OWNERS = (NeuronGroup, PoissonGroup, SpikeGeneratorGroup, Synapses)
 RUNNERS = (
     "stateupdate", "threshold", "reset", "synapses", "summed_variable", "spikegenerator",
 )  # fmt: skip
+ONE_AT_A_TIME = RLock()
 VALUE = "_value"
 RATE = "_rate"
 WEIGHT = "_weight"
@@ -139,9 +145,13 @@ def read(
         DomainError: A delay is negative or not finite.
     """
     _require_runtime(network)
-    refused = {obj.name: why for obj in network.sorted_objects if (why := _refusal(obj))}
+    require_small(_texts(network))
+    _require_delays(network)
+    active = [obj for obj in network.sorted_objects if obj.active]
+    refused = {obj.name: why for obj in active if (why := _refusal(obj))}
     skipped = {name for obj in network.sorted_objects if obj.name in refused for name in _all(obj)}
-    codes = _generated_code(network, namespace, skipped)
+    with ONE_AT_A_TIME:  # Brian2's device and preferences are the process's
+        codes = _generated_code(network, namespace, skipped)
     reader = _Reader(network, codes, skipped)
     program = reader.program()
     unsupported = (*refused.values(), *reader.unsupported)
@@ -163,6 +173,33 @@ def _require_runtime(network: Network) -> None:
         raise UnsupportedFeature("mirror(net)", (item,), 1)
 
 
+def _require_delays(network: Network) -> None:
+    """Refuse delays that Brian2 could not prepare.
+
+    Raises:
+        DomainError: One is negative or not finite.
+        TooLarge: One is beyond the memory.
+    """
+    for obj in network.sorted_objects:
+        if obj.active and hasattr(obj, "prepost") and "delay" in obj.variables:
+            seconds = np.array(obj.variables["delay"].get_value(), dtype=float)
+            _require_delay(obj.name, seconds)
+            steps = np.max(seconds, initial=0.0) / float(obj.source.clock.dt_)
+            require_delay_fits(obj.name, steps, len(_parent(obj.source)))
+
+
+def _texts(network: Network) -> Iterator[tuple[str, str]]:
+    """Equations and statements of the objects in a network, with the name of the object."""
+    for obj in network.sorted_objects:
+        for name, value in vars(obj).items():
+            inner = value.values() if isinstance(value, abc.Mapping) else (value,)
+            if "creation" not in name:
+                yield from ((obj.name, text) for text in inner if isinstance(text, str))
+        for equation in getattr(obj, "equations", {}).values():
+            if equation.expr is not None:
+                yield obj.name, equation.expr.code
+
+
 def _all(obj: Any) -> Iterator[str]:
     """Names of an object and of those that it brings along."""
     return (x.name for x in _with_contained(obj))
@@ -170,18 +207,13 @@ def _all(obj: Any) -> Iterator[str]:
 
 def _refusal(obj: Any) -> Unsupported | None:
     """Why an object cannot be mirrored as a whole, if so."""
-    if type(obj).run is not BrianObject.run:
-        feature = "a Python method run() of its own"
-        if isinstance(obj, NetworkOperation):
-            name = getattr(obj.function, "__name__", "a function")
-            feature = f"calls the Python function {name}() at each step"
+    if not hasattr(obj.clock, "dt_"):
         return Unsupported(
             object=obj.name,
             kind=type(obj).__name__,
-            feature=feature,
-            reason="A mirror runs no Python between steps.",
-            remedy="Give what it sets as an input, run(inputs={'cells.I': ...}), or write it as"
-            " run_regularly('...').",
+            feature="a clock without a time step (run_at)",
+            reason="It runs at times of its own, and a mirror goes on from step to step.",
+            remedy="Write run_regularly('...', dt=...), or a TimedArray that says when.",
         )
     if isinstance(obj, SpatialNeuron):
         return Unsupported(
@@ -194,13 +226,18 @@ def _refusal(obj: Any) -> Unsupported | None:
     if isinstance(obj, StateUpdater) and str(obj.method_choice).startswith("gsl"):
         return Unsupported(
             object=obj.group.name,
-            kind=type(obj.group).__name__,
+            kind=obj.group.__class__.__name__,
             feature=f"method={obj.method_choice!r}",
             reason="GSL takes the step inside its own C library: there are no statements to read.",
             remedy="Write method='rk4' and check that dt ="
             f" {float(obj.clock.dt_) * 1e3:g} ms is small enough.",
         )
     return None
+
+
+def _runs_code(obj: Any) -> bool:
+    """Whether an object takes part in the dynamics."""
+    return bool(obj.code_objects) and type(obj) not in MONITORS
 
 
 def as_network(given: Any, names: Mapping[str, Any]) -> Network:
@@ -219,6 +256,7 @@ def as_network(given: Any, names: Mapping[str, Any]) -> Network:
     if given is None or isinstance(given, MagicNetwork):
         found = (x for x in names.values() if isinstance(x, BrianObject) and x.add_to_magic_network)
         objects = list({id(x): x for x in found}.values())
+        _require_none_missed(objects, names)
         if not objects:
             raise DomainError(
                 "mirror(): there is no Brian2 object among the names here, so nothing to mirror."
@@ -234,6 +272,39 @@ def as_network(given: Any, names: Mapping[str, Any]) -> Network:
         f"mirror({type(given).__name__}): that is no network. Give a Brian2 Network, a list of"
         " Brian2 objects, or nothing for those that run() would take."
     )
+
+
+def in_containers(names: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Names of lists, tuples, sets and mappings that hold Brian2 objects, with those."""
+    for name, value in names.items():
+        several = value.values() if isinstance(value, dict) else value
+        if isinstance(value, list | tuple | set | dict) and not _is_shells(name):
+            objects = [x for x in cast(Any, several) if isinstance(x, BrianObject)]
+            wanted = [x for x in objects if x.add_to_magic_network]
+            if wanted:
+                yield name, wanted
+
+
+def _is_shells(name: str) -> bool:
+    """Whether a name is one by which IPython keeps what it has shown."""
+    return name.startswith("_") or name in ("In", "Out")
+
+
+def _require_none_missed(objects: list[Any], names: Mapping[str, Any]) -> None:
+    """Refuse to leave out what is kept in lists.
+
+    Raises:
+        DomainError: Something is.
+    """
+    found = {id(x) for obj in objects for x in _with_contained(obj)}
+    for name, inside in in_containers(names):
+        missed = [x.name for x in inside if id(x) not in found]
+        if missed:
+            raise DomainError(
+                f"mirror(): {name!r} holds {', '.join(missed)}, which run() would leave out, as it"
+                " takes only objects that have a name of their own here. Write"
+                f" mirror(Network(..., {name})) with all that belongs to the network."
+            )
 
 
 def _made_of(objects: list[Any]) -> Network:
@@ -308,10 +379,11 @@ def _generated_code(
     with _only(network, skip), _unmarked(network.sorted_objects):
         device.code_object = code_object
         try:
-            network.run(0 * second, namespace=dict(namespace))
-            for obj in network.sorted_objects:
-                if obj.active:
-                    _generate_values(obj, namespace)
+            with told("mirror(net)", namespace, network):
+                network.run(0 * second, namespace=dict(namespace))
+                for obj in network.sorted_objects:
+                    if obj.active:
+                        _generate_values(obj, namespace)
         finally:
             del device.code_object
     return codes
@@ -378,7 +450,9 @@ class _Reader:
     """Collects groups, variables and slots while it walks through a prepared network."""
 
     def __init__(self, network: Network, codes: Mapping[str, Code], skip: set[str]) -> None:
-        self.objects = [o for o in network.sorted_objects if o.active and o.name not in skip]
+        known = [o for o in network.sorted_objects if o.name not in skip]
+        self.objects = [o for o in known if o.active]
+        self.inactive = [o for o in known if not o.active]
         self.codes = codes
         self.unsupported: list[Unsupported] = []
         self.schedule = list(network.schedule)
@@ -392,6 +466,11 @@ class _Reader:
         self.functions: dict[str, UserFunction] = {}
         self.ignored: dict[str, str] = {}
         self.drives: dict[str, Drive] = {}
+        self.raised: dict[str, Array] = {}
+        self.own: dict[str, Any] = {}  # Brian2's variables, by the keys of ours
+        self.arrays: dict[str, Any] = {}  # its TimedArrays
+        self.session = Session(network, {}, {}, {}, self.dt)
+        self.looks = any(runs_python(o) and registered_operation(o) is None for o in self.objects)
 
     def _grid(self, network: Network) -> tuple[float, int]:
         """The largest time step of which all objects' steps are multiples; steps taken."""
@@ -400,7 +479,7 @@ class _Reader:
             raise DomainError(
                 "mirror(net): the network is empty. Add the objects that it should run."
             )
-        runners = [o for o in self.objects if o.code_objects and type(o) not in MONITORS]
+        runners = [o for o in self.objects if runs_python(o) or _runs_code(o)]
         clocks = {float(o.clock.dt_): o for o in reversed(runners or everything)}
         least = min(clocks)
         ratios = {dt: Fraction(dt / least).limit_denominator(FINEST) for dt in clocks}
@@ -418,10 +497,11 @@ class _Reader:
 
     def program(self) -> Program:
         """The whole network."""
-        for obj in self.objects:
+        for obj in (*self.objects, *self.inactive):
             if isinstance(obj, OWNERS):
                 self._group(obj)
         slots = tuple(slot for obj in self.objects for slot in self._slots(obj))
+        slots = self._with_hosts(slots)
         return Program(
             dt=self.dt,
             step=self.step,
@@ -439,6 +519,7 @@ class _Reader:
             parts=dict(self._parts()),
             ignored=self.ignored,
             drives=self.drives,
+            raised=self.raised,
         )
 
     def _parts(self) -> Iterator[tuple[str, Part]]:
@@ -463,8 +544,14 @@ class _Reader:
         self.groups[obj.name] = Group(
             obj.name, type(obj).__name__, len(obj), events, str(method) if method else "", written
         )
+        for event in events:
+            space = np.array(obj.variables[f"_{event}space"].get_value(), dtype=np.int64)
+            self.raised[f"{obj.name}.{event}"] = space[: space[-1]]
+            self.own[f"{obj.name}.{event}space"] = obj.variables[f"_{event}space"]
         for variable in obj.variables.values():
             if isinstance(variable, ArrayVariable) and not variable.name.endswith("space"):
+                if np.ndim(variable.get_value()) > 1:
+                    continue  # refused where a statement uses it
                 owner: Any = getattr(variable, "owner", None)
                 if owner is not None and owner.name == obj.name:
                     self.variable(variable)
@@ -473,6 +560,8 @@ class _Reader:
         key = f"{variable.owner.name}.{variable.name}"
         if key not in self.variables:
             value = np.array(variable.get_value())
+            value = value if value.ndim < 2 else value[0]  # refused by name
+            self.own[key] = variable
             self.variables[key] = Variable(
                 owner=variable.owner.name,
                 name=variable.name,
@@ -487,6 +576,9 @@ class _Reader:
     def _slots(self, obj: Any) -> Iterator[Slot]:
         if type(obj) in MONITORS:
             self.ignored[obj.name] = MONITORS[type(obj)]
+        if runs_python(obj) or (self.looks and type(obj) in MONITORS):
+            yield self._host(obj)
+        if type(obj) in MONITORS:
             return
         for codeobj in obj.code_objects:
             code = self.codes.get(codeobj.name)
@@ -501,6 +593,58 @@ class _Reader:
                 )
                 continue
             yield self._drive(obj, code) if isinstance(obj, PoissonInput) else self._slot(obj, code)
+
+    def _host(self, obj: Any) -> Host:
+        """What runs Python, or looks on for it."""
+        called = getattr(obj, "function", None)
+        name = getattr(called, "__name__", type(called).__name__)
+        made = registered_operation(obj)
+        return Host(
+            name=obj.name,
+            owner=obj.name,
+            when=obj.when,
+            order=obj.order,
+            size=0,
+            dt=float(obj.clock.dt_),
+            every=round(float(obj.clock.dt_) / self.dt),
+            clock_dt=float(obj.clock.dt_),
+            run=Operation(self.session, obj, watches=type(obj) in MONITORS),
+            reads=made.reads if made else (),
+            writes=made.writes if made else (),
+            torch=made.torch if made else None,
+            title=f"{name}()" if called is not None else f"run() of a {type(obj).__name__}",
+        )
+
+    def _with_hosts(self, slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
+        """The slots, in which each knows what it may change, and the session of those with Python.
+
+        Raises:
+            UnknownName: What was registered names a variable that does not exist.
+        """
+        hosts = [slot for slot in slots if isinstance(slot, Host)]
+        for slot in hosts:
+            require_known(slot, self.variables, self.raised)
+        if not self.looks:
+            return slots
+        free = tuple(k for k, v in self.variables.items() if self._may_change(v))
+        self.session.variables = {key: self.own[key] for key in free}
+        spaces = {event: self.own[f"{event}space"] for event in self.raised}
+        self.session.spaces = spaces
+        self.session.tables = {
+            name: (array, np.array(array.values)) for name, array in self.arrays.items()
+        }
+        return tuple(
+            replace(slot, writes=free)
+            if isinstance(slot, Host) and slot.torch is None and not slot.run.watches
+            else slot
+            for slot in slots
+        )
+
+    def _may_change(self, variable: Variable) -> bool:
+        """Whether Python may set a variable."""
+        group = self.groups.get(variable.owner)
+        given = group is None or group.kind == "SpikeGeneratorGroup"
+        return not (given or variable.read_only or variable.name.startswith("_"))
 
     def _drive(self, obj: Any, code: Code) -> Slot:
         """The slot of a PoissonInput, whose weight is a constant of its own."""
@@ -618,6 +762,8 @@ class _Reader:
     def _pathway(self, obj: Any) -> str:
         seconds = np.array(obj.variables["delay"].get_value(), dtype=float)
         _require_delay(obj.name, seconds)
+        if _parent(obj.source).name not in self.groups:  # it is left out, or refused
+            self._group(_parent(obj.source))
         source = np.array(obj.synapse_sources.get_value(), dtype=np.int64)
         delay = np.floor(seconds / float(obj.source.clock.dt_) + 0.5).astype(np.int64)
         self.pathways[obj.name] = Pathway(
@@ -629,8 +775,13 @@ class _Reader:
             delay=np.broadcast_to(delay, source.shape).copy(),
             pending=_pending(obj.queue),
             side=obj.prepost,
+            written=self._one_delay(seconds, float(obj.source.clock.dt_)),
         )
         return obj.name
+
+    def _one_delay(self, seconds: Array, dt: float) -> float | None:
+        """The delay in steps, where all synapses have the same."""
+        return float(seconds.flat[0]) / dt if seconds.size and np.ptp(seconds) == 0 else None
 
 
 class _Names:
@@ -704,10 +855,28 @@ class _Names:
 
     def _ref(self, name: str, variable: Any) -> Ref:
         index = self.code.indices[name]
+        self._require_element_by_element(variable, index)
         key = self.reader.variable(variable)
         if variable.scalar or index in ("_idx", "0"):
             return Ref(key)
         return Ref(key, self._index(index, variable))
+
+    def _require_element_by_element(self, variable: Any, index: str) -> None:
+        """Refuse an array that does not have one number for each element of its object."""
+        shape = np.shape(variable.get_value())
+        size = len(self.obj.group if hasattr(self.obj, "group") else self.obj)
+        if variable.scalar or (len(shape) == 1 and (index != "_idx" or shape[0] >= size)):
+            return
+        dimensions = "two dimensions" if len(shape) == 2 else f"{len(shape)} dimensions"
+        what = dimensions if len(shape) != 1 else f"{shape[0]} values for {size} elements"
+        owner = variable.owner
+        self.reader.refuse(
+            owner,
+            f"the variable {variable.name!r}, an array of {what}",
+            "Statements are mirrored element by element, and an array of another shape means"
+            " something only to the function that gets it.",
+            "Write a variable for each row, or a group whose elements are those of the array.",
+        )
 
     def _index(self, name: str, variable: Any) -> str | None:
         """Register the index array `name`, followed through to the elements of the slot."""
@@ -731,6 +900,7 @@ class _Names:
         if self.reader.tables.get(key) and self.reader.tables[key].upsampling != grain:
             key = f"{array.name}/{grain}"
         values = np.array(array.values, dtype=float)
+        self.reader.arrays[array.name] = array
         dimensions = Dimensions.of(array)
         self.reader.tables[key] = Table(array.name, values, float(array.dt), grain, dimensions)
         return key
@@ -739,15 +909,12 @@ class _Names:
         """Register a function that is not one of Brian2's own."""
         if DEFAULT_FUNCTIONS.get(name) is function:
             return name
-        if name in self.reader.functions and self.reader.functions[name].numpy is not _numpy(
-            function, self.obj.group
-        ):
-            name = f"{name}/{len(self.reader.functions)}"
-        self.reader.functions[name] = UserFunction(
-            name,
-            _numpy(function, self.obj.group),
-            registered(function),
-        )
+        own = _numpy(function, self.obj.group)
+        known = self.reader.functions.get(name)
+        if known is not None and cast(Watch, known.numpy).function is not own:
+            name, known = f"{name}/{len(self.reader.functions)}", None
+        if known is None:
+            self.reader.functions[name] = UserFunction(name, Watch(name, own), registered(function))
         return name
 
 

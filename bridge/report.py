@@ -6,7 +6,7 @@ from html import escape
 
 from mirrorneuron.errors import Unsupported
 
-from .program import Deliver, Generate, Program, Reset, Slot, Sum, Threshold, Update
+from .program import Deliver, Generate, Host, Program, Reset, Slot, Sum, Threshold, Update
 
 BECAME: dict[type[Slot], str] = {
     Update: "updated every step",
@@ -45,7 +45,9 @@ class Report:
         """Object, kind, size, what became of it, and the gradient of its spikes."""
         for group in self.program.groups.values():
             slots = [slot for slot in self.program.slots if slot.owner == group.name]
-            became = ", ".join(dict.fromkeys(map(self._became, slots))) or "constant values"
+            frozen = map(self._frozen, (f"{group.name}.{event}" for event in group.events))
+            parts = dict.fromkeys((*map(self._became, slots), *filter(None, frozen)))
+            became = ", ".join(parts) or "constant values"
             gradient = self.gradients.get(group.name, "")
             became += self._trained(group.name)
             yield group.name, group.kind, f"{group.size:,}", became, gradient
@@ -54,6 +56,10 @@ class Report:
             inputs = "input" if drive.count == 1 else "inputs"
             became = f"{size} {inputs} at {drive.rate:g} Hz into {drive.target}"
             yield drive.name, "PoissonInput", size, became + self._trained(drive.name), ""
+        for slot in self.program.slots_of(Host):
+            if slot.name not in self.program.ignored:
+                kind, became = "Python", f"{slot.title} between steps, {self._hosted(slot)}"
+                yield slot.name, kind, "", became, ""
         for name, instead in self.program.ignored.items():
             yield name, "monitor", "", f"not part of the dynamics; read {instead}", ""
         for item in self.unsupported:
@@ -63,6 +69,21 @@ class Report:
         """What of an object is trained."""
         trained = [text for key, text in self.trained.items() if key.startswith(f"{name}.")]
         return f"; trained: {', '.join(trained)}" if trained else ""
+
+    def _hosted(self, slot: Host) -> str:
+        """How the user's Python runs."""
+        if slot.torch is None:
+            return "on Brian2's own objects: one trial, no gradient"
+        return f"on tensors as registered, from {', '.join(slot.reads) or 'nothing'}"
+
+    def _frozen(self, event: str) -> str:
+        """What is to be said of an event that its group, which is inactive, does not test."""
+        if self.program.is_tested(event):
+            return ""
+        number, name = len(self.program.raised.get(event, ())), event.partition(".")[2]
+        if not number:
+            return f"inactive: raises no {name}"
+        return f"inactive: the {number} that raised {name} last do so in each step, as in Brian2"
 
     def _became(self, slot: Slot) -> str:
         if not isinstance(slot, Deliver):

@@ -9,16 +9,17 @@ chaotic network.
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from brian2 import Clock, Network, NetworkOperation, prefs, second, seed
+from tqdm.auto import tqdm
 
 from .backends.eager.engine import EagerEngine, Stepper
 from .draws import Draws
 from .mirror import Mirror
-from .program import Array, Program, Slot
+from .program import Array, Host, Program, Slot
 from .read import read
 from .spikes import Events, State, copied
 
@@ -73,6 +74,7 @@ def compare(
     namespace: Mapping[str, Any],
     start_seed: int = 0,
     locked: Any = True,
+    progress: bool = False,
 ) -> Evidence:
     """Run both from the network's present state; the network is as before afterwards.
 
@@ -83,6 +85,7 @@ def compare(
         namespace: Names for equations whose group has no namespace.
         start_seed: Seed of both sides' random numbers.
         locked: Whether to take locked steps too, or for how long, a Quantity [s].
+        progress: Whether to show it.
     """
     double = _double(network, model, namespace)
     steps = double.steps(duration)
@@ -92,10 +95,12 @@ def compare(
     evidence = Evidence(double.program.dt, steps, sizes, precision)
     with torch.no_grad(), _undone(network):
         until = (steps if locked else 0) if isinstance(locked, bool) else double.steps(locked)
-        observer = _Observer(network, double, evidence, start_seed, until)
-        with observer.attached():
+        bar = tqdm(total=steps, disable=not progress, desc="compare", unit="step")
+        observer = _Observer(network, double, evidence, start_seed, until, bar)
+        with bar, observer.attached(), _watched(double.program):
             seed(start_seed)
-            network.run(duration, namespace=dict(namespace))
+            with _interruptible():
+                network.run(duration, namespace=dict(namespace))
             observer.finish()
     return evidence
 
@@ -146,17 +151,48 @@ def _undone(network: Network) -> Generator[None]:
         del network._stored_state[SNAPSHOT]  # pyright: ignore[reportPrivateUsage]
 
 
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Make Ctrl-C an exception: Brian2 takes it for the regular end of a run."""
+    before = prefs.core.stop_on_keyboard_interrupt
+    prefs.core.stop_on_keyboard_interrupt = False
+    try:
+        yield
+    finally:
+        prefs.core.stop_on_keyboard_interrupt = before
+        Network._globally_running = False  # pyright: ignore[reportPrivateUsage]
+
+
+@contextmanager
+def _watched(program: Program) -> Generator[None]:
+    """Have Brian2 run Python between steps, and the mirror take over what it does."""
+    own = [slot.run for slot in program.slots_of(Host) if slot.torch is None]
+    if not own:
+        yield
+        return
+    with own[0].session.watching():
+        yield
+
+
 class _Observer:
     """Watches every step of a Brian2 run, and repeats it in the mirror.
 
     Attributes:
         free: State of the mirror that runs on its own.
-        predicted: State of the mirror after one step from Brian2's own.
+        predicted: State of the mirror from Brian2's own at the start of a step, and, when Brian2
+            has taken it, after that step.
     """
 
     def __init__(
-        self, network: Network, model: Mirror, evidence: Evidence, start_seed: int, until: int
+        self,
+        network: Network,
+        model: Mirror,
+        evidence: Evidence,
+        start_seed: int,
+        until: int,
+        bar: Any,
     ) -> None:
+        self.bar = bar
         self.network, self.model, self.evidence, self.until = network, model, evidence, until
         self.step, self.parted = 0, False
         self.predicted: State = model.initial_state()
@@ -196,6 +232,9 @@ class _Observer:
     def _before(self) -> None:
         if 0 < self.step <= self.until:
             self._compare(self.predicted, self.evidence.locked)
+        for slot in self.model.program.slots_of(Host):
+            if slot.torch is None:
+                cast(dict[str, Any], slot.run.session.recorded).clear()
         if self.step >= self.until:
             return
         state = dict(self.predicted)
@@ -205,10 +244,11 @@ class _Observer:
         stream = np.random.RandomState()
         stream.set_state(np.random.get_state())
         state["draws"] = Draws.given(stream)
-        self.advance(state)
         self.predicted = state
 
     def _after(self) -> None:
+        if self.step < self.until:
+            self.advance(self.predicted)
         self.advance(self.free)
         for name, trains in self.spikes.items():
             if (self.model.program.step + self.step) % self.pace[name] == 0:
@@ -220,6 +260,7 @@ class _Observer:
         if self.step < self.until:
             self._correct_events()
         self.step += 1
+        self.bar.update()
         last = self.step == self.evidence.steps
         if not self.parted and (last or self.step % max(1, self.evidence.steps // LOOKS) == 0):
             self._compare(self.free, self.evidence.paths)
@@ -273,13 +314,18 @@ def _raised(group: Any, event: str) -> Array:
 
 
 def _difference(found: Array, true: Array) -> float:
-    """Largest difference, relative to the largest size."""
+    """Largest difference, relative to the largest finite size; equal infinities do not differ."""
     if not true.size:
         return 0.0
     if true.dtype == bool:
         return float(np.any(found != true))
-    difference = np.abs(found - true)
-    if np.any(np.isnan(difference) & ~(np.isnan(found) & np.isnan(true))):
+    same = (found == true) | (np.isnan(found) & np.isnan(true))
+    if np.all(same):
+        return 0.0
+    with np.errstate(invalid="ignore"):  # what is infinite on both sides is the same
+        difference = np.where(same, 0.0, np.abs(found - true))
+    finite = np.abs(true[np.isfinite(true)])
+    largest, size = float(np.max(difference)), float(np.max(finite, initial=0.0))
+    if not np.isfinite(largest):
         return float("inf")
-    largest, size = float(np.nanmax(difference)), float(np.nanmax(np.abs(true)))
     return largest / size if size else largest

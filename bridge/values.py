@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from mirrorneuron.errors import DomainError, ShapeError
 
 from .program import Program, Variable
 from .spikes import Events, State
@@ -68,7 +70,7 @@ class Values:
             state[key] = value.to(dtype_of(self.program.variables[key], self.dtype))
         for name, group in self.program.groups.items():
             for event in group.events:
-                state[f"{name}.{event}"] = self.silent(name, batch_size)
+                state[f"{name}.{event}"] = self._raised(name, event, batch_size)
         for name in self.program.pathways:
             state[f"{name}.history"] = self._history(name, batch_size)
         return state
@@ -78,6 +80,16 @@ class Values:
         shape = (batch_size, self.program.groups[group].size)
         return Events.of(torch.zeros(shape, dtype=self.dtype, device=self.device))
 
+    def _raised(self, group: str, event: str, batch_size: int) -> Events:
+        """Events of the step before the first one."""
+        silent = self.silent(group, batch_size)
+        index = self.program.raised.get(f"{group}.{event}", np.zeros(0, np.int64))
+        if not len(index):
+            return silent
+        silent.spikes[:, torch.from_numpy(index)] = 1
+        batch = np.repeat(np.arange(batch_size), len(index))
+        return Events(silent.spikes, batch, np.tile(index, batch_size))
+
     def _history(self, pathway: str, batch_size: int) -> tuple[Events, ...]:
         """Spikes on their way at the start, newest first."""
         path = self.program.pathways[pathway]
@@ -86,6 +98,38 @@ class Values:
             past[path.delay[synapse] - step - 1, path.source[synapse]] = 1
         rows = torch.from_numpy(past).to(self.device, self.dtype)
         return tuple(Events.of(row.expand(batch_size, -1)) for row in rows)
+
+
+def require_own_state(values: Values, state: Any) -> None:
+    """Refuse a state of another network.
+
+    Raises:
+        DomainError: It is no state at all, or lacks something.
+        ShapeError: A value in it has another number of elements.
+    """
+    if not isinstance(state, Mapping) or "step" not in state:
+        raise DomainError(
+            f"run(state={type(cast(Any, state)).__name__}): that is no state of a run. Write"
+            " state=recording.state, or model.initial_state()."
+        )
+    program = values.program
+    events = {f"{n}.{e}": g.size for n, g in program.groups.items() for e in g.events}
+    sizes = {k: program.variables[k].value.size for k in program.written()} | events
+    lacking = sorted((sizes.keys() | {f"{p}.history" for p in program.pathways}) - state.keys())
+    if lacking:
+        raise DomainError(
+            f"run(state=...): the state lacks {', '.join(lacking[:5])}, so it belongs to another"
+            " network. Write state=recording.state of a run of this model."
+        )
+    for key, size in sizes.items():
+        held: Any = state[key]
+        tensor = held.spikes if isinstance(held, Events) else held
+        if not isinstance(tensor, Tensor) or tensor.dim() != 2 or tensor.shape[1] != size:
+            shape = tuple(getattr(tensor, "shape", ()))
+            raise ShapeError(
+                f"run(state=...): {key} has the shape {shape}, and this network's is (batch,"
+                f" {size}). Write state=recording.state of a run of this model."
+            )
 
 
 def dtype_of(variable: Variable, dtype: torch.dtype) -> torch.dtype:

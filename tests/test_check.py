@@ -1,6 +1,7 @@
 """check: what it says of scripts by others, and what it leaves alone."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,15 +84,16 @@ def test_a_script_whose_network_is_mirrored_is_faithful(name: str, tmp_path: Pat
 def test_everything_that_cannot_be_mirrored_is_listed(tmp_path: Path) -> None:
     text = CELLS + (
         "stiff = NeuronGroup(1, 'dx/dt = -x/ms : 1', method='gsl_rk4', name='stiff')\n"
-        "@network_operation\ndef watch():\n    pass\nrun(50*ms)"
+        "rod = SpatialNeuron(Cylinder(length=1*mm, diameter=1*um, n=3),"
+        " 'Im = 0*amp/meter**2 : amp/meter**2', name='rod')\nrun(50*ms)"
     )
     finding = check(tmp_path, text)
     assert (finding.status, finding.exit_code) == ("refused", 1)
-    assert {item.object for item in finding.unsupported} == {"stiff", "networkoperation"}
+    assert {item.object for item in finding.unsupported} == {"stiff", "rod"}
     content = json.loads(finding.to_json())
     assert content["spikes"] == 0 and content["identical"] is False
     assert {"object", "feature", "reason"} <= set(content["unsupported"][0])
-    assert "watch()" in str(finding)
+    assert "a cable with compartments" in str(finding)
 
 
 def test_a_value_that_no_simulation_can_have_is_a_reason_to_refuse(tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ def test_what_a_script_writes_is_kept_from_its_folder(
     assert {path.name for path in tmp_path.iterdir()} == {"script.py", "data.txt"}
 
 
-def test_a_function_that_remembers_makes_a_network_unfaithful(tmp_path: Path) -> None:
+def test_a_function_that_remembers_is_a_reason_to_refuse(tmp_path: Path) -> None:
     text = """
     from brian2 import *
     calls = []
@@ -187,8 +189,8 @@ def test_a_function_that_remembers_makes_a_network_unfaithful(tmp_path: Path) ->
     run(20*ms)
     """
     finding = check(tmp_path, text)
-    assert (finding.status, finding.exit_code) == ("unfaithful", 1)
-    assert finding.locked_step_error and finding.locked_step_error > 1e-3
+    assert (finding.status, finding.exit_code) == ("refused", 1)
+    assert "a call changed calls" in str(finding)
 
 
 def test_later_runs_and_other_durations_can_be_asked_for(tmp_path: Path) -> None:
@@ -239,3 +241,42 @@ def test_an_error_that_the_script_catches_is_not_lost(tmp_path: Path) -> None:
 
     with pytest.raises(ArithmeticError, match="while it was looked at"):
         run_until(script, look)
+
+
+def test_steps_limit_how_long_it_takes(tmp_path: Path) -> None:
+    finding = check(tmp_path, CELLS + "run(80*ms)", steps=300)
+    assert finding.status == "faithful"
+    assert finding.duration == pytest.approx(0.03)
+
+
+def test_objects_that_run_does_not_find_are_noted(tmp_path: Path) -> None:
+    text = CELLS + "others = [PoissonGroup(2, 10*Hz, name='lost')]\nrun(50*ms)"
+    finding = check(tmp_path, text)
+    assert finding.status == "faithful"
+    assert "Note: 'others' holds Brian2 objects that are not in the network" in str(finding)
+    assert json.loads(finding.to_json())["notes"]
+
+
+def test_preferences_in_the_folder_are_named_before_they_are_read_or_refused(
+    tmp_path: Path,
+) -> None:
+    marker = tmp_path / "executed"
+    (tmp_path / "brian_preferences").write_text(
+        f"logging.file_log = bool(open({str(marker)!r}, 'w').close())\n"
+    )
+    command = [sys.executable, "-c", "import mirrorneuron"]
+    named = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "brian_preferences is one that Brian2 evaluates, as Python" in named.stderr
+    assert not marker.exists()
+    environment = {**os.environ, "MIRRORNEURON_PREFERENCES": "refuse"}
+    refused = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
+    )
+    assert refused.returncode == 1 and "It is refused here. Move it away" in refused.stderr
+    (tmp_path / "cells.py").write_text(CELLS + "run(5*ms)")
+    asked = subprocess.run(
+        [sys.executable, "-c", "from mirrorneuron.cli import main; main()", "check", "cells.py",
+         "--no-preferences"], cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert asked.returncode == 2 and "It is refused here" in asked.stderr
+    assert not marker.exists()

@@ -92,3 +92,16 @@ def test_ctrl_c_in_a_simulation_ends_the_study_with_130_and_leaves_no_metrics(
     assert "Interrupted. The same command with --resume goes on." in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(("option", "said"), [("--help", "check"), ("--version", "mirrorneuron 0")])
+def test_help_and_version_answer_without_torch_and_brian2(option: str, said: str) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = sys.modules['brian2'] = None;"
+        "from mirrorneuron.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, option], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout

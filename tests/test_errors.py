@@ -23,6 +23,7 @@ FAMILY = {
     "OutsideGeNN": NotImplementedError,
     "UnknownName": KeyError,
     "UnitError": DimensionMismatchError,
+    "NetworkError": RuntimeError,
     "ShapeError": ValueError,
     "DomainError": ValueError,
     "NumericalError": ArithmeticError,
@@ -30,6 +31,7 @@ FAMILY = {
     "WriteBackError": ValueError,
     "CheckpointError": OSError,
     "BuildError": RuntimeError,
+    "TooLarge": MemoryError,
     "ScriptError": RuntimeError,
     "MissingDependency": ImportError,
 }

@@ -35,7 +35,6 @@ import numpy as np
 from brian2 import amp, second, siemens
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import si
@@ -474,6 +473,8 @@ def closure(
     counts = np.bincount(
         np.minimum((t / BIN + 1e-6).astype(np.int64), number - 1), minlength=number
     )
+    from scipy.ndimage import gaussian_filter1d
+
     density = gaussian_filter1d(counts / (BIN * cells.sum()), WIDTH / BIN)
     past = round(LID / BIN)
     total = np.cumsum(np.concatenate([np.full(past, density[:past].mean()), density]))

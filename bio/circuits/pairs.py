@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ._contracts import Pairs, Pathway
 
@@ -195,6 +194,8 @@ class Claws:
     def draw(self, sites: Sites, pathway: Pathway, rng: np.random.Generator) -> Pairs:
         """Pairs of mossy fibres and granule cells."""
         glomeruli, cells = sites.positions["glomerulus"], sites.positions["granule"]
+        from scipy.spatial import KDTree
+
         tree = KDTree(glomeruli)
         chosen = np.concatenate(
             [
@@ -265,6 +266,8 @@ class ThroughGlomeruli:
         at, glomeruli = sites.positions[pathway.source], sites.positions["glomerulus"]
         claws, cells = sites.glomerulus_granule(), len(sites.positions[pathway.target])
         looked = np.arange(1, min(self.number, len(glomeruli)) + 1)
+        from scipy.spatial import KDTree
+
         tree: Any = KDTree(glomeruli)
         distance, index = tree.query(at, k=looked)
         source, column = np.nonzero(distance <= self.radius)

@@ -6,11 +6,10 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
+from mirrorneuron._memory import available_memory
 from mirrorneuron.errors import BuildError
 
-from ..simulation._memory import available_memory
 from ._contracts import Pairs, Pathway, Population, Wiring
 from .anatomy import (
     FOOTPRINT,
@@ -129,6 +128,8 @@ def _fibres(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
 
 def _fibre(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
     at, to = glomeruli[:, :2], fibres[:, :2]
+    from scipy.spatial import KDTree
+
     inside = KDTree(to / TERMINALS).query_ball_point(at / TERMINALS, 1.0, p=np.inf)
     there = np.fromiter(map(len, inside), np.int64, len(inside))
     near = np.concatenate([np.asarray(found, np.int64) for found in inside])
@@ -140,6 +141,8 @@ def _fibre(glomeruli: Array, fibres: Array, rng: np.random.Generator) -> Array:
     first = np.cumsum(there) - there
     chosen[reached] = near[order[(first + rank)[reached]]]
     if not reached.all():
+        from scipy.spatial import KDTree
+
         chosen[~reached] = KDTree(to).query(at[~reached])[1]
     return chosen
 

@@ -75,7 +75,10 @@ class Backend(ABC):
 
     @abstractmethod
     def covers(self, demand: Demand) -> Sequence[str]:
-        """What of a Program it cannot run, a sentence each; nothing if it runs all of it."""
+        """What of a Program it cannot run, a sentence each; nothing if it runs all of it.
+
+        One that knows statements on real numbers only yields `beyond_statements(program)`.
+        """
 
     @abstractmethod
     def compile(

@@ -14,7 +14,7 @@ from mirrorneuron.errors import Outside
 
 from ..lower.dataflow import reads
 from ..lower.expression import names
-from ..program import Deliver, Generate, Program, Slot, Statement, Sum, Threshold, Update
+from ..program import Deliver, Generate, Host, Program, Slot, Statement, Sum, Threshold, Update
 from .emit import splits
 from .language import KNOWN, RANDOM
 from .layout import SOURCES, Layout
@@ -60,6 +60,9 @@ class _Genn(_Checker):
 
     def all(self) -> Iterator[Outside]:
         """Every finding."""
+        if hosts := list(self.program.slots_of(Host)):
+            yield from map(self._host, hosts)
+            return
         yield from self._network()
         for slot in self.program.slots:
             yield from self._slot(slot)
@@ -68,6 +71,13 @@ class _Genn(_Checker):
         for name in self.layout.synapses:
             yield from self._synapses(name)
         yield from self._deliveries()
+
+    def _host(self, slot: Host) -> Outside:
+        return self.outside(
+            None, slot.name, f"Python between steps, {slot.title}",
+            "A compiled simulation runs none.",
+            "Write it as equations, or run it on Brian2's numpy target.",
+        )  # fmt: skip
 
     # ---- the network
 

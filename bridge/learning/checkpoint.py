@@ -4,14 +4,15 @@ A file is written beside its place, synced and renamed; the one before is kept. 
 tensors, text and numbers only and is read without running code.
 """
 
+import fcntl
 import os
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import torch
 from torch.optim import Optimizer
@@ -55,6 +56,32 @@ class Checkpoint:
         """The one before."""
         return self.folder / "previous.pt"
 
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Keep other trainings out of the folder, in this process or another one on this machine.
+
+        Raises:
+            CheckpointError: One is there, or the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = _locked(self.folder / "lock")
+        except BlockingIOError as error:
+            raise CheckpointError(
+                f"fit(checkpoint={str(self.folder)!r}): another training is under way there. Two in"
+                " one folder would go on from each other's checkpoints. Wait for it, or name"
+                " another folder."
+            ) from error
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with file:  # which also takes the lock away, as does the end of the process
+            for left in self.folder.glob("checkpoint-*.tmp"):
+                left.unlink()
+            try:
+                yield
+            finally:
+                (self.folder / "lock").unlink()
+
     def exists(self) -> bool:
         """Whether there is anything to go on from."""
         return self.latest.exists() or self.previous.exists()
@@ -65,7 +92,7 @@ class Checkpoint:
         Raises:
             CheckpointError: The folder cannot be written.
         """
-        new = self.folder / "checkpoint.tmp"
+        new = self.folder / f"checkpoint-{os.getpid()}.tmp"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with new.open("wb") as file:
@@ -80,10 +107,13 @@ class Checkpoint:
         except OSError as error:
             with suppress(OSError):
                 new.unlink()
-            raise CheckpointError(
-                f"fit(checkpoint={str(self.folder)!r}): the checkpoint could not be written"
-                f" ({error}). The one before is untouched. Free some space, or name another folder."
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> CheckpointError:
+        return CheckpointError(
+            f"fit(checkpoint={str(self.folder)!r}): the checkpoint could not be written"
+            f" ({error}). The one before is untouched. Free some space, or name another folder."
+        )
 
     def load(self, rule: S) -> tuple[S, Fit]:
         """Restore model, optimiser and schedule; the newest readable file counts.
@@ -150,6 +180,25 @@ class Checkpoint:
                 f" which differs in {'; '.join(differ)}. Going on from it would mix the two. Write"
                 " the settings that are there, or name another folder."
             )
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """A file that nobody else has locked, locked.
+
+    Raises:
+        BlockingIOError: Somebody has.
+    """
+    while True:
+        file = path.open("wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            file.close()
+            raise
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()  # it was removed between the two calls
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -97,7 +97,8 @@ def fit(
             updates in a row were skipped as something was not finite (the last good parameters are
             restored then); the loss was lost three times without a better one in between (the best
             ones are).
-        CheckpointError: The folder holds a checkpoint of another training.
+        CheckpointError: The folder holds a checkpoint of another training, or another one is under
+            way there.
         DomainError: The rule changes parameters within a trial, and the optimiser is L-BFGS or the
             loss is not a sum over time; the optimiser holds none of the parameters; an argument is
             not what it has to be, or out of its domain.
@@ -129,18 +130,19 @@ def fit(
     same = specification(model, rule, made, plan, clip, seed, task)
     folder = None if checkpoint is None else Path(checkpoint)
     store = None if folder is None else Checkpoint(folder, model, made, plan, same)
-    state, done = rule.init(model), Fit()
-    if store is not None and store.exists():
-        state, done = store.load(state)
-    trainer = Trainer(model, made, clip, done, Guard(model, done))
-    if store is not None:
-        trainer.say_what_is_not_kept()
-    trainer.require_fits(rule, task)
-    training = _Training(
-        task, rule, trainer, plan, store, every, seed, Patience(patience, min_delta),
-        callbacks(callback), Board(tensorboard), state,
-    )  # fmt: skip
-    training.run(steps, progress=report is not None)
+    with nullcontext() if store is None else store.alone():
+        state, done = rule.init(model), Fit()
+        if store is not None and store.exists():
+            state, done = store.load(state)
+        trainer = Trainer(model, made, clip, done, Guard(model, done))
+        if store is not None:
+            trainer.say_what_is_not_kept()
+        trainer.require_fits(rule, task)
+        training = _Training(
+            task, rule, trainer, plan, store, every, seed, Patience(patience, min_delta),
+            callbacks(callback), Board(tensorboard), state,
+        )  # fmt: skip
+        training.run(steps, progress=report is not None)
     if restore_best and done.best is not None:
         model.load_state_dict(dict(done.best.values))
     return done

@@ -10,6 +10,7 @@ import numpy as np
 from ..program import Program, Ref, Slot
 from .expression import names
 from .functions import RANDOM
+from .kinds import WHOLE, kind_of, kinds_of
 
 
 def mentioned(slot: Slot) -> set[str]:
@@ -49,17 +50,14 @@ def draws(program: Program, slot: Slot) -> bool:
 
 def whole_arguments(program: Program, slot: Slot) -> Mapping[str, tuple[int, ...]]:
     """Functions that are called, and which of their arguments are whole numbers."""
-    variables = program.variables
-    whole = {n for n, ref in slot.refs.items() if variables[ref.variable].kind == "integer"}
+    known = kinds_of(program, slot)
     calls = (node for s in slot.statements for node in ast.walk(s.tree))
     found: dict[str, tuple[int, ...]] = {}
     for call in calls:
         match call:
             case ast.Call(func=ast.Name(id=name), args=args):
-                numbered = enumerate(args)
-                found[name] = tuple(
-                    k for k, arg in numbered if isinstance(arg, ast.Name) and arg.id in whole
-                )
+                kinds = enumerate(kind_of(arg, known) for arg in args)
+                found[name] = tuple(k for k, kind in kinds if kind in WHOLE)
             case _:
                 pass
     return found

@@ -8,7 +8,7 @@ Where in doubt something passes, so that only what surely has no gradient is fou
 import ast
 from collections.abc import Iterator, Set
 
-from ..program import Deliver, Program, Reset, Slot, Statement, Sum, Threshold, Value
+from ..program import Deliver, Host, Program, Reset, Slot, Statement, Sum, Threshold, Value
 from .expression import ORDER, names
 
 STOPS = {"int", "floor", "ceil", "sign", "timestep"}
@@ -81,6 +81,9 @@ def _local(slot: Slot, keys: Set[str]) -> set[str]:
 
 def _outcome(program: Program, slot: Slot, keys: Set[str]) -> Iterator[str]:
     """Keys of what gets a gradient by `keys` when a slot is executed."""
+    if isinstance(slot, Host):  # what is registered for tensors
+        yield from slot.writes if slot.torch is not None and keys & set(slot.reads) else ()
+        return
     local = _local(slot, keys)
     arrives = isinstance(slot, Deliver | Reset) and slot.event in keys
     for statement in slot.statements:

@@ -94,6 +94,8 @@ def span(node: ast.expr, known: Mapping[str, float]) -> Span:
         case ast.Call(func=ast.Name(id="clip"), args=[x, lower, upper]):
             (low, high), bottom, top = (span(part, known) for part in (x, lower, upper))
             return min(max(low, bottom[0]), top[0]), min(max(high, bottom[1]), top[1])
+        case ast.Call(func=ast.Name(id="real" | "wrap"), args=[arg]):
+            return span(arg, known)
         case ast.Call(func=ast.Name(id=name), args=[arg]) if name in FUNCTIONS:
             image = FUNCTIONS[name].image
             return ANYTHING if image is None else image(*span(arg, known))

@@ -6,47 +6,48 @@ gymnasium, `pip install 'mirrorneuron[gym]'`.
 
 import typing as _typing
 
-from . import analysis, bio, muscle
-from .arm import ArmBatch, ArmTask
-from .bio.genn import genn_findings
-from .bio.recording import Simulation
-from .bio.simulate import simulate
-from .bridge import losses
-from .bridge.fitting import RecordingFit, fit_recording
-from .bridge.learning import (
-    BPTT,
-    FPTT,
-    FPTT_K,
-    Fit,
-    GradientCheck,
-    Rule,
-    Task,
-    TrainingWarning,
-    Trial,
-    check_gradient,
-    fit,
-)
-from .bridge.mirror import Mirror, mirror
-from .bridge.nudge import Nudge
-from .bridge.parameter import Bounded, Free, Positive, Sign
-from .bridge.recording import Recording
-from .bridge.register import register
-from .bridge.surrogates import (
-    Arctan,
-    FastSigmoid,
-    Gaussian,
-    Sigmoid,
-    SuperSpike,
-    Triangle,
-    surrogates,
-)
-from .bridge.tie import Tied
-from .bridge.written import Written
-from .validation import validate
+from ._preferences import look as _look
 
 if _typing.TYPE_CHECKING:
+    from . import analysis, bio, muscle
+    from .arm import ArmBatch, ArmTask
+    from .bio.genn import genn_findings
+    from .bio.recording import Simulation
+    from .bio.simulate import simulate
+    from .bridge import losses
+    from .bridge.fitting import RecordingFit, fit_recording
+    from .bridge.learning import (
+        BPTT,
+        FPTT,
+        FPTT_K,
+        Fit,
+        GradientCheck,
+        Rule,
+        Task,
+        TrainingWarning,
+        Trial,
+        check_gradient,
+        fit,
+    )
+    from .bridge.mirror import Mirror, mirror
+    from .bridge.nudge import Nudge
+    from .bridge.parameter import Bounded, Free, Positive, Sign
+    from .bridge.recording import Recording
+    from .bridge.register import register
+    from .bridge.surrogates import (
+        Arctan,
+        FastSigmoid,
+        Gaussian,
+        Sigmoid,
+        SuperSpike,
+        Triangle,
+        surrogates,
+    )
+    from .bridge.tie import Tied
+    from .bridge.written import Written
     from .gym import ArmEnv as ArmEnv
     from .gym import ArmVectorEnv as ArmVectorEnv
+    from .validation import validate
 
 __version__ = "0.1.0"
 
@@ -95,15 +96,53 @@ __all__ = [
 ]
 
 
+_look()
+
+_HOMES = {  # module to the public names that it has
+    "arm": "ArmBatch ArmTask",
+    "bio.genn": "genn_findings",
+    "bio.recording": "Simulation",
+    "bio.simulate": "simulate",
+    "bridge.fitting": "RecordingFit fit_recording",
+    "bridge.learning": "BPTT FPTT FPTT_K Fit GradientCheck "
+    "Rule Task TrainingWarning Trial check_gradient fit",
+    "bridge.mirror": "Mirror mirror",
+    "bridge.nudge": "Nudge",
+    "bridge.parameter": "Bounded Free Positive Sign",
+    "bridge.recording": "Recording",
+    "bridge.register": "register",
+    "bridge.surrogates": "Arctan FastSigmoid Gaussian Sigmoid SuperSpike Triangle surrogates",
+    "bridge.tie": "Tied",
+    "bridge.written": "Written",
+    "validation": "validate",
+    "gym": "ArmEnv ArmVectorEnv",
+}
+_MODULES = {
+    "analysis": "analysis",
+    "bio": "bio",
+    "muscle": "muscle",
+    "losses": "bridge.losses",
+    "errors": "errors",
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
 def __getattr__(name: str) -> object:
-    """What needs gymnasium.
+    """A public name, imported when it is first asked for: torch and brian2 take seconds.
 
     Raises:
-        MissingDependency: It is not installed.
+        MissingDependency: It needs gymnasium, which is not installed.
         AttributeError: There is no such name.
     """
-    if name in ("ArmEnv", "ArmVectorEnv"):
-        from . import gym
+    from importlib import import_module
 
-        return getattr(gym, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _MODULES:
+        return import_module(f".{_MODULES[name]}", __name__)
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,6 +5,7 @@ from types import FrameType
 from typing import Any
 
 OURS = ("mirrorneuron", "jaxtyping", "beartype")
+COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>")
 
 
 def callers_names() -> dict[str, Any]:
@@ -12,7 +13,13 @@ def callers_names() -> dict[str, Any]:
     frame = inspect.currentframe()
     while frame and _is_ours(frame):
         frame = frame.f_back
-    return {**frame.f_globals, **frame.f_locals} if frame else {}
+    if frame is None:
+        return {}
+    own = dict(frame.f_locals)
+    while frame.f_back and frame.f_code.co_name in COMPREHENSIONS:  # of Python 3.11
+        frame = frame.f_back
+        own = {**frame.f_locals, **own}
+    return {**frame.f_globals, **own}
 
 
 def callers_level() -> int:

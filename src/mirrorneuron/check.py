@@ -11,9 +11,17 @@ import torch
 
 from .analysis.validate import Validation
 from .bridge.mirror import mirror
+from .bridge.read import in_containers
 from .bridge.report import Report
 from .bridge.validate import compare
-from .errors import DomainError, MirrorNeuronError, ScriptError, Unsupported, UnsupportedFeature
+from .errors import (
+    DomainError,
+    MirrorNeuronError,
+    NetworkError,
+    ScriptError,
+    Unsupported,
+    UnsupportedFeature,
+)
 from .script import chain, run_until
 from .units import Dimensions, quantity, si
 from .validation import verdict, versions
@@ -32,6 +40,7 @@ class Finding:
         script: Path of the script.
         status: "faithful", "unfaithful", "refused" or "script_failed".
         reason: Why the script failed, or what went wrong; empty otherwise.
+        notes: What the script may not mean, such as objects that `run()` does not find.
         unsupported: What of the network cannot be mirrored.
         report: What each Brian2 object became.
         validation: The comparison, if there was one.
@@ -42,6 +51,7 @@ class Finding:
     script: str
     status: Status = "script_failed"
     reason: str = ""
+    notes: Sequence[str] = ()
     unsupported: Sequence[Unsupported] = ()
     report: Report | None = None
     validation: Validation | None = None
@@ -84,6 +94,7 @@ class Finding:
             "script": self.script,
             "status": self.status,
             "reason": self.reason,
+            "notes": list(self.notes),
             "unsupported": [asdict(item) for item in self.unsupported],
             "objects": [
                 dict(zip(("object", "kind", "size", "became", "gradient"), row, strict=True))
@@ -106,6 +117,7 @@ class Finding:
         yield f"{self.script}: {self.status.replace('_', ' ').upper()}"
         if self.reason:
             yield self.reason
+        yield from (f"Note: {note}" for note in self.notes)
         if self.report is not None:
             yield str(self.report)
         if self.unsupported:
@@ -121,6 +133,8 @@ def check_script(
     number: int = 1,
     seed: int = 0,
     arguments: Sequence[str] = (),
+    steps: int | None = None,
+    progress: bool = False,
 ) -> Finding:
     """Run a script up to its first simulation, mirror that network, and compare both.
 
@@ -131,6 +145,8 @@ def check_script(
         number: Which `run` of the script to mirror, from 1.
         seed: Seed of both sides' random numbers.
         arguments: What the script finds in `sys.argv` after its own name.
+        steps: Over how many steps to compare at most.
+        progress: Whether to show it.
 
     Returns:
         What was found. Nothing is raised for a fault of the script or a refused network.
@@ -143,7 +159,8 @@ def check_script(
         duration = float(si(duration, TIME, "the duration of check"))
 
     def look(network: Any, planned: Any, namespace: Mapping[str, Any]) -> None:
-        _examine(finding, network, float(planned), duration, namespace, seed)
+        limits = _Limits(float(planned), duration, steps)
+        _examine(finding, network, limits, namespace, seed, progress)
 
     try:
         run_until(path, look, number, arguments)
@@ -155,19 +172,22 @@ def check_script(
 def _examine(
     finding: Finding,
     network: Any,
-    planned: float,
-    wanted: float | None,
+    limits: "_Limits",
     namespace: Mapping[str, Any],
     seed: int,
+    progress: bool,
 ) -> None:
     """Mirror a network and compare, as long as asked for."""
     finding.status = "unfaithful"
+    finding.notes = tuple(_left_out(network, namespace))
     try:
-        _compare(finding, network, _durations(planned, wanted), namespace, seed)
+        _compare(finding, network, limits, namespace, seed, progress)
     except UnsupportedFeature as error:
         finding.status, finding.unsupported = "refused", error.items
     except DomainError as error:
         finding.status, finding.unsupported = "refused", (_outside(network, error),)
+    except NetworkError as error:
+        finding.status, finding.reason = "script_failed", str(error)
     except MirrorNeuronError as error:
         finding.reason = str(error)
     except Exception as error:
@@ -188,14 +208,16 @@ def _outside(network: Any, error: DomainError) -> Unsupported:
 def _compare(
     finding: Finding,
     network: Any,
-    durations: Iterator[float],
+    limits: "_Limits",
     namespace: Mapping[str, Any],
     seed: int,
+    progress: bool,
 ) -> None:
     model = mirror(network, dtype=torch.float64, namespace=namespace)
     finding.report = model.report
-    for seconds in durations:
-        evidence = compare(network, model, quantity(seconds, TIME), namespace, seed)
+    for seconds in limits.durations(model.program.dt):
+        duration = quantity(seconds, TIME)
+        evidence = compare(network, model, duration, namespace, seed, progress=progress)
         finding.validation, finding.duration = verdict(evidence), seconds
         if finding.spikes or not finding.validation.free_run or not finding.validation.ok:
             break
@@ -216,11 +238,38 @@ def _whose_fault(
         raise error
 
 
-def _durations(planned: float, wanted: float | None) -> Iterator[float]:
-    """How long to compare [s], and how long if nothing spikes meanwhile."""
-    if wanted is not None:
-        yield wanted
-        return
-    yield min(planned, SHORT)
-    if planned > SHORT:
-        yield min(planned, LONG)
+@dataclass(frozen=True)
+class _Limits:
+    """How long to compare.
+
+    Arguments:
+        planned: As long as the script runs the network [s].
+        wanted: As long as was asked for [s].
+        steps: Over so many steps at most.
+    """
+
+    planned: float
+    wanted: float | None
+    steps: int | None
+
+    def durations(self, dt: float) -> Iterator[float]:
+        """How long to compare [s], and how long if nothing spikes meanwhile."""
+        most = math.inf if self.steps is None else self.steps * dt
+        if self.wanted is not None:
+            yield min(self.wanted, most)
+            return
+        first, then = (min(self.planned, length, most) for length in (SHORT, LONG))
+        yield first
+        if then > first:
+            yield then
+
+
+def _left_out(network: Any, namespace: Mapping[str, Any]) -> Iterator[str]:
+    """What a script keeps in lists, where run() does not find it."""
+    there = {id(obj) for obj in network.sorted_objects}
+    for name, objects in in_containers(namespace):
+        if any(id(obj) not in there for obj in objects):
+            yield (
+                f"{name!r} holds Brian2 objects that are not in the network, as run() takes only"
+                " those that have a name of their own. Write Network(...) with all of them."
+            )

@@ -8,9 +8,25 @@ from typing import Annotated
 
 import typer
 
+from . import __version__
 from .errors import MirrorNeuronError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mirrorneuron {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
 
 
 @app.command()
@@ -33,6 +49,7 @@ def run(
     """Run a study, print its figures and where the pictures are."""
     from .studies import studies as known
 
+    _end_at_ctrl_c()
     logging.getLogger("py.warnings").addFilter(_is_news)  # brian2 sends warnings there
     chosen = known[study]()
     settings = (chosen.quick() if quick else chosen).with_(seed=seed)
@@ -63,21 +80,44 @@ def check(
     json: Annotated[Path | None, typer.Option(help="File for the result.")] = None,
     run: Annotated[int, typer.Option(help="Which run() of the script to mirror.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(help="Compare over so many steps at most.", min=1)
+    ] = None,
+    preferences: Annotated[
+        bool, typer.Option(help="Let Brian2 read ./brian_preferences, if there is one.")
+    ] = True,
 ) -> None:
     """Mirror the network that a Brian2 script runs, and compare the two.
 
     Exit code 0: faithful; 1: not faithful; 2: the script itself failed.
     """
+    from ._preferences import look
+
+    if not preferences:
+        look(refuse=True)
+    shown = sys.stderr.isatty()
+    if shown:
+        typer.echo(f"Importing Brian2 and torch, then running {script} ...", err=True)
     from .check import check_script
     from .units import parse_time
 
+    _end_at_ctrl_c()
     logging.getLogger("py.warnings").addFilter(_is_news)
     compared = parse_time(duration) if duration else None
-    finding = check_script(script, compared, run, seed, arguments or ())
+    try:
+        finding = check_script(script, compared, run, seed, arguments or (), steps, shown)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted: there is no verdict.", err=True)
+        raise typer.Exit(130) from None
     typer.echo(finding)
     if json is not None:
         json.write_text(finding.to_json())
     raise typer.Exit(finding.exit_code)
+
+
+def _end_at_ctrl_c() -> None:
+    """End at Ctrl-C: brian2's handler, set by its import, ends only the present simulation."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -102,8 +142,6 @@ def doctor(
 
 def main() -> None:
     """Entry point: errors of ours are messages, not tracebacks; Ctrl-C exits with 130."""
-    # Brian2's handler ends only the present simulation: a study would go on with half of it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         app()
     except MirrorNeuronError as error:

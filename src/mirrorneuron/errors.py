@@ -6,6 +6,7 @@
     ├── OutsideGeNN (NotImplementedError)           a part of a network that GeNN cannot run
     ├── UnknownName (KeyError)                      a name that nothing has
     ├── UnitError (DimensionMismatchError)          a quantity with another unit
+    ├── NetworkError (RuntimeError)                 a network that Brian2 cannot run either
     ├── ShapeError (ValueError)                     an array of another shape
     ├── DomainError (ValueError)                    a value outside its domain: NaN, tau = 0
     ├── NumericalError (ArithmeticError)            a value that left it during a run
@@ -13,10 +14,12 @@
     ├── WriteBackError (ValueError)                 values that do not fit a network
     ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
     ├── BuildError (RuntimeError)                   a simulation that cannot be compiled or run
+    ├── TooLarge (MemoryError)                      what needs more memory than there is
     ├── ScriptError (RuntimeError)                  somebody's script that fails by itself
     └── MissingDependency (ImportError)             an optional library that is not installed
 
     GradientWarning (UserWarning)                   a gradient that is not what was asked for
+    DomainWarning (UserWarning)                     a value that is hardly meant
 
 A message says what was asked, what was found, why it cannot be, and what to write instead. It is
 made from the arguments, which the error keeps: so errors can be sent between processes.
@@ -27,11 +30,13 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import indent
+from typing import TYPE_CHECKING
 
-try:
-    from brian2.units.fundamentalunits import DimensionMismatchError
-except ImportError:  # a loaded mirror runs without brian2
-    DimensionMismatchError = TypeError
+if TYPE_CHECKING:
+    from ._brian2_errors import NetworkError as NetworkError
+    from ._brian2_errors import UnitError as UnitError
+
+ALSO_BRIAN2S = ("UnitError", "NetworkError")
 
 
 class MirrorNeuronError(Exception):
@@ -82,7 +87,7 @@ class UnsupportedFeature(MirrorNeuronError, NotImplementedError):
         head = f"{self.asked}: {affected} of {self.total} objects cannot be mirrored."
         tail = "strict=False mirrors the rest and lists these in model.report."
         listed = "\n\n".join(indent(str(item), "  ") for item in self.items)
-        return f"{head}\n\n{listed}\n\n{tail}"
+        return f"{head}\n\n{listed}" + (f"\n\n{tail}" if self.asked.startswith("mirror") else "")
 
 
 class NotCovered(MirrorNeuronError, NotImplementedError):
@@ -165,13 +170,6 @@ class UnknownName(MirrorNeuronError, KeyError):
         return cls(f"{asked} is not known.{hint} Known are: {shown}{more}.")
 
 
-class UnitError(MirrorNeuronError, DimensionMismatchError):  # pyright: ignore
-    """A quantity with another unit than is needed."""
-
-    def __init__(self, message: str) -> None:
-        Exception.__init__(self, message)
-
-
 class ShapeError(MirrorNeuronError, ValueError):
     """An array of another shape than is needed."""
 
@@ -192,6 +190,10 @@ class GradientWarning(UserWarning):
     """A gradient is not what was asked for."""
 
 
+class DomainWarning(UserWarning):
+    """A value that can be, and is hardly meant."""
+
+
 class WriteBackError(MirrorNeuronError, ValueError):
     """Values that do not fit the network they should be written to."""
 
@@ -202,6 +204,10 @@ class CheckpointError(MirrorNeuronError, OSError):
 
 class BuildError(MirrorNeuronError, RuntimeError):
     """A simulation that cannot be compiled or run here: no compiler, no memory, a killed build."""
+
+
+class TooLarge(MirrorNeuronError, MemoryError):
+    """What needs more memory than there is."""
 
 
 class ScriptError(MirrorNeuronError, RuntimeError):
@@ -226,3 +232,14 @@ class MissingDependency(MirrorNeuronError, ImportError):
             f"{needed_for} needs {package}, which is not installed. Write:"
             f" pip install 'mirrorneuron[{extra}]'"
         )
+
+
+def __getattr__(name: str) -> object:
+    """Errors that are Brian2's as well, which bring brian2 when they are first asked for."""
+    if name not in ALSO_BRIAN2S:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import _brian2_errors
+
+    found = {other: getattr(_brian2_errors, other) for other in ALSO_BRIAN2S}
+    globals().update(found)
+    return found[name]

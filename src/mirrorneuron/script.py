@@ -26,7 +26,9 @@ from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 from brian2.core.magic import MagicNetwork
 from brian2.core.namespace import get_local_namespace
 from brian2.devices.device import RuntimeDevice, all_devices
+from brian2.equations import equations
 
+from .bridge.bounds import require_small
 from .errors import ScriptError
 
 Look = Callable[[Network, Any, Mapping[str, Any]], None]
@@ -58,6 +60,7 @@ def run_until(path: Path, look: Look, number: int = 1, arguments: Sequence[str] 
             _like_a_script(path, arguments),
             _in_this_process(),
             _numpy_only(),
+            _bounded(),
             _shadowed(),
             stop.armed(),
         ):
@@ -127,7 +130,8 @@ def _explicit(network: Network) -> Network:
         return network
     network.check_dependencies()  # makes inactive what lacks its source, as a magic run does
     explicit = Network()
-    explicit.objects = {obj for obj in network.objects if obj.active}
+    ids = {obj.id for obj in network.objects}
+    explicit.objects = {obj for obj in network.objects if ids.issuperset(obj._dependencies)}
     explicit.t_ = network.t_
     for obj in explicit.sorted_objects:
         obj._network = explicit.id
@@ -207,6 +211,20 @@ def _in_this_process() -> Generator[None]:
         mock.patch.object(multiprocessing.pool, "Pool", _Pool),
         mock.patch.object(multiprocessing, "Process", _Process),
     ):
+        yield
+
+
+@contextmanager
+def _bounded() -> Generator[None]:
+    """Refuse equations that Brian2 would not end to read."""
+    parse = equations.parse_string_equations
+
+    def bounded(text: str) -> Any:
+        right = (line.partition("=")[2].partition(":")[0] for line in text.splitlines())
+        require_small(("Equations", part) for part in right)
+        return parse(text)
+
+    with mock.patch.object(equations, "parse_string_equations", bounded):
         yield
 
 

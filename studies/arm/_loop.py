@@ -217,8 +217,9 @@ class Loop:
     def _synapses(
         self, pre: Any, post: Any, name: str, rng: np.random.Generator, delay: float = 0.0
     ) -> Synapses:
+        whole = np.floor(delay / self.dt + 0.5) * self.dt  # as Brian2 rounds it
         synapses: Any = Synapses(
-            pre, post, "w : 1", on_pre="current_post += w", delay=delay * second, name=name,
+            pre, post, "w : 1", on_pre="current_post += w", delay=whole * second, name=name,
             dt=self.clock,
         )  # fmt: skip
         synapses.connect()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import matplotlib
 import matplotlib.colors
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mirrorneuron.analysis import SpikeTrains, plot
-from mirrorneuron.errors import ShapeError
+from mirrorneuron.errors import DomainError, ShapeError
 
 matplotlib.use("agg")
 
@@ -127,3 +129,25 @@ def test_drawing_changes_no_settings_of_the_user():
 
 def test_the_style_is_shipped():
     assert plot.STYLE.is_file()
+
+
+def test_a_raster_takes_what_simulations_give(ax, trains):
+    from mirrorneuron.bio.recording import Simulation, Spikes
+
+    spikes = Spikes(np.array([500, 1000, 2000]), np.array([2, 0, 0]), 1e-4, 3)
+    simulation = Simulation(
+        backend="x", dt=1e-4, duration=0.25, seed=None, t=np.empty(0), spikes={"a": spikes},
+        traces={}, indices={}, final={}, units={}, seconds={}, versions={},
+    )  # fmt: skip
+    assert simulation.population_rate("a").shape == (2500,)
+    assert simulation.population_rate("a")[500] == pytest.approx(1 / (3 * 1e-4))
+    expected = [[100, 0], [200, 0], [50, 2]]
+    for given in (simulation, spikes, simulation.spike_trains("a"), trains):
+        axes = Figure().subplots()
+        plot.plot_raster(given, ax=axes)
+        np.testing.assert_allclose(drawn(axes)[0], expected)
+        plot.plot_rate(given, ax=axes)
+    with pytest.raises(DomainError, match="spikes of 2 groups"):
+        plot.plot_raster(replace(simulation, spikes={"a": spikes, "b": spikes}), ax=ax)
+    with pytest.raises(DomainError, match="these are no spikes"):
+        plot.plot_raster("a", ax=ax)

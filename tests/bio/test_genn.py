@@ -262,7 +262,7 @@ def poisson(rates: str) -> Network:
         (lambda: pair({"a": "s += w", "b": "x += 1", "c": "w += 1"}), "more than 2 on_", "Join"),
         (lambda: delayed("x += u_pre"), "it reads one.u beside two on_pre", "in the synapse"),
         (lambda: pair("s += w", on_post="v_post += 0.1"), "v_post \\+= 0.1", "of its own"),
-        (operated, "calls the Python function move", "run_regularly"),
+        (operated, r"Python between steps, move\(\)", "as equations"),
         (watched, "a monitor of your own", "record=\\['cells.v'\\]"),
         (lambda: summed("w : 1\ngap_pre = w : 1 (summed)", "w += 1"), "the presynaptic", "Turn"),
         (lambda: summed("w : 1\ngap_post = w : 1 (summed)", "w += 1"), "spikes change", "filter"),

@@ -118,12 +118,16 @@ def test_one_file_is_enough(tmp_path: Path, missing: str):
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path):
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
-    train(tmp_path, 2)
-    before = (tmp_path / "checkpoint.pt").read_bytes()
-    (tmp_path / "checkpoint.tmp").symlink_to("/dev/full")
+    before: list[bytes] = []
+
+    def fill(step: int, trained: mn.Mirror, done: mn.Fit) -> None:
+        before.append((tmp_path / "checkpoint.pt").read_bytes())
+        if step == 1:
+            (tmp_path / f"checkpoint-{os.getpid()}.tmp").symlink_to("/dev/full")
+
     with pytest.raises(CheckpointError, match=r"could not be written.*The one before is untouched"):
-        train(tmp_path, 3)
-    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+        train(tmp_path, 3, callback=fill)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before[1]
     done, _ = train(tmp_path, 3)
     assert done.resumed == 2
 
@@ -320,3 +324,19 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path):
     again, fresh = train(tmp_path, 4)
     assert again.losses == done.losses and again.resumed == 4
     assert torch.equal(fresh.parameter("cells.E"), trained.parameter("cells.E"))
+
+
+def test_two_trainings_in_one_folder_are_kept_apart(tmp_path: Path):
+    def second(step: int, trained: mn.Mirror, done: mn.Fit) -> None:
+        with pytest.raises(CheckpointError, match="another training is under way there"):
+            train(tmp_path, 2)
+
+    train(tmp_path, 2, callback=second)
+    assert len(train(tmp_path, 4)[0].losses) == 4  # the lock is gone with the training
+
+
+def test_a_lock_that_a_killed_training_left_behind_keeps_nobody_out(tmp_path: Path):
+    (tmp_path / "lock").write_bytes(b"")
+    (tmp_path / "checkpoint-1.tmp").write_bytes(b"half")
+    train(tmp_path, 2)
+    assert {p.name for p in tmp_path.iterdir()} == {"checkpoint.pt", "history.csv", "previous.pt"}

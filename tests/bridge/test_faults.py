@@ -7,22 +7,25 @@ import numpy as np
 import pytest
 import torch
 from brian2 import (
+    Cylinder,
     DimensionMismatchError,
     Hz,
     Network,
-    NetworkOperation,
     NeuronGroup,
     PoissonGroup,
+    SpatialNeuron,
     SpikeGeneratorGroup,
     Synapses,
     TimedArray,
     device,
     mA,
+    mm,
     ms,
     mV,
     nA,
     second,
     set_device,
+    um,
 )
 
 import mirrorneuron as mn
@@ -202,17 +205,22 @@ def test_a_value_that_leaves_its_range_stops_the_run_within_a_chunk() -> None:
 
 
 def test_everything_that_cannot_be_mirrored_is_listed_at_once() -> None:
-    def move_target() -> None: ...
-
     stiff = NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", method="gsl_rk4", name="purkinje")
     odd = NeuronGroup(1, "dv/dt = -v/ms : 1", method="euler", dt=0.1414213562 * ms, name="odd")
-    net = Network(network(), stiff, odd, NetworkOperation(move_target, name="operation"))
+    morphology = Cylinder(length=1 * mm, diameter=1 * um, n=3)
+    rod = SpatialNeuron(morphology, "Im = 0*amp/meter**2 : amp/meter**2", name="rod")
+    net = Network(network(), stiff, odd, rod)
     with pytest.raises(UnsupportedFeature) as caught:
         mn.mirror(net)
     items = {item.object for item in caught.value.items}
-    assert items == {"purkinje", "odd_stateupdater", "operation"}
+    assert items == {"purkinje", "odd_stateupdater", "rod"}
     text = str(caught.value)
-    for part in ("method='gsl_rk4'", "move_target()", "0.141421 ms beside", "strict=False"):
+    for part in (
+        "method='gsl_rk4'",
+        "a cable",
+        "0.141421 ms beside",
+        "strict=False",
+    ):
         assert part in text
     assert not isinstance(caught.value, KeyError)
     report = mn.mirror(net, strict=False).report
@@ -291,3 +299,45 @@ def test_a_run_has_one_duration_and_its_inputs_have_names() -> None:
 def test_what_is_trained_is_a_list(train: Any) -> None:
     with pytest.raises(DomainError, match=r"list of names, or a mapping.*Write train="):
         mn.mirror(driven(), train=train)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bfloat16, torch.complex64, "float32", None])
+def test_a_type_in_which_no_network_runs_is_refused(dtype: Any) -> None:
+    with pytest.raises(DomainError, match=r"dtype=.*Write dtype=torch.float32"):
+        mn.mirror(driven(), dtype=dtype)
+
+
+@pytest.mark.parametrize("device", ["meta", "cdua", "cuda:99", 3.5])
+def test_a_device_that_is_not_there_is_refused(device: Any) -> None:
+    with pytest.raises(DomainError, match=r"device=.*Write device='cpu'"):
+        mn.mirror(driven(), device=device)
+
+
+def test_a_model_does_not_move_to_where_it_cannot_run() -> None:
+    model = mn.mirror(driven(), train=["cells.I"])
+    with pytest.raises(DomainError, match=r"model.to\(dtype=torch.bfloat16"):
+        model.to(torch.bfloat16)
+    with pytest.raises(DomainError, match="keeps no values"):
+        model.to("meta")
+    assert model.run(1 * ms).state["cells.v"].dtype == torch.float32
+
+
+STATES: dict[str, tuple[Any, type[Exception], str]] = {
+    "a list": ([1, 2], DomainError, "that is no state of a run"),
+    "a dict": ({"x": 1}, DomainError, "that is no state of a run"),
+    "another network": (
+        lambda: mn.mirror(driven()).initial_state(), DomainError, "the state lacks cells.",
+    ),
+    "another size": (
+        lambda: {**mn.mirror(network()).initial_state(), "cells.v": torch.zeros(1, 3)},
+        ShapeError, r"cells.v has the shape \(1, 3\), and this network's is \(batch, 2\)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_a_state_of_something_else_is_refused(case: str) -> None:
+    given, error, message = STATES[case]
+    state = given() if callable(given) else given
+    with pytest.raises(error, match=message):
+        mn.mirror(network()).run(1 * ms, state=state)

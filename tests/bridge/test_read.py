@@ -1,13 +1,13 @@
 """read: what is taken from a network, and what is refused by name."""
 
 from collections.abc import Callable, Iterator
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from brian2 import (
-    BrianObject,
     Cylinder,
     Function,
     Network,
@@ -39,6 +39,7 @@ from brian2 import (
 
 import mirrorneuron as mn
 from mirrorneuron.bridge.genn.host import evaluate
+from mirrorneuron.bridge.program import Program
 from mirrorneuron.bridge.read import read
 from mirrorneuron.bridge.validate import compare
 from mirrorneuron.errors import DomainError, GradientError, ShapeError, UnsupportedFeature
@@ -65,12 +66,6 @@ def require_same(network: Network, milliseconds: int = 40) -> None:
 
 
 # ---- refused by name
-
-
-class Clicker(BrianObject):
-    """Runs Python at every step."""
-
-    def run(self) -> None: ...
 
 
 def cable() -> Iterator[object]:
@@ -103,7 +98,6 @@ def watched() -> Iterator[object]:
 
 REFUSED: dict[str, tuple[Callable[[], Iterator[object]], str, str]] = {
     "cable": (cable, "axon", "linear system.*NeuronGroup"),
-    "own run": (lambda: iter([Clicker(name="clicker")]), "clicker", "method run.*run_regularly"),
     "own monitor": (watched, "watcher", "kind 'spikemonitor'.*NeuronGroup and Synapses"),
     "copy, then change": (
         lambda: copied("u = v\nv += 0.1"), "cells", "'u' is the same as 'v'.*clip\\(v, -inf, inf"
@@ -444,3 +438,26 @@ def test_what_is_no_network_is_refused(what: Any) -> None:
         mn.mirror(what)
     with pytest.raises(DomainError, match="no Brian2 object among the names here"):
         mn.mirror(namespace={})
+
+
+def test_networks_are_read_in_several_threads() -> None:
+    def build(n: int) -> Network:
+        group = NeuronGroup(
+            n, "dv/dt = (1.5 - v)/(10*ms) : 1", threshold="v > 1", reset="v = 0", method="exact",
+            name=f"threaded{n}",
+        )  # fmt: skip
+        return Network(group)
+
+    networks = {n: build(n) for n in range(1, 7)}
+    found: dict[int, Program] = {}
+
+    def look(n: int) -> None:
+        found[n] = read(networks[n], {})[0]
+
+    threads = [Thread(target=look, args=(n,)) for n in networks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {n: len(p.slots) for n, p in found.items()} == dict.fromkeys(networks, 3)
+    assert all(p.slots[0].owner == f"threaded{n}" for n, p in found.items())

@@ -1,9 +1,11 @@
 """validate: it finds what is wrong, where, and leaves the network as it was."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
-from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, ms
+from brian2 import Network, NeuronGroup, SpikeMonitor, Synapses, ms, network_operation
 
 import mirrorneuron as mn
 from mirrorneuron.errors import UnitError
@@ -72,3 +74,24 @@ def test_a_validation_is_for_a_time() -> None:
     net = network()
     with pytest.raises(UnitError, match="duration"):
         mn.validate(net, mn.mirror(net), 1.0)
+
+
+def test_ctrl_c_gives_no_verdict_over_the_part_that_ran() -> None:
+    group = NeuronGroup(2, "dv/dt = (1.5 - v)/(10*ms) : 1", method="exact", name="g")
+    network = Network(group)
+    model = mn.mirror(network)
+    steps: list[int] = []
+
+    @network_operation
+    def press() -> None:
+        steps.append(1)
+        if len(steps) == 20:
+            signal.raise_signal(signal.SIGINT)
+
+    network.add(press)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        mn.validate(network, model, 100 * ms)
+    assert len(steps) <= 21
+    assert signal.getsignal(signal.SIGINT) is before
+    assert float(network.t) == 0

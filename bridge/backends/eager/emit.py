@@ -30,6 +30,7 @@ from ...lower.crossing import Crossing, crossing
 from ...lower.dataflow import Dataflow, draws, mentioned, whole_arguments
 from ...lower.expression import Renderer, hoist, names
 from ...lower.functions import RANDOM
+from ...lower.kinds import kind_of, kinds_of, margin_with_kinds, with_kinds
 from ...lower.simplify import with_bounded, without_signs
 from ...lower.step import (
     Accumulate,
@@ -47,6 +48,7 @@ from ...lower.step import (
 from ...program import (
     Deliver,
     Generate,
+    Host,
     Program,
     Ref,
     Reset,
@@ -190,6 +192,8 @@ def _writer(
             return _Generator(*made)
         case Value():
             return _Value(*made)
+        case Host():
+            return _Host(*made)
         case _:
             return (_Synapses if is_synaptic(program, slot) else Writer)(*made)
 
@@ -211,6 +215,7 @@ class Writer:
         self.flow = Dataflow(program, slot, changing, trained)
         self.varying = self.flow.varying
         self.whole = whole_arguments(program, slot)
+        self.kinds = kinds_of(program, slot)
         self.fixed: dict[str, str] = {}
         self.lines: list[str] = []
         self.once, self.target = False, ""
@@ -241,6 +246,10 @@ class Writer:
 
     def text(self, node: ast.expr) -> str:
         """An expression, its unchanging parts moved to the prelude."""
+        return self.plain(with_kinds(node, self.kinds))
+
+    def plain(self, node: ast.expr) -> str:
+        """Likewise, of an expression in which what numpy does to types is written out."""
         return self.render(self.hoisted(node))
 
     def hoisted(self, node: ast.expr) -> ast.expr:
@@ -339,16 +348,22 @@ class Writer:
             case _ if operation.name in self.varying:
                 self.emit(f"{_identifier(operation.name)} = {self.text(operation.tree)}")
             case _:
-                self.fixed[operation.name] = self.kept(operation.tree)
+                self.fixed[operation.name] = self.kept(with_kinds(operation.tree, self.kinds))
 
     def write(self, operation: Write) -> None:
         """Give a variable its new value, where its guard lets it."""
-        local, value = _identifier(operation.name), self.text(operation.tree)
-        if self.program.variables[operation.ref.variable].kind == "integer":
-            value = f"c.f.int({value})"
+        local, value = _identifier(operation.name), self.stored(operation)
         if operation.guard:
             value = f"c.f.where({self._name(operation.guard)}, {value}, {local})"
         self.emit(f"{local} = {value}")
+
+    def stored(self, operation: Write) -> str:
+        """The value of an operation as its variable keeps it: of a whole number 32 bits."""
+        value = self.text(operation.tree)
+        if self.program.variables[operation.ref.variable].kind != "integer":
+            return value
+        kind = kind_of(operation.tree, self.kinds)
+        return f"c.f.int(c.f.wrap({value}))" if kind == "int64" else f"c.f.int({value})"
 
     def store(self) -> None:
         """Put the written variables back into the state."""
@@ -430,7 +445,8 @@ class _Threshold(Writer):
             case Truth(tree):
                 return self.text(tree)
             case Margin(tree, strict):
-                return f"c.spike({event}, {self.text(tree)}, {strict}, S, K)"
+                margin = self.plain(margin_with_kinds(tree, self.kinds))
+                return f"c.spike({event}, {margin}, {strict}, S, K)"
             case Chance(draw, probability, strict, below):
                 texts = f"{self.text(draw)}, {self.text(probability)}"
                 call = f"c.escape({event}, {texts}, {strict}, S, K)"
@@ -522,7 +538,7 @@ class _Synapses(Writer):
             return f"a.shared({text})"
         return f"a.at({text}, c.index({ref.index!r}))" if ref.index else f"a.own({text})"
 
-    def text(self, node: ast.expr) -> str:
+    def plain(self, node: ast.expr) -> str:
         hoisted = self.hoisted(node)
         self._refresh(set(names(hoisted)))
         return self.render(hoisted)
@@ -541,7 +557,8 @@ class _Synapses(Writer):
         """Change a synaptic variable, or one of the neurons on either side."""
         ref = operation.ref
         state, index = f"S[{ref.variable!r}]", f"c.index({ref.index!r})"
-        value = self.text(operation.tree)
+        adds = isinstance(operation, Accumulate | Scale)
+        value = self.text(operation.tree) if adds else self.stored(operation)
         match operation:
             case Accumulate():
                 new = f"a.accumulate({state}, {index}, {value})"
@@ -551,6 +568,8 @@ class _Synapses(Writer):
                 new = f"a.overwrite({state}, {index}, {value})"
             case _:
                 new = f"a.keep({state}, {value})"
+        if adds and self.program.variables[ref.variable].kind == "integer":
+            new = f"c.f.wrap({new})"
         if operation.guard and not isinstance(operation, Keep):
             condition = f"S[{self.slot.refs[operation.guard].variable!r}]"
             new = f"c.f.where({condition}, {new}, {state})"
@@ -589,6 +608,15 @@ class _Generator(Writer):
 
     def body(self) -> None:
         self.emit(f"S[{self.slot.event!r}] = c.generate({self.slot.owner!r})")
+
+
+class _Host(Writer):
+    """Python of the user's."""
+
+    slot: Host
+
+    def body(self) -> None:
+        self.emit(f"c.host({self.slot.name!r}, S)")
 
 
 def _number(value: float | int | bool) -> str:

@@ -23,6 +23,7 @@ from .._contracts import Trace
 from .emit import Code, Step, compile_program
 from .fanout import Fanout
 from .functions import Functions
+from .host import hosted
 from .runtime import Context
 
 
@@ -73,27 +74,29 @@ class EagerEngine:
         pace = {name: program.every(f"{name}.spike") for name in events}
         silent = {name: values.silent(name, inputs.batch_size) for name in events}
         grad = torch.is_grad_enabled()
-        for k in tqdm(range(inputs.steps), disable=not progress, desc="mirror", unit="step"):
-            inputs.set(state, k)
-            advance.begin(state)
-            found = probe(state)
-            for key, trace in traces.items():
-                if key in advance.watched:
-                    continue
-                value = found[key] if key in found else state.get(key)
-                value = values.in_trials(key, inputs.batch_size) if value is None else value
-                index = record[key]
-                value = value if index is None else value[:, index]
-                trace.append(value if grad or index is not None else value.clone())
-            advance.finish(state)
-            for key in margins:
-                value, index = advance.margin(key), record[key]
-                traces[key].append(value if index is None else value[:, index])
-            for name, seen in events.items():
-                raised = (first + k) % pace[name] == 0
-                seen.append(state[f"{name}.spike"] if raised else silent[name])
-            if k % CHUNK == CHUNK - 1 or k == inputs.steps - 1:
-                require_finite(state, k, program.dt)
+        steps = range(inputs.steps)
+        with hosted(program):
+            for k in tqdm(steps, disable=not progress, desc="mirror", unit="step"):
+                inputs.set(state, k)
+                advance.begin(state)
+                found = probe(state)
+                for key, trace in traces.items():
+                    if key in advance.watched:
+                        continue
+                    value = found[key] if key in found else state.get(key)
+                    value = values.in_trials(key, inputs.batch_size) if value is None else value
+                    index = record[key]
+                    value = value if index is None else value[:, index]
+                    trace.append(value if grad or index is not None else value.clone())
+                advance.finish(state)
+                for key in margins:
+                    value, index = advance.margin(key), record[key]
+                    traces[key].append(value if index is None else value[:, index])
+                for name, seen in events.items():
+                    raised = (first + k) % pace[name] == 0
+                    seen.append(state[f"{name}.spike"] if raised else silent[name])
+                if k % CHUNK == CHUNK - 1 or k == inputs.steps - 1:
+                    require_finite(state, k, program.dt)
         return Trace(events, {key: torch.stack(t) for key, t in traces.items() if t}, state)
 
 
@@ -128,6 +131,7 @@ class Stepper:
             fanouts={k: Fanout(p, device) for k, p in program.pathways.items()},
             draws=Draws(0, 0),
             inputs=inputs,
+            values=values,
             first=first,
         )
         self.fixed = code.prelude(values.constants(driven), self.context)

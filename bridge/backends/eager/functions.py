@@ -5,9 +5,10 @@ numpy, as Brian2's numpy target does, and carries the gradient by hand; sums, pr
 quotients are the same everywhere. `exact=False` leaves all of it to torch.
 """
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from ...lower.expression import Renderer, parse
 from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
 
 Value = Tensor | float | int | bool
+Bits = Literal[32, 64]
+RANGE, HALF = 2**32, 2**31  # of whole numbers with 32 bits
 
 
 class Rule(NamedTuple):
@@ -122,6 +125,41 @@ def _power_by_numpy(x: Tensor, exponent: Any) -> Tensor:
     return torch.from_numpy(np.asarray(x.detach().numpy() ** _plain(exponent)))
 
 
+class _Flat(torch.autograd.Function):
+    """A value that a little more or less of its arguments does not change."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, *args: Tensor) -> Tensor:
+        ctx.save_for_backward(*args)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *map(torch.zeros_like, ctx.saved_tensors)
+
+
+def _flat(value: Tensor, *args: Tensor) -> Tensor:
+    """A value whose gradient by its arguments is zero, and exists."""
+    follows = torch.is_grad_enabled() and any(x.requires_grad for x in args)
+    return _Flat.apply(value, *args) if follows else value
+
+
+def _in_32_bits(x: Tensor) -> Tensor:
+    """Whole numbers as numpy casts them to 32 bits: what does not fit is the least of them."""
+    return torch.where((x >= -HALF) & (x < HALF), x, -float(HALF))
+
+
+def _number_in_32_bits(x: Any) -> int:
+    """A whole number likewise."""
+    return int(x) if -HALF <= x < HALF else -HALF
+
+
+def _of_numbers(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """A function of two numbers, which divides by zero as numpy does."""
+    with np.errstate(all="ignore"):
+        return function(a, b).item()
+
+
 def _plain(x: Any) -> Any:
     return x.numpy() if isinstance(x, Tensor) else x
 
@@ -171,6 +209,8 @@ class Functions:
         """a / b, rounded once (torch would multiply a number by the reciprocal of b)."""
         if isinstance(b, Tensor) and not isinstance(a, Tensor):
             return torch.tensor(a, dtype=b.dtype, device=b.device) / b
+        if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+            return _of_numbers(np.divide, a, b)
         return a / b
 
     def power(self, a: Value, b: Value) -> Value:
@@ -188,13 +228,14 @@ class Functions:
         """Remainder with the sign of b."""
         if isinstance(a, Tensor) or isinstance(b, Tensor):
             return torch.remainder(self.tensor(a), self.tensor(b))
-        return a % b
+        return _of_numbers(np.remainder, a, b)
 
     def floor_divide(self, a: Value, b: Value) -> Value:
-        """a / b rounded down."""
+        """a / b rounded down; as of `floor`, the gradient is zero."""
         if isinstance(a, Tensor) or isinstance(b, Tensor):
-            return torch.floor_divide(self.tensor(a), b)
-        return a // b
+            x, y = self.tensor(a), self.tensor(b)
+            return _flat(torch.floor_divide(x.detach(), y.detach()), x, y)
+        return _of_numbers(np.floor_divide, a, b)
 
     def logical_not(self, a: Value) -> Value:
         """True where a is not."""
@@ -219,17 +260,73 @@ class Functions:
 
     def int(self, x: Value) -> Value:
         """Whole part of a number, or 0 and 1 for a truth value."""
-        if not isinstance(x, Tensor):
-            return int(x)
-        return x.to(self.dtype) if x.dtype == torch.bool else torch.trunc(x)
+        if isinstance(x, Tensor):
+            return x.to(self.dtype) if x.dtype == torch.bool else _in_32_bits(torch.trunc(x))
+        return int(x) if isinstance(x, bool) else _number_in_32_bits(np.trunc(x))
 
     def floor(self, x: Value) -> Value:
         """Largest whole number not above x."""
-        return torch.floor(x) if isinstance(x, Tensor) else int(np.floor(x))
+        x = self.real(x)
+        whole = isinstance(x, Tensor)
+        return _in_32_bits(torch.floor(x)) if whole else _number_in_32_bits(np.floor(x))
 
     def ceil(self, x: Value) -> Value:
         """Smallest whole number not below x."""
-        return torch.ceil(x) if isinstance(x, Tensor) else int(np.ceil(x))
+        x = self.real(x)
+        whole = isinstance(x, Tensor)
+        return _in_32_bits(torch.ceil(x)) if whole else _number_in_32_bits(np.ceil(x))
+
+    # ---- truth values and whole numbers, as numpy's types have them: see `lower.kinds`
+
+    def real(self, x: Value) -> Value:
+        """A truth value as 0 or 1."""
+        return x.to(self.dtype) if isinstance(x, Tensor) and x.dtype == torch.bool else x
+
+    def either_of(self, a: Value, b: Value) -> Value:
+        """Sum of truth values."""
+        return operator.or_(a, b)
+
+    def both_of(self, a: Value, b: Value) -> Value:
+        """Product of truth values."""
+        return operator.and_(a, b)
+
+    def wrap(self, x: Value) -> Value:
+        """A whole number in 32 bits, of which it keeps the lowest."""
+        if isinstance(x, Tensor):
+            return x - torch.floor((x.detach() + HALF) / RANGE) * RANGE
+        return (int(x) + HALF) % RANGE - HALF
+
+    def whole_product(self, a: Value, b: Value, bits: Bits) -> Value:
+        """Product of whole numbers, of which some bits are kept."""
+        return self._whole(torch.mul, a, b, bits)
+
+    def whole_power(self, a: Value, b: Value, bits: Bits) -> Value:
+        """Power of whole numbers, of which some bits are kept."""
+        return self._whole(torch.pow, a, b, bits)
+
+    def _whole(
+        self, operation: Callable[[Tensor, Tensor], Tensor], a: Value, b: Value, bits: Bits
+    ) -> Value:
+        """An operation on whole numbers in 64 bits."""
+        x, y = (torch.as_tensor(v, device=self.device) for v in (a, b))
+        exact = operation(x.detach().long(), y.detach().long())
+        kept = exact.to(torch.int32) if bits == 32 else exact
+        if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+            return kept.item()
+        return _flat(kept.to(self.dtype), x, y)
+
+    def whole_ratio(self, a: Value, b: Value) -> Value:
+        """Whole numbers, a / b rounded down, and 0 where b is."""
+        return self._unless_zero(b, self.floor_divide(a, b))
+
+    def whole_rest(self, a: Value, b: Value) -> Value:
+        """Remainder of whole numbers with the sign of b, and 0 where b is."""
+        return self._unless_zero(b, self.mod(a, b))
+
+    def _unless_zero(self, b: Value, found: Value) -> Value:
+        if isinstance(b, Tensor):
+            return torch.where(b == 0, torch.zeros_like(b), self.tensor(found))
+        return found if b else 0
 
     def abs(self, x: Value) -> Value:
         """Size of x."""

@@ -16,12 +16,14 @@ from torch import Tensor
 from mirrorneuron.errors import DomainError
 
 from ...draws import Draws, ExpectedDraws, Sites
-from ...program import Array, Program, Slot
+from ...program import Array, Host, Program, Slot
 from ...spike_gradient import SpikeGradient
 from ...spikes import Events, State
+from ...values import Values
 from .emit import Answer, Cross, Step
 from .fanout import Fanout
 from .functions import Functions, Value
+from .host import run_host
 from .spike_functions import escape, gate, jump_to, spike
 from .synapses import ActiveSynapses, GatedSynapses, reached_synapses, scaled
 from .user_function import call_user
@@ -56,6 +58,7 @@ class Context:
         indices, fanouts: Index arrays and pathways on the device.
         draws: Random numbers.
         inputs: Key to "time batch neuron", what is set from outside at each step.
+        values: Values of the network.
         t, step: Time [s] and step count of the clock of the present slot.
         tick: Step count of the Program.
         first: Step count of the Program at which the inputs start.
@@ -74,6 +77,7 @@ class Context:
     fanouts: Mapping[str, Fanout]
     draws: Draws
     inputs: Mapping[str, tuple[Tensor, ...]]
+    values: Values
     t: float = 0.0
     step: int = 0
     tick: int = 0
@@ -181,6 +185,11 @@ class Context:
 
     def _whole(self, x: Value) -> Tensor:
         return torch.as_tensor(x).long()
+
+    def host(self, name: str, state: State) -> None:
+        """Run Python of the user's."""
+        slot = next(slot for slot in self.program.slots_of(Host) if slot.name == name)
+        run_host(slot, state, self)
 
     # ---- events
 

@@ -21,6 +21,7 @@ from ...lower.condition import (
 from ...lower.expression import names, rebuilt, substitute
 from ...lower.flat import Flat, flat
 from ...lower.functions import RANDOM
+from ...lower.kinds import kinds_of, margin_with_kinds, with_kinds
 from ...lower.simplify import BOUNDED
 from ...lower.step import Define, Keep, Operation, Write, operations, updated
 from ...program import Program, Ref, Slot, Threshold
@@ -166,12 +167,14 @@ class Builder:
     def condition(self, slot: Threshold) -> tuple[Body, Condition]:
         """The parts of a condition, and the condition in which they are names."""
         before, whole = condition_of(slot)
+        kinds = kinds_of(self.program, slot)
         given: list[Operation] = [Define(s.target, updated(s), s.scalar) for s in before]
         parts: list[str] = []
 
-        def part(tree: ast.expr) -> ast.expr:
+        def part(tree: ast.expr, margin: bool) -> ast.expr:
             parts.append(f"_part{len(parts)}")
-            given.append(Define(parts[-1], tree, False))
+            made = margin_with_kinds(tree, kinds) if margin else tree
+            given.append(Define(parts[-1], made, False))
             return ast.Name(parts[-1], ast.Load())
 
         named = _with_trees(whole, part)
@@ -189,10 +192,11 @@ class Builder:
         for operation in given:
             changes = operation.name in writer.varying or operation.name in outcomes
             if not isinstance(operation, Write) and not changes:
-                writer.fixed[operation.name] = writer.kept(operation.tree)
+                known = with_kinds(operation.tree, writer.kinds)
+                writer.fixed[operation.name] = writer.kept(known)
                 continue
             tree = substitute(
-                writer.hoisted(operation.tree),
+                writer.hoisted(with_kinds(operation.tree, writer.kinds)),
                 {name: ast.Name(text, ast.Load()) for name, text in writer.fixed.items()},
             )
             lifted = _Lifted(slot, operation, drawn, made)
@@ -240,15 +244,15 @@ class _Lifted:
         self.made.append(Define(name, tree, self.operation.once))
 
 
-def _with_trees(node: Condition, change: Callable[[ast.expr], ast.expr]) -> Condition:
+def _with_trees(node: Condition, change: Callable[[ast.expr, bool], ast.expr]) -> Condition:
     """A condition with each of its trees changed."""
     match node:
         case Truth(tree):
-            return Truth(change(tree))
+            return Truth(change(tree, False))
         case Margin(tree, strict):
-            return Margin(change(tree), strict)
+            return Margin(change(tree, True), strict)
         case Chance(draw, probability, strict, below):
-            return Chance(change(draw), change(probability), strict, below)
+            return Chance(change(draw, False), change(probability, False), strict, below)
         case All(parts):
             return All(tuple(_with_trees(part, change) for part in parts))
         case Either(parts):

@@ -134,6 +134,10 @@ class Writer:
                 if self.kind(ast.Call(ast.Name("where", ast.Load()), args, [])) == "truth":
                     a, b = map(self, values)
                 return f"({self(condition)} ? {a} : {b})"
+            case "real":
+                return f"(real){self(args[0])}"
+            case "wrap":
+                return f"wrap({self.arithmetic(args[0])})"
             case "clip":
                 return f"clip({', '.join(map(self.arithmetic, args))})"
             case _:

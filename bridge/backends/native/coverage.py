@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from ...compile_c import compiler
+from ...lower.beyond import beyond_statements
 from ...lower.dataflow import draws, users_functions
 from ...lower.expression import names
 from ...lower.functions import RANDOM
@@ -32,6 +33,7 @@ def unsimulated(program: Program) -> Iterator[str]:
     """What of a network is not compiled at all, a sentence each."""
     if not compiler():
         yield "There is no C compiler on the PATH (apt install gcc, or set CC)."
+    yield from beyond_statements(program)
     for slot in program.slots:
         for name in sorted(users_functions(program, slot)):
             yield f"{slot.name}: {name}() is a user's Python function."

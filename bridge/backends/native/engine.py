@@ -198,7 +198,7 @@ class Job:
     def _context(self) -> Context:
         f = Functions(self.dtype, self.values.device, self.values.exact)
         indices = {k: torch.from_numpy(v) for k, v in self.program.indices.items()}
-        return Context(self.program, f, {}, {}, {}, indices, {}, Draws(0, 0), {})
+        return Context(self.program, f, {}, {}, {}, indices, {}, Draws(0, 0), {}, self.values)
 
     def _leaves(self, kept: Sequence[Any]) -> Iterator[tuple[Key, Tensor]]:
         """Everything that the code computes with, and that may have a gradient."""
@@ -552,9 +552,7 @@ class Job:
                     found[key] = self._summed(None if by is None else by[None], x)
                 case _:
                     pass
-        for key in [
-            k for k in self.held if k[0].startswith("by_") or k[0] in TAPE
-        ]:
+        for key in [k for k in self.held if k[0].startswith("by_") or k[0] in TAPE]:
             del self.held[key]
         for shard in self.shards:
             self.library.shard_free_undo(shard)

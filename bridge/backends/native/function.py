@@ -229,7 +229,7 @@ class Elements:
         value = self.write(operation.tree)
         match self.program.variables[operation.ref.variable].kind:
             case "integer":
-                return f"trunc({value})"
+                return f"wrap({value})"
             case "boolean":
                 return f"({value} != 0)"
             case _:

@@ -188,6 +188,8 @@ static inline double floor_divide(double a, double b) {
   double r = mod(a, b), d = (a - r) / b, f = (floor)(d);
   return d == 0 ? d : d - f > 0.5 ? f + 1 : f;
 }
+/* The whole part of a number, as 32 bits hold it. */
+static inline double wrap(double x) { return (double)(int32_t)(int64_t)x; }
 static inline long row_of(double t, double grain, double upsampling, long last) {
   double k = (trunc)((rint)(t / grain) / upsampling);
   return k < 0 ? 0 : k > last ? last : (long)k;
