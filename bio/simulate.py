@@ -51,11 +51,12 @@ def simulate(
     Arguments:
         build: Makes all objects and returns them as a `Network`. Called once.
         duration: How long to run, a Quantity [s].
-        backend: "runtime" (in this process), "cpp" (Brian2's C++ standalone mode), "genn" (GeNN 5
-            through PyGeNN, on a CPU or a graphics card), "stepper" (a small C program that
-            executes the same model strings without GeNN, to check them; not for speed) or
-            "brian2genn" (Brian2GeNN with GeNN 4, in an environment of its own, with GeNN's order
-            of events).
+        backend: "runtime" (in this process), "native" (compiled C of our own, which starts in
+            seconds and draws the random numbers of the runtime's numpy target), "cpp" (Brian2's
+            C++ standalone mode), "genn" (GeNN 5 through PyGeNN, on a CPU or a graphics card),
+            "stepper" (a small C program that executes the same model strings without GeNN, to
+            check them; not for speed) or "brian2genn" (Brian2GeNN with GeNN 4, in an environment
+            of its own, with GeNN's order of events).
         record: Variables to record, `["cells.v"]`, or with the indices of the elements,
             `{"cells.v": [0, 1], "syn.w": None}` (None for all). Values are those at the start of
             a step.
@@ -85,6 +86,7 @@ def simulate(
         UnknownName: A backend, group or variable does not exist.
         UnitError: The duration or interval is no time.
         DomainError: A value is out of range, or `build` does not return a network.
+        NotCovered: "native" cannot run the network; lists everything.
         OutsideGeNN: GeNN cannot run the network as Brian2 does; lists everything.
         BuildError: There is no compiler or no GeNN, the build failed or was killed, memory or disk
             are too small, or the directory holds files of yours.

@@ -31,7 +31,9 @@ def cache(folder: str) -> Path:
     return Path(root) / "mirrorneuron" / folder
 
 
-def library(text: str, flags: Sequence[str], folder: str, remedy: str) -> ctypes.CDLL:
+def library(
+    text: str, flags: Sequence[str], folder: str, remedy: str, copy: Path | None = None
+) -> ctypes.CDLL:
     """The library of a C program, loaded; what was compiled before is used again.
 
     It appears in the cache when it is complete and not before, so that a compiler that is stopped
@@ -42,10 +44,14 @@ def library(text: str, flags: Sequence[str], folder: str, remedy: str) -> ctypes
         flags: Arguments of the compiler; those for the linker (`-l...`) come last.
         folder: Folder in the cache.
         remedy: What to write instead where nothing can be compiled.
+        copy: Where to leave the program for people to read.
 
     Raises:
         BuildError: There is no compiler, or it fails.
     """
+    if copy is not None:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text)
     command = compiler()
     if not command:
         asked = os.environ.get("CC") or "cc"
@@ -107,7 +113,7 @@ def _compile(
     after = [flag for flag in flags if flag.startswith("-l")]
     status, said = _call([*command, *before, "-o", str(made), str(code), *after])
     if status:
-        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with exit status {status}"
         told = "\n".join(f"    {line:.200}" for line in said.splitlines()[:15])
         raise BuildError(
             f"The C code of the network could not be compiled: {command[0]} {how}. Its first"

@@ -186,13 +186,14 @@ class Mirror(Holder):
         self.script: Mapping[str, str] = {}
         self.asked = backend
         self._engines: dict[str, Engine] = {}
+        self._chosen: dict[tuple[torch.dtype, torch.device], str] = {}
         self._dtype, self._device = dtype, device
         self.trained = {key: self._hold(key) for key in self.limits}
         self.gradients: dict[str, SpikeGradient] = {}
         eager = EagerEngine(program, self.trained_constants, self.gradients)
         self.gradients |= dict(spike_gradients(eager, self.values, surrogates, reset_gradient))
         self._engines["eager"] = eager  # its code for thresholds and resets is that of a run
-        chosen_backend(backend, self._demand)
+        self._chosen[self.dtype, self.device] = chosen_backend(backend, self._demand)
 
     # ---- parameters
 
@@ -282,7 +283,10 @@ class Mirror(Holder):
     @property
     def backend(self) -> str:
         """Name of the backend that runs the network, which may change with `model.double()`."""
-        return chosen_backend(self.asked, self._demand)
+        values = self.dtype, self.device
+        if values not in self._chosen:
+            self._chosen[values] = chosen_backend(self.asked, self._demand)
+        return self._chosen[values]
 
     @property
     def engine(self) -> Engine:

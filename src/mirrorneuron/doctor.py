@@ -76,11 +76,11 @@ def _compiler(name: str, command: str, otherwise: str) -> State:
 
 
 def _c_compiler() -> State:
-    from .bridge.genn.stepper import compiler
+    from .bridge.compile_c import compiler
 
     command = compiler()
     found = shutil.which(command[0]) if command else None
-    missing = "cc not found: backend='stepper' does not run. Write: apt install gcc"
+    missing = "cc not found: mirrors run on the slow engine. Write: apt install gcc"
     return State("C compiler", found is not None, found or missing)
 
 

@@ -31,7 +31,7 @@ from brian2.devices.device import all_devices
 
 import mirrorneuron as mn
 from mirrorneuron.bio.recording import Simulation
-from mirrorneuron.bridge.genn import stepper
+from mirrorneuron.bridge import compile_c
 from mirrorneuron.errors import BuildError, DomainError, OutsideGeNN, UnknownName
 
 LENGTH = 60 * ms
@@ -434,8 +434,9 @@ def test_what_was_compiled_is_used_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     one = mn.simulate(pair, LENGTH, "stepper", directory=tmp_path / "kept")
     assert (tmp_path / "kept" / "stepper" / "stepper.c").exists()
-    assert len(list(stepper.cache().iterdir())) == 1
-    monkeypatch.setattr(stepper, "_compile", None)
+    assert len(list(compile_c.cache("stepper").iterdir())) == 1
+    monkeypatch.setattr(compile_c, "LOADED", {})
+    monkeypatch.setattr(compile_c, "_compile", None)
     require_same(one, mn.simulate(pair, LENGTH, "stepper"))
 
 

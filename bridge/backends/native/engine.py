@@ -471,7 +471,6 @@ class Job:
             require_finite(self._present(), min(low + CHUNK, self.steps) - 1, self.program.dt)
             shown.update(min(CHUNK, self.steps - low))
         shown.close()
-        self._copy_lists()
         self.spent = not self.whole
 
     def _pieces(self, low: int, high: int) -> Iterator[tuple[int, int]]:
@@ -664,6 +663,7 @@ class Job:
                 values[key] = self._constant(key)
         state = self._final(made)
         if not carrying:
+            self._copy_lists()
             self.release()
         return Trace(spikes, values, state)
 
@@ -729,10 +729,11 @@ class Job:
         """Steps, trials and elements of the events of some steps, in order."""
         found: list[tuple[Any, Any, Any]] = []
         k = list(self.plan.events).index(event)
-        for (first, last), shard in zip(self.shard_bounds, self.shards, strict=True):
+        for number, (first, last) in enumerate(self.shard_bounds):
             width = last - first
-            start = self._lists[k, shard][0][(low + 1) * width : (high + 1) * width + 1]
-            index = self._lists[k, shard][1][start[0] : start[-1]]
+            start, index = self._list(k, number)
+            start = start[(low + 1) * width : (high + 1) * width + 1]
+            index = index[start[0] : start[-1]]
             row = np.repeat(np.arange(len(start) - 1), np.diff(start))
             found.append((row // width + low, row % width + first, index.astype(np.int64)))
         if len(found) == 1:
@@ -741,14 +742,14 @@ class Job:
         order = np.argsort(steps, kind="stable")
         return steps[order], trials[order], index[order]
 
-    def _copy_lists(self) -> None:
-        """Spikes of the C code, which the way back may write anew."""
-        for k in range(len(self.plan.events)):
-            for (low, high), shard in zip(self.shard_bounds, self.shards, strict=True):
-                size = (self.steps + 1) * (high - low) + 1
-                start = _copied(self.library.shard_start(shard, k), size, np.int64)
-                index = _copied(self.library.shard_events(shard, k), int(start[-1]), np.int32)
-                self._lists[k, shard] = (start, index)
+    def _list(self, k: int, number: int) -> tuple[Any, Any]:
+        """Where the spikes of each step and trial start in a shard's list of an event, and it."""
+        if (k, number) in self._lists:
+            return self._lists[k, number]
+        (low, high), shard = self.shard_bounds[number], self.shards[number]
+        size = (self.steps + 1) * (high - low) + 1
+        start = _seen(self.library.shard_start(shard, k), size, np.int64)
+        return start, _seen(self.library.shard_events(shard, k), int(start[-1]), np.int32)
 
     def _raster(self, event: str, made: Mapping[Key, Tensor]) -> Raster:
         shape = (self.steps, self.batch, self.plan.events[event])
@@ -824,6 +825,13 @@ class Job:
         rows += self.given[f"{name}.history"]
         return tuple(rows[:longest])
 
+    def _copy_lists(self) -> None:
+        """Spikes for those who read the recording when the memory of the C code is gone."""
+        for k in range(len(self.plan.events)):
+            for number in range(len(self.shards)):
+                start, index = self._list(k, number)
+                self._lists[k, number] = (start.copy(), index.copy())
+
     def release(self) -> None:
         """Give the memory of the C code back."""
         if not self._freed:
@@ -886,12 +894,12 @@ class _Spikes(torch.autograd.Function):
         return torch.zeros((), dtype=grads[0].dtype), None, None, None, None
 
 
-def _copied(address: int | None, n: int, dtype: Any) -> Any:
-    """A copy of an array of the C code."""
+def _seen(address: int | None, n: int, dtype: Any) -> Any:
+    """An array of the C code, as long as it is there."""
     if not n or not address:
         return np.empty(0, dtype)
     ctype = np.ctypeslib.as_ctypes_type(dtype)
-    return np.ctypeslib.as_array((ctype * n).from_address(address)).copy()
+    return np.ctypeslib.as_array((ctype * n).from_address(address))
 
 
 def _no_memory() -> BuildError:
