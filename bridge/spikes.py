@@ -91,6 +91,10 @@ class Raster(Sequence[Events]):
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __reduce__(self) -> Any:
+        """A file, or another process, gets the list."""
+        return list, (list(self),)
+
 
 def detach(state: Mapping[str, Any]) -> dict[str, Any]:
     """A state that the gradient does not pass."""

@@ -314,6 +314,53 @@ def test_inputs_have_gradients() -> None:
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-9 * float(one.abs().max()))
 
 
+def test_the_rows_of_a_timed_array_have_gradients() -> None:
+    from brian2 import NeuronGroup, TimedArray
+
+    drive = TimedArray(np.zeros((5, 3)), dt=1 * ms, name="drive")
+    cells = NeuronGroup(
+        3, "dv/dt = (drive(t, i)*gain - v)/(5*ms) : 1\ngain : 1", threshold="v > 1", reset="v = 0",
+        method="euler", name="cells", namespace={"drive": drive},
+    )  # fmt: skip
+    cells.gain = [1, 2, 3]
+    given = torch.rand(40, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    made: list[tuple[torch.Tensor, ...]] = []
+    for model in mirrors(Network(cells), train=["cells.gain"]):
+        x = (3 * given).requires_grad_()
+        recording = model.run_steps(40, {"drive": x}, record=["cells.v"])
+        total = recording["cells.v"].square().sum() + recording.spikes["cells"].sum()
+        made.append(torch.autograd.grad(total, [*model.parameters(), x]))
+    for one, two in zip(*made, strict=True):
+        assert one.abs().max() > 0
+        np.testing.assert_allclose(two, one, rtol=0, atol=1e-9 * float(one.abs().max()))
+
+
+def test_no_steps_at_all_and_recordings_in_files() -> None:
+    import pickle
+
+    model = mn.mirror(loop(), train=TRAIN)
+    nothing = model.run_steps(0, record=["cells.v"])
+    assert nothing["cells.v"].shape == (0, 1, 12)
+    assert nothing.spikes["cells"].shape == (0, 1, 12)
+    with torch.no_grad():
+        recording = model.run_steps(50)
+    again = pickle.loads(pickle.dumps(recording))
+    assert torch.equal(again.spikes["cells"], recording.spikes["cells"])
+
+
+def test_a_value_that_leaves_the_numbers_is_named() -> None:
+    from brian2 import NeuronGroup
+
+    from mirrorneuron.errors import NumericalError
+
+    cells = NeuronGroup(2, "dv/dt = v**3/ms : 1", method="euler", name="cells")
+    cells.v = [0, 50]
+    model = mn.mirror(Network(cells))
+    assert model.backend == "native"
+    with pytest.raises(NumericalError, match=r"cells.v of element 1 \(trial 0\) became"):
+        model.run_steps(300)
+
+
 def test_single_precision_gives_the_statistics_and_the_gradient() -> None:
     network = loop()
     eager = mn.mirror(network, train=TRAIN, backend="eager")

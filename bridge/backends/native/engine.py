@@ -485,7 +485,7 @@ class Job:
             at = end
 
     def _states_held(self) -> dict[Key, Any]:
-        kinds = ("state", "streams", "row")
+        kinds = ("state", "streams")
         held = {key: x for key, x in self.held.items() if key[0] in kinds}
         return {k: x.clone() if isinstance(x, Tensor) else x.copy() for k, x in held.items()}
 

@@ -33,6 +33,7 @@ class Forward:
     def functions(self) -> Iterator[Function]:
         """All functions, in no particular order."""
         yield self.inputs()
+        yield self.rows()
         yield self.recorded()
         for work in self.plan.works:
             yield self.slot(work)
@@ -81,7 +82,7 @@ class Forward:
     # ---- slots
 
     def inputs(self) -> Function:
-        """Puts what is given from outside into variables and tables."""
+        """Puts what is given from outside into variables."""
         f = Function(self.plan, self.arrays, "set_inputs", None)
         driven = [key for key in self.plan.state if key in self.plan.driven]
         self._keep_all(f, -1, driven)
@@ -94,6 +95,11 @@ class Forward:
                 f.add(f"const real old = {state}[b * {size} + i]; const real g = {gain}[0];")
                 lerp = "g < (real)0.5 ? old + g * (value - old) : value - (value - old) * (1 - g)"
                 f.add(f"{state}[b * {size} + i] = {gain}[0] < 0 ? value : ({lerp});")
+        return f
+
+    def rows(self) -> Function:
+        """Puts the rows that inputs give of TimedArrays where statements read them."""
+        f = Function(self.plan, self.arrays, "set_rows", None)
         for table in {t.name for t in self.program.tables.values()} & self.plan.driven:
             given, rows = f.array(("input", table), "real"), f.array(("rows", table), "long")
             width = f.array(("width", table), "long")

@@ -388,7 +388,7 @@ class Plan:
         found |= {n for n, key in body.slot.tables.items() if self._table(key) in self.active}
         for made in body.flats:
             written = isinstance(made.operation, Write)
-            passes = (arrives and written) or self._depends(made, found)
+            passes = (arrives and written) or self._depends(body, made, found)
             if passes and (not isinstance(made.operation, Write) or self._is_float(made.operation)):
                 found.add(made.name)
         return found
@@ -396,8 +396,12 @@ class Plan:
     def _table(self, key: str) -> str:
         return self.program.tables[key].name
 
-    def _depends(self, made: Flat, carrying: Set[str]) -> bool:
-        return bool(made.before in carrying or pulls(made.operation.tree, carrying))
+    def _depends(self, body: Body, made: Flat, carrying: Set[str]) -> bool:
+        match made.operation.tree:
+            case ast.Call(func=ast.Name(id=name)) if name in body.slot.tables:
+                return self._table(body.slot.tables[name]) in self.active
+            case tree:
+                return bool(made.before in carrying or pulls(tree, carrying))
 
     def _is_float(self, operation: Write) -> bool:
         return self.program.variables[operation.ref.variable].kind == "float"

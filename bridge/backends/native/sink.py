@@ -1,7 +1,7 @@
 """Sink: what passes backward through the statements of a slot, and where it is added up."""
 
 import ast
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 
 from ...lower.expression import LEAVES, rebuilt, substitute
@@ -117,14 +117,14 @@ class Sink:
         tree = made.operation.tree
         steep = False
         match tree:
-            case ast.Call(func=ast.Name(id=function)):
+            case ast.Call(func=ast.Name(id=function), args=args):
+                if function in self.body.slot.tables:
+                    self._pull_table(function, args, by)
+                    return
                 plain, bounded = plain_name(function)
                 if function != plain:
                     tree = ast.Call(ast.Name(plain, ast.Load()), tree.args, [])  # type: ignore[attr-defined]
                 steep = plain in TRANSCENDENTAL and not bounded and not FUNCTIONS[plain].bounded
-                if plain in self.body.slot.tables:
-                    self._pull_table(plain, by)
-                    return
             case ast.BinOp(op=ast.Pow()):
                 steep = True
             case _:
@@ -157,10 +157,14 @@ class Sink:
             return "1"
         return writer(made) if not isinstance(made, ast.Constant) else number(float(made.value))  # type: ignore[arg-type]
 
-    def _pull_table(self, name: str, by: str) -> None:
+    def _pull_table(self, name: str, args: Sequence[ast.expr], by: str) -> None:
+        """What passes to the row of a TimedArray that an input gives."""
         table = self.program.tables[self.body.slot.tables[name]].name
         if table in self.plan.active:
-            raise NotImplementedError
+            row = self.f.array(("by_row", table), "real")
+            width = self.f.array(("width", table), "long")
+            column = f"(long){self.e.write(args[1])}" if len(args) > 1 else "0"
+            self.f.add(f"{row}[b * {width}[0] + {column}] += {by};")
 
     def _add(self, name: str, text: str) -> None:
         if name in self.known:

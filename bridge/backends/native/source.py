@@ -157,6 +157,7 @@ def _run(plan: Plan, forward: Forward) -> Iterator[str]:
     yield "    const long tick = first + t, kept = tape ? t - base : 0;"
     yield "    open_step(S, t);"
     yield f"    set_inputs({ARGUMENTS});"
+    yield f"    set_rows({ARGUMENTS});"
     yield from (line for work in plan.works[:early] for line in _lines(plan, work))
     yield f"    record({ARGUMENTS});"
     for key in plan.values:
@@ -189,6 +190,7 @@ def _back(plan: Plan, backs: list[Function]) -> Iterator[str]:
     yield f"int back_through({HEAD}) {{"
     yield "  for (long t = t1 - 1; t >= t0; t--) {"
     yield "    const long tick = first + t, kept = t - base;"
+    yield f"    set_rows({ARGUMENTS});"
 
     def lines(work: Work) -> Iterator[str]:
         title = f"back_{work.title}"
