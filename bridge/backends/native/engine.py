@@ -393,7 +393,7 @@ class Job:
         made = self._gradient(event)
         kept = made.gain
         if made.reset is not None and not made.needs_speed:
-            kept = torch.as_tensor(kept) / made.passage(self.real(1), self.real(1))[1]
+            kept = torch.as_tensor(kept, dtype=self.dtype) / made.passage(self.real(1), self.real(1))[1]
         width, gain = (
             torch.as_tensor(x, dtype=self.dtype).reshape(-1).contiguous()
             for x in (made.width, kept)
