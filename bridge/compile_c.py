@@ -3,12 +3,14 @@
 import ctypes
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from mirrorneuron.errors import BuildError
@@ -25,7 +27,7 @@ def compiler() -> list[str]:
     return []
 
 
-def cache(folder: str) -> Path:
+def kept_in(folder: str) -> Path:
     """Where compiled programs are kept, by their code."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "mirrorneuron" / folder
@@ -60,11 +62,11 @@ def library(
             " compiled. Install one (apt install gcc), set CC to the compiler that you have, or"
             f" {remedy}."
         )
-    version = _version(tuple(command))
-    name = hashlib.sha256("\n".join([*command, version, *flags, text]).encode()).hexdigest()[:32]
+    known = [*command, _version(tuple(command)), _processor(), *flags, text]
+    name = hashlib.sha256("\n".join(known).encode()).hexdigest()[:32]
     if name in LOADED:
         return LOADED[name]
-    kept = cache(folder) / f"{name}.so"
+    kept = kept_in(folder) / f"{name}.so"
     if kept.exists():
         try:
             LOADED[name] = ctypes.CDLL(str(kept))
@@ -86,6 +88,17 @@ def _version(command: tuple[str, ...]) -> str:
     except OSError:
         return str(found)
     return f"{found} {about.st_size} {about.st_mtime_ns}"
+
+
+@cache
+def _processor() -> str:
+    """What tells one processor from another: a home may be shared by machines that differ."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    able = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{platform.machine()} {platform.processor()} {able}"
 
 
 def _keep(made: Path, kept: Path) -> None:

@@ -31,7 +31,7 @@ def _run(job: Job) -> Outcome:
         scope.enter_context(seeded(job.seed))
         network = built(job)
         with watching(network, job) as plan:
-            from mirrorneuron.bridge.backends.native.simulate import simulate, unsimulated
+            from mirrorneuron.bridge.backends.native.simulate import Simulator, unsimulated
 
             program, _ = read(network, job.namespace)
             missing = list(unsimulated(program))
@@ -43,9 +43,10 @@ def _run(job: Job) -> Outcome:
             stream = np.random.RandomState()
             if job.seed is not None:
                 stream.set_state(np.random.get_state())  # pyright: ignore[reportArgumentType]
+            simulator = Simulator(program, rows, every, stream)
             ready = time.perf_counter()
             with job.progress.running(job.duration) as advance:
-                ran = simulate(program, steps, rows, every, stream, advance)
+                ran = simulator.run(steps, advance)
             for key, value in ran.final.items():
                 _write(network, key, value)
             seconds = {"build": ready - start, "run": time.perf_counter() - ready}

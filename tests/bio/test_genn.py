@@ -434,7 +434,7 @@ def test_what_was_compiled_is_used_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     one = mn.simulate(pair, LENGTH, "stepper", directory=tmp_path / "kept")
     assert (tmp_path / "kept" / "stepper" / "stepper.c").exists()
-    assert len(list(compile_c.cache("stepper").iterdir())) == 1
+    assert len(list(compile_c.kept_in("stepper").iterdir())) == 1
     monkeypatch.setattr(compile_c, "LOADED", {})
     monkeypatch.setattr(compile_c, "_compile", None)
     require_same(one, mn.simulate(pair, LENGTH, "stepper"))

@@ -12,7 +12,7 @@ from brian2 import Network, NeuronGroup, ms
 
 import mirrorneuron as mn
 from mirrorneuron.bridge import compile_c
-from mirrorneuron.bridge.compile_c import cache, library
+from mirrorneuron.bridge.compile_c import kept_in, library
 from mirrorneuron.errors import BuildError
 
 TEXT = "int answer(void) { return 42; }\n"
@@ -31,7 +31,7 @@ def made(text: str = TEXT) -> int:
 
 
 def kept() -> list[str]:
-    return sorted(path.name for path in cache("tried").glob("*"))
+    return sorted(path.name for path in kept_in("tried").glob("*"))
 
 
 def test_a_library_is_compiled_once_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ def test_a_library_is_compiled_once_and_found_again(monkeypatch: pytest.MonkeyPa
 
 def test_a_damaged_library_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     made()
-    (path,) = cache("tried").glob("*.so")
+    (path,) = kept_in("tried").glob("*.so")
     path.unlink()
     path.write_bytes(b"no library")
     monkeypatch.setattr(compile_c, "LOADED", {})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...lower.adjoint import spike_value
-from ...lower.condition import Chance, Margin
+from ...lower.condition import Chance, Condition, Margin
 from ...lower.derivative import derivative
 from ...lower.expression import names, parse
 from ...lower.step import Keep, Write
@@ -83,7 +83,6 @@ class Backward:
             return
         match slot:
             case Reset():
-                order = [body.refs[n].variable for n in body.final]
                 with f.trials(backward=True):
                     self.forward.listed(f, self.forward.numbered[slot.event],
                                          self.forward.answered(slot))  # fmt: skip
@@ -92,7 +91,6 @@ class Backward:
                         for name in [*body.final][::-1]:
                             self._pop(f, work.number, body.refs[name].variable,
                                       f.place(body.refs[name]), sparse)  # fmt: skip
-                del order
             case Threshold():
                 with f.trials(backward=True):
                     self.forward.listed(f, self.forward.numbered[slot.event], "t")
@@ -118,11 +116,11 @@ class Backward:
                     if isinstance(made.operation, Keep):
                         ref = made.operation.ref
                         self._pop(f, work.number, ref.variable, f.place(ref), sparse)
-            kept = [m for m in once.flats if isinstance(m.operation, Keep)]
+            kept = [m.operation for m in once.flats if isinstance(m.operation, Keep)]
             if kept:
                 with f.block("if (n)"):
                     for made in kept[::-1]:
-                        ref = made.operation.ref  # type: ignore[attr-defined]
+                        ref = made.ref
                         self._pop(f, work.number, ref.variable, f.place(ref), sparse)
 
     def _served(self, f: Function, slot: Deliver) -> None:
@@ -278,7 +276,6 @@ class Backward:
         if slot.event in self.plan.driven:
             self._imposed(f, slot.event, slot.size)
             return
-        gradient = self.plan.gradients[slot.event]
         whole, parts = spike_value(condition)
         carrying = self.plan.carrying(body)
         escape = self.plan.escapes.get(slot.event) if self.plan.follows(slot.event) else None
@@ -292,7 +289,7 @@ class Backward:
                 wanted = used.ends | set(escape[1] if escape else ())
                 f.add(*e.loads(wanted), *e.drawn(), *e.steps(wanted))
                 for k, part in enumerate(parts):
-                    f.add(f"const real p{k} = {self.forward_text(part, e)};")
+                    f.add(f"const real p{k} = {self._one_or_zero(part, e)};")
                 seeds: dict[str, str] = {}
                 for k, part in enumerate(parts):
                     if not isinstance(part, Margin | Chance):
@@ -312,14 +309,13 @@ class Backward:
                             size = " * ".join(e.name(n) for n in escape[1])
                             rate += f" / (fabs({size}) > 1 ? fabs({size}) : (real)1)"
                     seeds[name] = f"ds[i] * ({factor}) * ({rate})"
-                del gradient
                 sink.back(e, seeds, body)
                 sink.store()
             f.add(f"memset(ds, 0, sizeof(real) * {slot.size});")
 
-    def forward_text(self, part: object, e: Elements) -> str:
-        """A part of a condition as 0 or 1."""
-        return f"{condition_text(part, e)} ? (real)1 : (real)0"  # type: ignore[arg-type]
+    def _one_or_zero(self, part: Condition, e: Elements) -> str:
+        """A part of a condition as a number."""
+        return f"{condition_text(part, e)} ? (real)1 : (real)0"
 
     def _slope(self, f: Function, event: str, margin: str, e: Elements) -> str:
         """Derivative of a spike by its margin."""

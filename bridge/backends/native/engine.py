@@ -8,6 +8,7 @@ made again.
 
 import ctypes
 import os
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -43,8 +44,10 @@ BUDGET = 64 * 2**20
 TAPE = {"adjoint", "before", "margin", "speed", "slopes", "shares"}
 PART = 2**18  # numbers whose derivatives are found at once
 LARGE = 2**18  # characters of a program that would take long to optimise
-FLAGS = ("-march=native", "-fPIC", "-shared", "-std=gnu11", "-fno-math-errno", "-w",
-         "-fno-trapping-math", "-fopenmp-simd", "-mprefer-vector-width=512", "-lm")  # fmt: skip
+ON_X86 = platform.machine() in ("x86_64", "AMD64")
+MACHINE = ("-march=native", "-mprefer-vector-width=512") if ON_X86 else ("-mcpu=native",)
+FLAGS = (*MACHINE, "-fPIC", "-shared", "-std=gnu11", "-fno-math-errno", "-w",
+         "-fno-trapping-math", "-fopenmp-simd", "-lm")  # fmt: skip
 EXACT = ("-ffp-contract=off",)
 REMEDY = "write mirror(net, backend='eager')"
 STREAM = np.dtype(
@@ -209,14 +212,10 @@ class Job:
                 yield ("state", key), self.given[key]
         for key, x in self.inputs.arrays.items():
             yield ("input", key), x
-        for name, path in self.program.pathways.items():
-            past = self.given[f"{name}.history"]
-            if past:
-                rows = [events.spikes for events in past]
-                grad = torch.is_grad_enabled() and any(x.requires_grad for x in rows)
-                if grad:
-                    yield ("past", name), torch.stack(rows)
-            del path
+        for name in self.program.pathways if torch.is_grad_enabled() else ():
+            rows = [events.spikes for events in self.given[f"{name}.history"]]
+            if any(x.requires_grad for x in rows):
+                yield ("past", name), torch.stack(rows)
 
     def _tensor(self, x: Any) -> Tensor:
         if isinstance(x, Tensor):
@@ -393,7 +392,10 @@ class Job:
         made = self._gradient(event)
         kept = made.gain
         if made.reset is not None and not made.needs_speed:
-            kept = torch.as_tensor(kept, dtype=self.dtype) / made.passage(self.real(1), self.real(1))[1]
+            kept = (
+                torch.as_tensor(kept, dtype=self.dtype)
+                / made.passage(self.real(1), self.real(1))[1]
+            )
         width, gain = (
             torch.as_tensor(x, dtype=self.dtype).reshape(-1).contiguous()
             for x in (made.width, kept)

@@ -1,13 +1,15 @@
 """Forward: the C code of a step."""
 
+import ast
 from collections.abc import Iterator
 from dataclasses import replace
 
 from ...lower.condition import All, Chance, Condition, Either, Margin, Not, Truth
+from ...lower.flat import Flat
 from ...lower.margin import MARGIN
 from ...lower.step import Accumulate, Keep, Overwrite, Scale, Write
-from ...program import Deliver, Generate, Reset, Sum, Threshold, Update
-from .body import Body
+from ...program import Deliver, Generate, Reset, Sum, Threshold
+from .body import Body, uses
 from .c_text import stored
 from .function import Arrays, Elements, Function, draw_call, local
 from .plan import Matrix, Plan, Work
@@ -178,7 +180,7 @@ class Forward:
         """Draw the random numbers of all elements of a trial."""
         for draw in body.draws:
             e = Elements(f, body)
-            wanted = [a.id for a in draw.args if hasattr(a, "id")]  # pyright: ignore[reportAttributeAccessIssue]
+            wanted = [a.id for a in draw.args if isinstance(a, ast.Name)]
             wanted += [draw.guard] if draw.guard else []
             stream = f.array(("streams",), "Stream")
             f.add("{", f"  Stream *random = {stream} + b;")
@@ -299,7 +301,7 @@ class Forward:
             k = self.drawn.setdefault(f"{body.slot.name} {draw.name}", len(self.drawn))
             stream = f.array(("streams",), "Stream")
             e = Elements(f, body)
-            wanted = [a.id for a in draw.args if hasattr(a, "id")]  # pyright: ignore[reportAttributeAccessIssue]
+            wanted = [a.id for a in draw.args if isinstance(a, ast.Name)]
             wanted += [draw.guard] if draw.guard else []
             f.add(f"S->drawn[{k}].n = 0;", f"room_for_nums(S, &S->drawn[{k}], n);")
             with f.block(f"if (S->drawn[{k}].cap >= n) for (long m = 0; m < n; m++)"):
@@ -335,7 +337,6 @@ class Forward:
             self._add_up(f, slot, matrix)
             return
         once, each = split(body)
-        order = self.plan.orders[slot.pathway]
         start = f.array(("start", slot.pathway), "long")
         synapse = f.array(("synapse", slot.pathway), "int")
         with f.trials():
@@ -353,7 +354,6 @@ class Forward:
                 f.add("if (n) {")
                 self._serve(f, work, once, slot)
                 f.add("}")
-            del order
             if not slot.sequential:
                 self.draw_listed(f, each, "served")
             with f.block("for (long m = 0; m < n; m++)"):
@@ -463,7 +463,7 @@ class Forward:
             f.add(*((f"Stream *random = {stream} + b;",) if body.draws else ()))
         ready = {d.name: d for d in body.draws} if slot.sequential else {}
         for made in body.flats:
-            for name in _inputs(body, made):
+            for name in _inputs(made):
                 if name in ready:
                     draw = ready.pop(name)
                     f.add(f"const real {local(name)} = {draw_call(draw, e.write)};")
@@ -491,18 +491,9 @@ class Forward:
                     self._keep_one(f, work.number, ref.variable, place)
                     f.add(e.step(made), f"{array}[{place}] = {local(made.name)};")
             if not isinstance(operation, Keep) and slot.sequential:
-                self._reread(f, e, made, fresh)
-
-    def _reread(self, f: Function, e: Elements, made: object, fresh: set[str]) -> None:
-        """A variable that changed is read again under its new name."""
-        operation = made.operation  # type: ignore[attr-defined]
-        kind = (
-            "double"
-            if stored(self.program.variables[operation.ref.variable]) == "double"
-            else "real"
-        )
-        place, array = f.place(operation.ref), f.state(operation.ref.variable)
-        f.add(f"const {kind} {local(operation.name)} = {array}[{place}];")
+                wide = stored(self.program.variables[ref.variable]) == "double"
+                kind = "double" if wide else "real"  # what changed is read under its new name
+                f.add(f"const {kind} {local(operation.name)} = {array}[{place}];")
 
     def _sum(self, f: Function, work: Work, slot: Sum) -> None:
         body, (low, high) = work.body, slot.span
@@ -554,10 +545,8 @@ def split(body: Body) -> tuple[Body, Body]:
     )
 
 
-def _inputs(body: Body, made: object) -> list[str]:
-    from .body import uses
-
-    return sorted(uses(made))  # type: ignore[arg-type]
+def _inputs(made: Flat) -> list[str]:
+    return sorted(uses(made))
 
 
 def given_row(rows: str) -> str:
@@ -592,6 +581,3 @@ def value_title(plan: Plan, key: str) -> str:
 def is_margin(key: str) -> bool:
     """Whether a recorded value is a distance to threshold: no name of Brian2's has two dots."""
     return key.count(".") == 2 and key.endswith(MARGIN)
-
-
-__all__ = ["Forward", "Update", "condition_text", "is_margin"]

@@ -35,7 +35,7 @@ from ...program import (
     Variable,
 )
 from ...spike_gradient import SpikeGradient
-from .body import KEPT, Body, Builder, Draw
+from .body import KEPT, Body, Builder, Draw, uses
 from .c_text import Kind
 
 LEAST_DENSE = 0.2
@@ -257,7 +257,7 @@ class Plan:
             own = {f"_in_{n}": now[ref.variable] for n, ref in motion.refs.items()
                    if ref.variable in now}  # fmt: skip
             moved = moved.renamed(lambda n, own=own: own.get(n, n))
-            bodies.append(replace(moved, flats=(*map(_expected, moved.draws), *moved.flats)))
+            bodies.append(replace(moved, flats=tuple(_expected(moved))))
             now |= {motion.refs[n.removeprefix("_in_")].variable: final
                     for n, final in moved.final.items()
                     if n.removeprefix("_in_") in motion.refs}  # fmt: skip
@@ -442,12 +442,9 @@ class Plan:
             case Sum(target=target) if body.outcomes[0] in carrying:
                 yield target.variable
             case Threshold(event=raised) if raised not in self.driven:
-                moved = [
-                    leaf for leaf in leaves(work.condition)  # pyright: ignore[reportArgumentType]
-                    if isinstance(leaf, Margin | Chance)
-                    and names_of(leaf) & carrying
-                ]  # fmt: skip
-                if moved:
+                parts = leaves(work.condition) if work.condition else ()
+                moved = (x for x in parts if isinstance(x, Margin | Chance))
+                if any(names_of(part) & carrying for part in moved):
                     yield raised
             case _:
                 pass
@@ -542,28 +539,29 @@ class Plan:
 
     def sparse(self, k: int, key: str) -> bool:
         """Whether a slot keeps what a variable was only where it changes it."""
-        return (
-            k >= 0
-            and isinstance(self.works[k].slot, Reset | Threshold | Deliver)
-            and not (
-                isinstance(self.works[k].slot, Deliver)
-                and any(
-                    isinstance(f.operation, Accumulate) and f.operation.ref.variable == key
-                    for f in (self.works[k].body.flats if self.works[k].body else ())  # pyright: ignore[reportOptionalMemberAccess]
-                )
-            )
-        )
+        work = self.works[k] if k >= 0 else None
+        if work is None or work.body is None:
+            return False
+        if not isinstance(work.slot, Reset | Threshold | Deliver):
+            return False
+        added = (f.operation for f in work.body.flats if isinstance(f.operation, Accumulate))
+        return key not in {operation.ref.variable for operation in added}
 
 
-def _expected(draw: Draw) -> Flat:
-    """The expected value in the place of a random number."""
-    numbers = [a.value for a in draw.args if isinstance(a, ast.Constant)]
-    value = {"rand": 0.5, "randn": 0.0}.get(draw.kind, 0.0)
-    if draw.kind == "binomial" and len(numbers) == 2:
-        value = float(numbers[0]) * float(numbers[1])  # pyright: ignore[reportArgumentType]
-    elif numbers:
-        value = float(numbers[0])  # pyright: ignore[reportArgumentType]
-    return Flat(Define(draw.name, ast.Constant(value), False))
+def _expected(body: Body) -> Iterator[Flat]:
+    """Operations with the expected values in the place of random numbers."""
+    open_ = {draw.name: draw for draw in body.draws}
+    for made in body.flats:
+        for name in sorted(uses(made) & set(open_)):
+            yield Flat(Define(name, _mean(open_.pop(name)), False))
+        yield made
+
+
+def _mean(draw: Draw) -> ast.expr:
+    """Expected value of a random number."""
+    if draw.kind == "binomial":
+        return ast.BinOp(draw.args[0], ast.Mult(), draw.args[1])
+    return draw.args[0] if draw.args else ast.Constant(0.5 if draw.kind == "rand" else 0.0)
 
 
 def names_of(leaf: Margin | Chance) -> set[str]:

@@ -1,7 +1,7 @@
 """Sink: what passes backward through the statements of a slot, and where it is added up."""
 
 import ast
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from contextlib import contextmanager
 
 from ...lower.expression import LEAVES, rebuilt, substitute
@@ -9,7 +9,7 @@ from ...lower.flat import Flat, pulls
 from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
 from ...lower.step import Accumulate, Keep, Write
 from .body import KEPT, Body, plain_name
-from .c_text import Writer, number
+from .c_text import Writer
 from .function import Elements, Function, local
 
 
@@ -123,7 +123,7 @@ class Sink:
                     return
                 plain, bounded = plain_name(function)
                 if function != plain:
-                    tree = ast.Call(ast.Name(plain, ast.Load()), tree.args, [])  # type: ignore[attr-defined]
+                    tree = ast.Call(ast.Name(plain, ast.Load()), args, [])
                 steep = plain in TRANSCENDENTAL and not bounded and not FUNCTIONS[plain].bounded
             case ast.BinOp(op=ast.Pow()):
                 steep = True
@@ -155,7 +155,7 @@ class Sink:
         made = write(factor)
         if isinstance(made, ast.Constant) and made.value == 1:
             return "1"
-        return writer(made) if not isinstance(made, ast.Constant) else number(float(made.value))  # type: ignore[arg-type]
+        return writer(made)
 
     def _pull_table(self, name: str, args: Sequence[ast.expr], by: str) -> None:
         """What passes to the row of a TimedArray that an input gives."""
@@ -211,7 +211,7 @@ class Sink:
     def _is_float(self, operation: Write) -> bool:
         return self.program.variables[operation.ref.variable].kind == "float"
 
-    def store(self, keep: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    def store(self, keep: Set[str] = frozenset()) -> None:
         """Lines that put the derivatives by what was read where they are added up.
 
         Arguments:
@@ -222,13 +222,8 @@ class Sink:
         for name, ref in self.body.refs.items():
             if ref.variable not in self.plan.active:
                 continue
-            variable = self.program.variables[ref.variable]
-            known, written = name in self.known, name in self.body.final
-            if variable.scalar and known and not written:
-                total = self.total(f"sum_{len(self.totals)}", "")
-                del self.totals[total]
-                f.add(f"{self.adjoint(name)} += {by_name(name)};")
-            elif written and name not in keep:
+            known = name in self.known
+            if name in self.body.final and name not in keep:
                 final = self.body.final[name]
                 if final in self.carrying or known:
                     f.add(f"{self.adjoint(name)} = {by_name(name) if known else '0'};")
