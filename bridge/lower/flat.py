@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from .adjoint import Pull, single_assignment
 from .derivative import ONE, gradient
 from .expression import LEAVES, rebuilt
+from .simplify import BOUNDED
 from .step import Define, Operation
 
 Fresh = Callable[[], str]
@@ -73,6 +74,9 @@ def pulls(tree: ast.expr, carrying: Iterable[str]) -> tuple[Pull, ...]:
     """
     wanted = set(carrying)
     match tree:
+        case ast.Call(func=ast.Name(id=name), args=args) if name.endswith(BOUNDED):
+            plain = ast.Name(name.removesuffix(BOUNDED), ast.Load())
+            return pulls(ast.Call(plain, args, []), wanted)
         case ast.BinOp(left=left, op=ast.Pow(), right=ast.Name(id=name)) if name in wanted:
             inside = ast.Compare(left, [ast.Gt()], [ast.Constant(0)])
             base = ast.Call(ast.Name("where", ast.Load()), [inside, left, ONE], [])

@@ -335,6 +335,22 @@ def test_the_rows_of_a_timed_array_have_gradients() -> None:
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-9 * float(one.abs().max()))
 
 
+@pytest.mark.parametrize("name", mn.muscle.plants)
+def test_a_plant_is_the_one_of_the_eager_engine(name: str) -> None:
+    built = mn.muscle.plants[name].build(excitation="input", dt=1 * ms)
+    made: list[tuple[torch.Tensor, torch.Tensor]] = []
+    for model in mirrors(Network(*built.objects)):
+        size = model.program.groups["muscles"].size
+        drive = torch.linspace(0.05, 0.4, size, dtype=torch.float64).expand(60, 2, size).clone()
+        state = model.run_steps(60, {"muscles.excitation": drive.requires_grad_()}).state
+        total = sum(state[k].square().sum() for k in ("joints.angle", "joints.speed") if k in state)
+        assert isinstance(total, torch.Tensor)
+        made.append((total.detach(), *torch.autograd.grad(total, drive)))
+    for one, two in zip(*made, strict=True):
+        assert one.abs().max() > 0
+        np.testing.assert_allclose(two, one, rtol=0, atol=1e-9 * float(one.abs().max()))
+
+
 def test_no_steps_at_all_and_recordings_in_files() -> None:
     import pickle
 
