@@ -324,10 +324,13 @@ class Context:
             return state
         return torch.where(events.spikes > 0, torch.as_tensor(value, dtype=state.dtype), state)
 
-    def _follows(self, event: str, state: State) -> bool:
-        """Whether the gradient passes through the resets of an event."""
-        carried = torch.is_grad_enabled() and state[event].carries_gradient
-        return carried and self.gradients[event].follows_reset
+    def _follows(self, event: str) -> bool:
+        """Whether the gradient passes through the resets of an event.
+
+        Not only those of spikes that carry a gradient themselves, which may depend on what other
+        trials were given.
+        """
+        return torch.is_grad_enabled() and self.gradients[event].follows_reset
 
     def sites(self, events: Events) -> Sites:
         """Elements with an event."""
@@ -342,7 +345,7 @@ class Context:
             state: The network's state.
             fixed: What does not change during a run.
         """
-        follows, events = self._follows(event, state), state[event]
+        follows, events = self._follows(event), state[event]
         if not follows and not len(events.index):
             return
         keys = self.resets[event].keys

@@ -326,11 +326,11 @@ class Backward:
         width = f.array(("slope_width", event), "real")
         gain = f.array(("slope_gain", event), "real")
         each = f.array(("slope_each", event), "long")
-        f.add(f"const real width = {width}[{each}[0] ? i : 0];")
-        f.add(f"const real gain = {gain}[{each}[1] ? i : 0];", f"const real margin = {margin};")
+        known = {"m": margin, "w": f"width_{margin}"}
+        f.add(f"const real {known['w']} = {width}[{each}[0] ? i : 0];")
         tree = parse(gradient.surrogate.formula)
-        known = {"m": "margin", "w": "width"}
-        return f"gain * {Writer(lambda n: known[n])(tree)} / width"
+        shape = Writer(lambda n: known[n])(tree)
+        return f"{gain}[{each}[1] ? i : 0] * {shape} / {known['w']}"
 
     def _reset(self, f: Function, work: Work, slot: Reset) -> None:
         body = work.body
@@ -347,7 +347,7 @@ class Backward:
         }  # fmt: skip
         step, event = self.forward.answered(slot), self.forward.numbered[slot.event]
         wanted = body.ends | {start.get(name, name) for name in written}
-        if follows and written:
+        if follows and written and slot.event in self.plan.active:
             with f.trials():
                 f.add(f"real *ds = {self.by_spikes(f, slot.event, step)} + b * {slot.size};")
                 f.add("#pragma GCC ivdep")
