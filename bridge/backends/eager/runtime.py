@@ -330,7 +330,8 @@ class Context:
         Not only those of spikes that carry a gradient themselves, which may depend on what other
         trials were given.
         """
-        return torch.is_grad_enabled() and self.gradients[event].follows_reset
+        known = self.gradients.get(event)
+        return torch.is_grad_enabled() and known is not None and known.follows_reset
 
     def sites(self, events: Events) -> Sites:
         """Elements with an event."""

@@ -451,7 +451,8 @@ class Plan:
 
     def follows(self, event: str) -> bool:
         """Whether the gradient passes through the resets of an event."""
-        return self.wanted is not None and self.gradients[event].follows_reset
+        known = self.gradients.get(event)
+        return self.wanted is not None and known is not None and known.follows_reset
 
     def reads_back(self, work: Work) -> set[str]:
         """Keys of the variables whose values before a slot are needed to go back through it."""
