@@ -21,8 +21,8 @@ STEPS, GRADIENT_STEPS, TRIALS = 300, 100, 3
 TRANSCENDENTAL = 1e-12  # of the largest value: C and numpy have functions of their own
 GRADIENT = 1e-9
 LEFT_TO_EAGER = {
-    "compound_threshold", "divisive_synapses", "noisy", "quantal_release", "refractory_forms",
-    "shared_parameters", "stochastic_release", "towards_reversal",
+    "compound_threshold", "conditional_reset", "divisive_synapses", "noisy", "quantal_release",
+    "refractory_forms", "shared_parameters", "stochastic_release", "towards_reversal",
 }  # fmt: skip
 COVERED = sorted(
     (name for name in networks if name not in LEFT_TO_EAGER),

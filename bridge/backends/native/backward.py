@@ -397,7 +397,8 @@ class Backward:
             refs[name] = body.refs[name]
         final = {(name if n == place else n): made for n, made in moved.final.items()}
         moved = replace(moved, refs={**at.refs, **refs}, flats=(*at.flats, *moved.flats),
-                        final=final, clock={**at.clock, **body.clock})  # fmt: skip
+                        final=final, clock={**at.clock, **body.clock},
+            tables={**at.tables, **body.tables})  # fmt: skip
         return moved, ({name: place} if name else {})
 
     # ---- synapses

@@ -59,6 +59,7 @@ class Body:
         final: Local name of each variable that is written, to the name of its new value.
         outcomes: Names of values that are used after the statements.
         clock: Names that mean the time ("t"), the time step ("dt") or the step count ("step").
+        tables: Names of TimedArrays, to their keys.
     """
 
     slot: Slot
@@ -68,6 +69,7 @@ class Body:
     final: Mapping[str, str]
     outcomes: tuple[str, ...]
     clock: Mapping[str, str]
+    tables: Mapping[str, str]
 
     @property
     def ends(self) -> set[str]:
@@ -116,6 +118,7 @@ class Body:
             {n: change(made) for n, made in self.final.items()},
             tuple(map(change, self.outcomes)),
             {change(n): meaning for n, meaning in self.clock.items()},
+            self.tables,
         )
 
     def after(self, other: "Body") -> "Body":
@@ -126,6 +129,7 @@ class Body:
             flats=(*other.flats, *self.flats),
             draws=(*other.draws, *self.draws),
             clock={**other.clock, **self.clock},
+            tables={**other.tables, **self.tables},
         )
 
 
@@ -203,7 +207,7 @@ class Builder:
             made.append(replace(operation, tree=lifted(tree)))
         flats = tuple(flat(made))
         final = {f.name.partition("@")[0]: f.name for f in flats if isinstance(f.operation, Write)}
-        return Body(slot, slot.refs, flats, tuple(drawn), final, outcomes, slot.clock)
+        return Body(slot, slot.refs, flats, tuple(drawn), final, outcomes, slot.clock, slot.tables)
 
 
 class _Lifted:

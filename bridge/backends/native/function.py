@@ -149,7 +149,7 @@ class Elements:
             kinds[f"K[{k}]"] = known.kind
         for name, meaning in body.clock.items():
             kinds[name] = "wide" if meaning == "t" else "real"
-        tables = frozenset(body.slot.tables)
+        tables = frozenset(body.tables)
         self.write = Writer(self.name, kinds, self._table, tables)
         for made in body.flats:
             kinds[made.name] = self._kind(made)
@@ -173,13 +173,13 @@ class Elements:
 
     def _table(self, name: str, args: Sequence[str]) -> str:
         """The value of a TimedArray: the row that an input gives, or the one that holds then."""
-        table = self.program.tables[self.body.slot.tables[name]]
+        table = self.program.tables[self.body.tables[name]]
         if table.name in self.function.plan.driven:
             rows = self.function.array(("row", table.name), "real")
             width = self.function.array(("width", table.name), "long")
             column = f"(long){args[1]}" if len(args) > 1 else "0"
             return f"{rows}[b * {width}[0] + {column}]"
-        values = self.function.array(("table", self.body.slot.tables[name]), "double")
+        values = self.function.array(("table", self.body.tables[name]), "double")
         grain, last = table.dt / table.upsampling, len(table.values) - 1
         row = f"row_of({args[0]}, {grain!r}, {table.upsampling}, {last})"
         if table.values.ndim == 1:

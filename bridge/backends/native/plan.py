@@ -237,7 +237,15 @@ class Plan:
             names_ = ("_of_slope", "_depth")
             refs = {**steep.refs, **jump.refs}
             clock = {**steep.clock, **jump.clock}
-            yield slot.event, (Body(slot, refs, values, (), {}, names_, clock), names_)
+            yield (
+                slot.event,
+                (
+                    Body(
+                        slot, refs, values, (), {}, names_, clock, {**steep.tables, **jump.tables}
+                    ),
+                    names_,
+                ),
+            )
 
     def _speed(self, event: str) -> Body:
         """The margin of a neuron, and its change in a step of one that comes to its threshold.
@@ -273,7 +281,8 @@ class Plan:
         made = {f.name for f in flats}
         refs = {n: r for body in bodies for n, r in body.refs.items() if n not in made}
         clock = {n: c for body in bodies for n, c in body.clock.items()}
-        return Body(slot, refs, tuple(flats), (), {}, ("margin", "_speed"), clock)
+        tables = {n: k for body in bodies for n, k in body.tables.items()}
+        return Body(slot, refs, tuple(flats), (), {}, ("margin", "_speed"), clock, tables)
 
     @staticmethod
     def _last(body: Body, name: str, own: Mapping[str, str]) -> str:
@@ -385,7 +394,7 @@ class Plan:
         """
         found = {n for n, ref in body.refs.items() if ref.variable in self.active}
         found |= {f"K[{k}]" for k, kept in enumerate(self.kept) if kept.wanted}
-        found |= {n for n, key in body.slot.tables.items() if self._table(key) in self.active}
+        found |= {n for n, key in body.tables.items() if self._table(key) in self.active}
         for made in body.flats:
             written = isinstance(made.operation, Write)
             passes = (arrives and written) or self._depends(body, made, found)
@@ -398,8 +407,8 @@ class Plan:
 
     def _depends(self, body: Body, made: Flat, carrying: Set[str]) -> bool:
         match made.operation.tree:
-            case ast.Call(func=ast.Name(id=name)) if name in body.slot.tables:
-                return self._table(body.slot.tables[name]) in self.active
+            case ast.Call(func=ast.Name(id=name)) if name in body.tables:
+                return self._table(body.tables[name]) in self.active
             case tree:
                 return bool(made.before in carrying or pulls(tree, carrying))
 

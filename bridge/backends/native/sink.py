@@ -54,7 +54,7 @@ class Sink:
         """What lets a loop over elements be made of vectors."""
         direct = all(ref.index is None for ref in self.body.refs.values())
         shared = any(self.program.variables[r.variable].scalar for r in self.body.refs.values())
-        if direct and not shared and not self.body.slot.tables:
+        if direct and not shared and not self.body.tables:
             yield "#pragma omp simd REDUCTION"
 
     def total(self, name: str, where: str) -> str:
@@ -118,7 +118,7 @@ class Sink:
         steep = False
         match tree:
             case ast.Call(func=ast.Name(id=function), args=args):
-                if function in self.body.slot.tables:
+                if function in self.body.tables:
                     self._pull_table(function, args, by)
                     return
                 plain, bounded = plain_name(function)
@@ -159,7 +159,7 @@ class Sink:
 
     def _pull_table(self, name: str, args: Sequence[ast.expr], by: str) -> None:
         """What passes to the row of a TimedArray that an input gives."""
-        table = self.program.tables[self.body.slot.tables[name]].name
+        table = self.program.tables[self.body.tables[name]].name
         if table in self.plan.active:
             row = self.f.array(("by_row", table), "real")
             width = self.f.array(("width", table), "long")
