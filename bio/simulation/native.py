@@ -65,6 +65,10 @@ def _outcome(
     plan: Monitors, program: Program, steps: int, every: int, ran: Any, seconds: dict[str, float]
 ) -> Outcome:
     count = -(-steps // every)
+    sources = {
+        group: (program.every(f"{group}.spike"), len(monitor.source))
+        for group, monitor in plan.spikes.items()
+    }
     final = plan.read_final()
     traces = {
         key: ran.samples[key] if key in ran.samples
@@ -76,8 +80,8 @@ def _outcome(
         dt=plan.dt,
         t=program.step * program.dt + np.arange(count) * plan.interval if traces else np.empty(0),
         spikes={
-            group: Spikes(ran.step[group], ran.index[group], program.dt, len(monitor.source))
-            for group, monitor in plan.spikes.items()
+            group: Spikes(ran.step[group] // pace, ran.index[group], program.dt * pace, size)
+            for group, (pace, size) in sources.items()
         },
         traces=traces,
         indices=plan.rows,

@@ -62,6 +62,8 @@ def _in_any_order(program: Program, slot: Deliver) -> Iterator[str]:
 
 def _without_gradient(program: Program, slot: Slot) -> Iterator[str]:
     """Statements that are compiled, but not the way back through them."""
+    if slot.every > 1:
+        yield f"{slot.name}: it runs in every {slot.every} steps only."
     if isinstance(slot, Reset) and draws(program, slot):
         yield f"{slot.name}: a reset draws random numbers."
     if not isinstance(slot, Deliver):
