@@ -11,6 +11,11 @@ from .functions import RANDOM
 MARGIN = ".margin"
 
 
+def is_margin(key: str) -> bool:
+    """Whether a recorded value is a distance to threshold: no name of Brian2's has two dots."""
+    return key.count(".") == 2 and key.endswith(MARGIN)
+
+
 def margin(threshold: Threshold) -> Value | None:
     """What a threshold compares: left minus right of `>`, minus infinity where no spike is allowed.
 

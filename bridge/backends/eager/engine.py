@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from ...draws import Draws
 from ...finite import CHUNK, require_finite
 from ...inputs import Inputs
-from ...lower.margin import MARGIN
+from ...lower.margin import MARGIN, is_margin
 from ...program import Program, Slot, Threshold, Update
 from ...spike_gradient import SpikeGradient
 from ...spikes import Events, State
@@ -65,9 +65,9 @@ class EagerEngine:
     ) -> Trace:
         """Run from a state, which is changed: see `Engine.run`."""
         first, program = state["step"], self.program
-        margins = [key for key in record if _is_margin(key)]
+        margins = [key for key in record if is_margin(key)]
         advance = Stepper(self, values, inputs.series, first, margins)
-        computed = [key for key in record if key in program.values and not _is_margin(key)]
+        computed = [key for key in record if key in program.values and not is_margin(key)]
         probe = Probe(self, values, computed, advance.context)
         traces: dict[str, list[Tensor]] = {key: [] for key in record}
         events: dict[str, list[Events]] = {name: [] for name in program.spiking()}
@@ -227,8 +227,3 @@ class Probe:
                 shape = (context.batch_size, slot.size)
                 found[key] = context.f.tensor(value).to(context.f.dtype).expand(shape)
         return found
-
-
-def _is_margin(key: str) -> bool:
-    """Whether a recorded value is a distance to threshold: no name of Brian2's has two dots."""
-    return key.count(".") == 2 and key.endswith(MARGIN)

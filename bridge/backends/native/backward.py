@@ -109,7 +109,7 @@ class Backward:
         assert body is not None
         once, each = split(body)
         with f.trials(backward=True):
-            self._served(f, slot)
+            self.forward.served(f, slot)
             with f.block("for (long m = n - 1; m >= 0; m--)"):
                 f.add("const long i = served[m];")
                 for made in each.flats[::-1]:
@@ -122,20 +122,6 @@ class Backward:
                     for made in kept[::-1]:
                         ref = made.ref
                         self._pop(f, work.number, ref.variable, f.place(ref), sparse)
-
-    def _served(self, f: Function, slot: Deliver) -> None:
-        """The synapses at which events arrived, in Brian2's order."""
-        start = f.array(("start", slot.pathway), "long")
-        synapse = f.array(("synapse", slot.pathway), "int")
-        f.add("S->served.n = 0;")
-        with self.forward.arriving(f, slot):
-            f.add(f"const long from = {start}[row], upto = {start}[row + 1];")
-            f.add("room_for_ints(S, &S->served, upto - from); if (S->failed) return;")
-            f.add(
-                f"memcpy(S->served.a + S->served.n, {synapse} + from, sizeof(int) * (upto - from));"
-            )
-            f.add("S->served.n += upto - from;")
-        f.add("const long n = S->served.n; const int *served = S->served.a;")
 
     def _pop(self, f: Function, work: int, key: str, place: str, sparse: list[str]) -> None:
         if key in sparse:
@@ -492,8 +478,8 @@ class Backward:
                   f"real *restrict row = wait->rows + mine * {width};",
                   f"for (long j = {low}; j < {low + width}; j++)",
                   f"  row[j - {low}] = {gate};")  # fmt: skip
-            self.forward.arrive(f, slot)
-            f.add("  wait_for(S, wait, arrive, n_arrive, mine);", "}")
+            with self.forward.delays(f, slot):
+                f.add("wait_for(S, wait, arrive, n_arrive, mine);")
         add = f"add_later(S, wait, {weights} + shard * {n_sources * width}, {n_sources}, {width});"
         f.add(f"if (++wait->step == {steps}) {add}")
         self.flushed[number_] = (("by_dense", place), n_sources, width)
@@ -585,7 +571,7 @@ class Backward:
         sink = Sink(f, each, carrying)
         if not carries:
             with sink.sums(), f.trials():
-                self._served(f, slot)
+                self.forward.served(f, slot)
                 with f.block("for (long m = 0; m < n; m++)"):
                     f.add("const long i = served[m];")
                     self._one_synapse(f, each, carrying, sink, "1", False)
@@ -594,7 +580,7 @@ class Backward:
         synapse = f.array(("synapse", slot.pathway), "int")
         with sink.sums(), f.trials():
             f.add("unsigned char *restrict mask = S->mask;")
-            with _Classes(self, f, slot):
+            with self.forward.delays(f, slot):
                 f.add(f"memset(mask, 0, {n_sources});",
                       "for (long q = 0; q < n_arrive; q++) mask[arrive[q]] = 1;")  # fmt: skip
                 self._target_row(f, slot)
@@ -646,21 +632,6 @@ class Backward:
                 sink.back(e, {body.outcomes[0]: f"{adjoint}[b * {size} + {index}[i]]"})
                 sink.store()
             f.add(f"for (long j = {low}; j < {high}; j++) {adjoint}[b * {size} + j] = 0;")
-
-
-class _Classes:
-    """A loop over the delays of a pathway, with the events that arrive."""
-
-    def __init__(self, backward: Backward, f: Function, slot: Deliver) -> None:
-        self.rows = backward.forward.arriving(f, slot)
-        self.f = f
-
-    def __enter__(self) -> None:
-        self.f.depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        self.f.depth -= 1
-        self.f.add("}")
 
 
 def _maker(body: Body, name: str) -> object:

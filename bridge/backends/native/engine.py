@@ -717,8 +717,6 @@ class Job:
         for key in list(made):
             if self.arrays[key] == "unsigned char":
                 made[key] = made[key].bool()
-            elif key[0] == "trace" and not key[1].endswith(MARGIN):
-                made[key] = made[key]
         return made
 
     def listed(self, event: str) -> tuple[Any, Any, Any]:

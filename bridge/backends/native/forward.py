@@ -1,12 +1,12 @@
 """Forward: the C code of a step."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ...lower.condition import All, Chance, Condition, Either, Margin, Not, Truth
 from ...lower.flat import Flat
-from ...lower.margin import MARGIN
 from ...lower.step import Accumulate, Keep, Overwrite, Scale, Write
 from ...program import Deliver, Generate, Reset, Sum, Threshold
 from .body import Body, uses
@@ -337,19 +337,8 @@ class Forward:
             self._add_up(f, slot, matrix)
             return
         once, each = split(body)
-        start = f.array(("start", slot.pathway), "long")
-        synapse = f.array(("synapse", slot.pathway), "int")
         with f.trials():
-            f.add("S->served.n = 0;")
-            with self.arriving(f, slot):
-                f.add(f"const long from = {start}[row], upto = {start}[row + 1];")
-                f.add("room_for_ints(S, &S->served, upto - from); if (S->failed) return;")
-                f.add(
-                    f"memcpy(S->served.a + S->served.n, {synapse} + from,"
-                    " sizeof(int) * (upto - from));"
-                )
-                f.add("S->served.n += upto - from;")
-            f.add("const long n = S->served.n; const int *served = S->served.a;")
+            self.served(f, slot)
             if once.flats:
                 f.add("if (n) {")
                 self._serve(f, work, once, slot)
@@ -361,13 +350,31 @@ class Forward:
                 f.add(*(() if slot.sequential else self.listed_draws(f, each, "m")))
                 self._serve(f, work, each, slot)
 
-    def arriving(self, f: Function, slot: Deliver) -> "_Rows":
-        """A loop over the rows (delay, source) whose events arrive, in Brian2's order."""
-        self.arrive(f, slot)
-        return _Rows(f, self.plan.orders[slot.pathway].pathway.n_sources)
+    def served(self, f: Function, slot: Deliver) -> None:
+        """The synapses at which events arrive, in Brian2's order."""
+        start = f.array(("start", slot.pathway), "long")
+        synapse = f.array(("synapse", slot.pathway), "int")
+        f.add("S->served.n = 0;")
+        with self.arriving(f, slot):
+            f.add(f"const long from = {start}[row], upto = {start}[row + 1];")
+            f.add("room_for_ints(S, &S->served, upto - from); if (S->failed) return;")
+            f.add(
+                f"memcpy(S->served.a + S->served.n, {synapse} + from, sizeof(int) * (upto - from));"
+            )
+            f.add("S->served.n += upto - from;")
+        f.add("const long n = S->served.n; const int *served = S->served.a;")
 
-    def arrive(self, f: Function, slot: Deliver) -> None:
-        """The start of a loop over delays, in which `arrive` lists the sources of events."""
+    @contextmanager
+    def arriving(self, f: Function, slot: Deliver) -> Generator[None]:
+        """A loop over the rows (delay, source) whose events arrive, in Brian2's order."""
+        n_sources = self.plan.orders[slot.pathway].pathway.n_sources
+        with self.delays(f, slot), f.block("for (long q = 0; q < n_arrive; q++)"):
+            f.add(f"const long row = c * {n_sources} + arrive[q];")
+            yield
+
+    @contextmanager
+    def delays(self, f: Function, slot: Deliver) -> Generator[None]:
+        """A loop over the delays of a pathway, in which `arrive` lists the sources of events."""
         path, order = slot.pathway, self.plan.orders[slot.pathway]
         event = self.numbered[slot.event]
         past_start = f.array(("past_start", path), "long")
@@ -391,6 +398,10 @@ class Forward:
             f"    n_arrive = {past_start}[at + 1] - {past_start}[at];",
             "  }",
         )
+        f.depth += 1
+        yield
+        f.depth -= 1
+        f.add("}")
 
     def _add_up(self, f: Function, slot: Deliver, matrix: Matrix) -> None:
         """Spikes that add one number each."""
@@ -435,13 +446,12 @@ class Forward:
         if large:
             k = self.later.setdefault(f"{self._number(slot)} forward", len(self.later))
             f.add(f"Later *wait = &S->later[{k}]; wait->n = 0;")
-        with f.trials():
-            self.arrive(f, slot)
+        with f.trials(), self.delays(f, slot):
             if large:
-                f.add("  wait_for(S, wait, arrive, n_arrive, b - S->first);", "}")
+                f.add("wait_for(S, wait, arrive, n_arrive, b - S->first);")
             else:
-                f.add(f"  add_rows({target} + b * {size} + {low}, {table}, arrive, n_arrive,"
-                      f" {width});", "}")  # fmt: skip
+                to = f"{target} + b * {size} + {low}"
+                f.add(f"add_rows({to}, {table}, arrive, n_arrive, {width});")
         if large:
             f.add(f"add_all(S, wait, {target} + S->first * {size} + {low}, {size}, {table},"
                   f" {n_sources}, {width});")  # fmt: skip
@@ -511,25 +521,6 @@ class Forward:
                 f.add(f"to[{index}[i]] += {local(body.outcomes[0])};")
 
 
-class _Rows:
-    """The end of the loop over arriving events."""
-
-    def __init__(self, f: Function, n_sources: int) -> None:
-        self.f, self.n_sources = f, n_sources
-
-    def __enter__(self) -> None:
-        self.f.depth += 1
-        self.f.add("for (long q = 0; q < n_arrive; q++) {")
-        self.f.depth += 1
-        self.f.add(f"const long row = c * {self.n_sources} + arrive[q];")
-
-    def __exit__(self, *_: object) -> None:
-        self.f.depth -= 1
-        self.f.add("}")
-        self.f.depth -= 1
-        self.f.add("}")
-
-
 def split(body: Body) -> tuple[Body, Body]:
     """Statements that change what all elements share, executed once, and the others."""
     once = [f for f in body.flats if f.operation.once]
@@ -576,8 +567,3 @@ def condition_text(node: Condition, e: Elements) -> str:
 def value_title(plan: Plan, key: str) -> str:
     """Name of the function that computes a recorded value."""
     return f"value_{list(plan.values).index(key)}"
-
-
-def is_margin(key: str) -> bool:
-    """Whether a recorded value is a distance to threshold: no name of Brian2's has two dots."""
-    return key.count(".") == 2 and key.endswith(MARGIN)

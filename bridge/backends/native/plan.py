@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...draws import MEANS
 from ...lower.condition import Chance, Condition, Margin, leaves
 from ...lower.crossing import Crossing, crossing
 from ...lower.dataflow import Dataflow
@@ -266,12 +267,7 @@ class Plan:
                    if ref.variable in now}  # fmt: skip
             moved = moved.renamed(lambda n, own=own: own.get(n, n))
             bodies.append(replace(moved, flats=tuple(_expected(moved))))
-            now |= {motion.refs[n.removeprefix("_in_")].variable: final
-                    for n, final in moved.final.items()
-                    if n.removeprefix("_in_") in motion.refs}  # fmt: skip
-            for n, ref in motion.refs.items():
-                if n in {s.target for s in motion.statements}:
-                    now[ref.variable] = self._last(moved, f"_in_{n}", own)
+            now |= {motion.refs[n].variable: final for n, final in moved.final.items()}
         names_ = {n: now[ref.variable] for n, ref in slot.refs.items() if ref.variable in now}
         bodies.append(here.renamed(lambda n: names_.get(n, f"_after_{n}")))
         change = ast.BinOp(ast.Name("_after_margin"), ast.Sub(), ast.Name("_before_margin"))
@@ -283,14 +279,6 @@ class Plan:
         clock = {n: c for body in bodies for n, c in body.clock.items()}
         tables = {n: k for body in bodies for n, k in body.tables.items()}
         return Body(slot, refs, tuple(flats), (), {}, ("margin", "_speed"), clock, tables)
-
-    @staticmethod
-    def _last(body: Body, name: str, own: Mapping[str, str]) -> str:
-        """Name of the last value of a variable."""
-        stem = own.get(name, name)
-        made = [f.name for f in body.flats if isinstance(f.operation, Write)
-                and f.name.partition("@")[0] in (stem, name)]  # fmt: skip
-        return made[-1]
 
     def threshold(self, event: str) -> Threshold:
         """The slot that raises an event."""
@@ -516,9 +504,7 @@ class Plan:
     ) -> bool:
         for step in range(len(order)):
             k = order[(place + step) % len(order)]
-            if step and k >= 0 and key in dense[k] and (k, key) in found:
-                return False
-            if step and k == -1 and key in dense[-1] and (-1, key) in found:
+            if step and key in dense[k] and (k, key) in found:
                 return False
             if k >= 0 and key in self.reads_back(self.works[k]):
                 return True
@@ -571,7 +557,7 @@ def _mean(draw: Draw) -> ast.expr:
     """Expected value of a random number."""
     if draw.kind == "binomial":
         return ast.BinOp(draw.args[0], ast.Mult(), draw.args[1])
-    return draw.args[0] if draw.args else ast.Constant(0.5 if draw.kind == "rand" else 0.0)
+    return ast.Constant(MEANS[draw.kind]) if draw.kind in MEANS else draw.args[0]
 
 
 def names_of(leaf: Margin | Chance) -> set[str]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from ...lower.margin import MARGIN
+from ...lower.margin import MARGIN, is_margin
 from ...program import Threshold
 from .backward import Backward
-from .forward import Forward, is_margin, value_title
+from .forward import Forward, value_title
 from .function import ARGUMENTS, SIGNATURE, Arrays, Function
 from .plan import Plan, Work
 
