@@ -108,6 +108,11 @@ def begin(dt: float, seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+def on_grid(duration: float, dt: float) -> Any:
+    """A duration [s] in whole steps, as Brian2 rounds it."""
+    return round(duration / dt) * dt * second
+
+
 def wire(
     rng: np.random.Generator, pre: Any, post: Any, name: str, effect: str, p: float, **options: Any
 ) -> Synapses:
@@ -189,7 +194,7 @@ def current_lif(dt: float) -> Network:
     for group in groups:
         group.v = (-60 + 10 * rng.random(len(group))) * mV
     drives = [PoissonInput(group, "ge", 50, 20 * Hz, weight=0.9 * mV) for group in groups]
-    plan = {"namespace": names, "delay": 1.5 * ms}
+    plan = {"namespace": names, "delay": on_grid(1.5e-3, dt)}
     return Network(
         *groups, *drives, *readout(E),
         wire(rng, E, E, "ee", "ge_post += w_e", 0.1, **plan),
@@ -577,7 +582,7 @@ def delta_lif(dt: float) -> Network:
     for group in groups:
         group.v = 20 * rng.random(len(group)) * mV
     drives = [PoissonInput(group, "v", 200, 10 * Hz, weight=0.5 * mV) for group in groups]
-    plan = {"namespace": names, "delay": 1.5 * ms}
+    plan = {"namespace": names, "delay": on_grid(1.5e-3, dt)}
     return Network(
         *groups, *drives, *readout(E),
         wire(rng, E, E, "ee", "v_post += w_e", 0.1, **plan),
@@ -629,7 +634,7 @@ def regular_fast(dt: float) -> Network:
 
 @network(
     ["ee.w_e", "ei.w_e", "ie.w_i", "E.tau_e", "E.DT", "ee.tau_d", "ee.U"],
-    E=(3, 60), I=(3, 90), output=READOUT, steps=(0.1,),
+    E=(3, 60), I=(3, 150), output=READOUT, steps=(0.1,),
 )  # fmt: skip
 def depressing_adex(dt: float) -> Network:
     """Adaptive exponential cells with a far cut-off, excited through depressing synapses."""
