@@ -9,11 +9,13 @@ from .fptt_k import FPTT_K
 from .gradient_check import GradientCheck
 from .guard import TrainingWarning
 from .result import Fit
+from .rtrl import RTRL
 
 __all__ = [
     "BPTT",
     "FPTT",
     "FPTT_K",
+    "RTRL",
     "Fit",
     "GradientCheck",
     "Outcome",

@@ -108,7 +108,7 @@ class TrialRun:
         """
         return self.model.run_steps(
             stop - start,
-            {key: self._rows(key, start, stop) for key in self.trial.inputs},
+            {key: self.rows(key, start, stop) for key in self.trial.inputs},
             batch_size=self.trial.batch_size,
             state=self.origin() if state is None else state,
             record=self.task.recorded,
@@ -120,7 +120,8 @@ class TrialRun:
         state = self.trial.state
         return state() if callable(state) else state
 
-    def _rows(self, key: str, start: int, stop: int) -> Any:
+    def rows(self, key: str, start: int, stop: int) -> Any:
+        """Rows of an input for the steps from `start` to `stop`."""
         x = self.trial.inputs[key]
         if not callable(x):
             return x[start:stop]

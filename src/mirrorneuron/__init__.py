@@ -20,6 +20,7 @@ if _typing.TYPE_CHECKING:
         BPTT,
         FPTT,
         FPTT_K,
+        RTRL,
         Fit,
         GradientCheck,
         Rule,
@@ -55,6 +56,7 @@ __all__ = [
     "BPTT",
     "FPTT",
     "FPTT_K",
+    "RTRL",
     "Arctan",
     "ArmBatch",
     "ArmTask",
@@ -104,7 +106,7 @@ _HOMES = {  # module to the public names that it has
     "bio.recording": "Simulation",
     "bio.simulate": "simulate",
     "bridge.fitting": "RecordingFit fit_recording",
-    "bridge.learning": "BPTT FPTT FPTT_K Fit GradientCheck "
+    "bridge.learning": "BPTT FPTT FPTT_K RTRL Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",
     "bridge.mirror": "Mirror mirror",
     "bridge.nudge": "Nudge",

@@ -82,9 +82,7 @@ class Context:
     step: int = 0
     tick: int = 0
     first: int = 0
-    places: dict[tuple[int, int, int], Tensor] = field(
-        default_factory=dict[tuple[int, int, int], Tensor]
-    )
+    places: dict[tuple[int, ...], Tensor] = field(default_factory=dict[tuple[int, ...], Tensor])
     paces: dict[float, int] = field(default_factory=dict[float, int])
     motions: dict[str, list[tuple[Slot, Step]]] = field(
         default_factory=dict[str, list[tuple[Slot, Step]]]
@@ -425,7 +423,7 @@ class Context:
 
     def _place(self, index: Tensor, start: int, size: int) -> Tensor:
         """Where the synapses of all trials belong in one flat array, kept for the next step."""
-        key = (id(index), start, self.batch_size)
+        key = (id(index), start, size, self.batch_size)
         if key not in self.places:
             trial = torch.arange(self.batch_size, device=index.device)[:, None]
             self.places[key] = (index - start + size * trial).reshape(-1)

@@ -1,0 +1,215 @@
+"""Online: the gradient of a window, from traces that are carried forward in time.
+
+A window runs twice. The first run, of the network alone, gives what the loss reads; the derivative
+of the loss by each of these values is the signal. The second run, of the network with its traces
+(see `lower/eligibility.py`), starts from the same state, takes the signals as inputs and adds up
+the gradient. Between windows the traces stay as they are, so that nothing is cut off in time.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mirrorneuron.errors import GradientError
+
+from ..backends import backends, chosen_backend
+from ..backends._contracts import Demand, Engine
+from ..draws import Draws
+from ..inputs import Inputs
+from ..lower.carrier import SpikeSlope
+from ..lower.eligibility import Eligibility, Total, eligibility
+from ..mirror import Mirror
+from ..program import Array
+from ..recording import Recording
+from ..spike_gradient import SpikeGradient
+from ..spikes import Events, State, copied, detach
+from ..values import Values
+
+_KEPT: WeakKeyDictionary[Mirror, dict[Any, Any]] = WeakKeyDictionary()
+
+
+@dataclass
+class Traced:
+    """The network of a model with the traces of an online rule.
+
+    Arguments:
+        found: The network with traces.
+    """
+
+    found: Eligibility
+    engines: dict[str, Engine] = field(default_factory=dict[str, Engine], init=False)
+
+    def values(self, model: Mirror) -> Values:
+        """Values of its variables, the trained ones as they are now."""
+        own = model.values
+        trained = {key: value.detach() for key, value in own.trained.items()}
+        return Values(self.found.program, trained, own.dtype, own.device)
+
+    def engine(self, model: Mirror) -> Engine:
+        """What runs it: what the model asks for, where that covers it."""
+        demand = Demand(self.found.program, {}, model.dtype, model.device)
+        asked = model.backend if model.asked != "auto" else "auto"
+        if asked != "auto" and backends[asked]().covers(demand):
+            asked = "auto"
+        name = chosen_backend(asked, demand)
+        if name not in self.engines:
+            made = backends[name]()
+            self.engines[name] = made.compile(self.found.program, model.trained_constants, {})
+        return self.engines[name]
+
+    def start(self, model: Mirror, batch: int, origin: Mapping[str, Any], seed: int) -> State:
+        """State in which a trial starts, with traces of zero.
+
+        Arguments:
+            model: The model.
+            batch: Number of trials.
+            origin: Where the network starts; nothing for its own state.
+            seed: Of the random numbers.
+        """
+        state = self.values(model).initial_state(batch)
+        return {**state, **detach(origin), "draws": Draws(seed, batch)}
+
+    @torch.no_grad()
+    def follow(
+        self, model: Mirror, state: State, inputs: Mapping[str, Any], found: Mapping[str, Tensor],
+        steps: int,
+    ) -> State:  # fmt: skip
+        """Run on from a state, with signals among the inputs.
+
+        Arguments:
+            model: The model.
+            state: Where to start; it is not changed.
+            inputs: As in a run of the model.
+            found: Derivatives of the loss by what it read, "time batch element".
+            steps: Number of steps.
+
+        Returns:
+            The state at the end.
+        """
+        values, program, known = self.values(model), self.found.program, self.found.signals
+        batch = state["draws"].size
+        given: dict[str, Any] = dict(inputs)
+        for key, name in known.items():
+            if name in program.variables:
+                shape = (steps, batch, program.variables[name].value.size)
+                signal = found.get(key)
+                given[name] = torch.zeros(shape, dtype=values.dtype) if signal is None else signal
+        checked = Inputs(values, given, steps, batch, state)
+        now = copied(state) | {"draws": state["draws"].copy()}
+        for key in checked.driven:
+            if key in program.variables and key not in now:
+                now[key] = values.in_trials(key, batch).clone()
+        return self.engine(model).run(values, checked, now, {}).state
+
+    def take(self, model: Mirror, state: State) -> None:
+        """Add the gradients that a state has gathered to those of the parameters; clear them."""
+        for parameter, totals in self.found.totals.items():
+            present = model.present(parameter)
+            for total in totals:
+                gradient = _gathered(state, total, present).to(present)
+                present.backward(gradient, retain_graph=True)
+
+
+def _gathered(state: State, total: Total, like: Tensor) -> Tensor:
+    """What a variable has gathered of a gradient; it starts again from zero."""
+    found: Tensor = state[total.key].sum(0)
+    state[total.key] = torch.zeros_like(state[total.key])
+    if total.origin is None or like.dim() == 0:
+        return found.sum().expand(like.shape)
+    made = found.new_zeros(like.numel())
+    return made.index_add(0, torch.from_numpy(total.origin).to(found.device), found).view(like.shape)
+
+
+def own_state(model: Mirror, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a state that is the network's own."""
+    program = model.program
+    events = {f"{n}.{e}" for n, g in program.groups.items() for e in g.events}
+    names = {*program.written(), *events, *(f"{p}.history" for p in program.pathways)}
+    return {key: value for key, value in state.items() if key in names | {"step", "draws"}}
+
+
+def signals(leaves: Recording) -> dict[str, Tensor]:
+    """Derivatives of a loss by what it read, "time batch element".
+
+    Arguments:
+        leaves: A recording as leaves, after a backward pass.
+
+    Raises:
+        GradientError: The loss reads the state at the end, of which there is no signal.
+    """
+    for key, value in leaves.state.items():
+        held = value.spikes if isinstance(value, Events) else value
+        if isinstance(held, Tensor) and held.grad is not None:
+            raise GradientError(
+                f"an online rule: the loss reads recording.state[{key!r}], and signals belong to"
+                f" recorded values. Write record=[{key!r}] in the task, and read"
+                f" recording[{key!r}][-1]."
+            )
+    spikes = {f"{name}.spike": x for name, x in leaves.spikes.items()}
+    both = {**spikes, **leaves.traces}
+    return {key: x.grad for key, x in both.items() if x.grad is not None}
+
+
+def spike_slopes(model: Mirror) -> dict[str, SpikeSlope]:
+    """What stands for the derivatives of spikes, as data.
+
+    Raises:
+        GradientError: The width of a surrogate does not follow from the model.
+    """
+    sizes = {name: group.size for name, group in model.program.groups.items()}
+    return {
+        event: _slope(event, made, sizes[event.partition(".")[0]])
+        for event, made in model.gradients.items()
+        if made.unit is None or made.width is not None
+    }
+
+
+def _slope(event: str, made: SpikeGradient, size: int) -> SpikeSlope:
+    ones = np.ones(size)
+    if made.unit is None or made.width is None:
+        return SpikeSlope("", ones, ones, made.follows_reset, ones)
+    width, gain = _array(made.width, size), _array(made.gain, size)
+    if made.reset is None:
+        return SpikeSlope(made.surrogate.formula, width, gain / width, made.follows_reset, ones)
+    if made.needs_speed:
+        reset = made.reset
+        begins = 0.0 if reset.upstroke is None else reset.upstroke.begins / reset.rate
+        return SpikeSlope(
+            made.surrogate.formula, width, gain / width, True, ones, _passage(made),
+            _array(begins, size),
+        )  # fmt: skip
+    _, share = made.passage(torch.zeros(1, size).double(), torch.zeros(1, size).double())
+    depth = _array(share, size)
+    return SpikeSlope(made.surrogate.formula, width, gain / width / depth, True, depth)
+
+
+def _passage(made: SpikeGradient) -> Any:
+    def passage(margin: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
+        here = made.to(margin.dtype, margin.device)
+        return here.passage(margin, torch.nan_to_num(speed))
+
+    return passage
+
+
+def _array(x: Any, size: int) -> Array:
+    return np.broadcast_to(torch.as_tensor(x, dtype=torch.float64).cpu().numpy().reshape(-1),
+                           (size,)).copy()  # fmt: skip
+
+
+def traced(model: Mirror, read: Iterable[str]) -> Traced:
+    """The network of a model with its traces; the same for the same model.
+
+    Arguments:
+        model: A mirror.
+        read: What a loss reads: recorded variables, and spikes as "cells.spike".
+    """
+    known, wanted = _KEPT.setdefault(model, {}), tuple(sorted(read))
+    if wanted not in known:
+        keys, slopes = list(model.keys), spike_slopes(model)
+        known[wanted] = Traced(eligibility(model.program, keys, wanted, slopes))
+    return known[wanted]
