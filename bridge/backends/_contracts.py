@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ class Trace(NamedTuple):
     state: State
 
 
+@runtime_checkable
 class Engine(Protocol):
     """A Program that is ready to run. It knows the Program and is given values: no mirror."""
 

@@ -3,6 +3,7 @@
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .central_difference import check_gradient
+from .eprop import EProp
 from .fit import fit
 from .fptt import FPTT
 from .fptt_k import FPTT_K
@@ -16,6 +17,7 @@ __all__ = [
     "FPTT",
     "FPTT_K",
     "RTRL",
+    "EProp",
     "Fit",
     "GradientCheck",
     "Outcome",

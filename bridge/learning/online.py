@@ -8,7 +8,7 @@ the gradient. Between windows the traces stay as they are, so that nothing is cu
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -122,7 +122,9 @@ def _gathered(state: State, total: Total, like: Tensor) -> Tensor:
     if total.origin is None or like.dim() == 0:
         return found.sum().expand(like.shape)
     made = found.new_zeros(like.numel())
-    return made.index_add(0, torch.from_numpy(total.origin).to(found.device), found).view(like.shape)
+    return made.index_add(0, torch.from_numpy(total.origin).to(found.device), found).view(
+        like.shape
+    )
 
 
 def own_state(model: Mirror, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,15 +203,24 @@ def _array(x: Any, size: int) -> Array:
                            (size,)).copy()  # fmt: skip
 
 
-def traced(model: Mirror, read: Iterable[str]) -> Traced:
+def traced(
+    model: Mirror,
+    read: Iterable[str],
+    feedback: Mapping[str, Array] | Literal["exact", "symmetric"] = "exact",
+) -> Traced:
     """The network of a model with its traces; the same for the same model.
 
     Arguments:
         model: A mirror.
         read: What a loss reads: recorded variables, and spikes as "cells.spike".
+        feedback: See `eligibility`.
     """
-    known, wanted = _KEPT.setdefault(model, {}), tuple(sorted(read))
-    if wanted not in known:
+    wanted = tuple(sorted(read))
+    name = feedback if isinstance(feedback, str) else tuple(
+        (key, value.tobytes()) for key, value in feedback.items()
+    )  # fmt: skip
+    known = _KEPT.setdefault(model, {})
+    if (wanted, name) not in known:
         keys, slopes = list(model.keys), spike_slopes(model)
-        known[wanted] = Traced(eligibility(model.program, keys, wanted, slopes))
-    return known[wanted]
+        known[wanted, name] = Traced(eligibility(model.program, keys, wanted, slopes, feedback))
+    return known[wanted, name]

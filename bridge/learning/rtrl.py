@@ -84,7 +84,16 @@ class RTRL(Rule[RTRLState]):
             model: A mirror.
             read: What a loss reads: variables, "readout.y", and spikes, "cells.spike".
         """
-        return traced(model, read).found.program
+        return self.traced(model, read).found.program
+
+    def traced(self, model: Mirror, read: Sequence[str]) -> Traced:
+        """A model with its traces.
+
+        Arguments:
+            model: A mirror.
+            read: What a loss reads.
+        """
+        return traced(model, read)
 
     def step(
         self,
@@ -97,7 +106,7 @@ class RTRL(Rule[RTRLState]):
     ) -> tuple[Outcome, RTRLState]:
         """See `Rule.step`."""
         run = TrialRun(model, task, trial, seed)
-        episode = _Episode(run)
+        episode = _Episode(run, self)
         for start, stop in pairwise(self._edges(run)):
             episode.play(start, stop, self.window is None)
             if self.online:
@@ -121,10 +130,11 @@ class _Episode:
 
     Arguments:
         run: The trial.
+        rule: Says which traces there are.
     """
 
-    def __init__(self, run: TrialRun) -> None:
-        self.run, self.summary = run, TrialSummary(run.steps)
+    def __init__(self, run: TrialRun, rule: RTRL) -> None:
+        self.run, self.rule, self.summary = run, rule, TrialSummary(run.steps)
         self.traced: Traced | None = None
         self.state: State = {}
 
@@ -158,7 +168,7 @@ class _Episode:
         run, model = self.run, self.run.model
         spiking = [f"{name}.spike" for name in model.program.spiking()]
         read = list(found) or [*spiking, *run.task.recorded]
-        self.traced = traced(model, read)
+        self.traced = self.rule.traced(model, read)
         batch = next(iter(recording.spikes.sizes.values()), (1, 0))[0]
         if run.trial.batch_size is not None:
             batch = run.trial.batch_size

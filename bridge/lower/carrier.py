@@ -436,9 +436,7 @@ def _combined(a: Slopes, b: Slopes, sign: int) -> Slopes:
     }  # fmt: skip
 
 
-def _slopes_of(
-    program: Program, slot: Slot, parameters: Iterable[str], tree: ast.expr
-) -> Slopes:
+def _slopes_of(program: Program, slot: Slot, parameters: Iterable[str], tree: ast.expr) -> Slopes:
     """Derivatives of an expression in the names of a slot."""
     return Forward(seeds(program, slot, parameters)).through(tree)
 

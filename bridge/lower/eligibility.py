@@ -18,7 +18,7 @@ doi:10.1109/JPROC.2020.3045625. The slots are derived here from the statements o
 """
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -41,12 +41,12 @@ from ..program import (
     Variable,
 )
 from .carrier import Carrier, Delivery, SpikeSlope, beside, carrier, delivery
-from .derivative import ONE, ZERO, negative, plus, times
-from .expression import LEAVES, names, substitute
+from .derivative import ONE, ZERO, plus, times
+from .expression import names
 from .functions import FUNCTIONS
 from .seat import Seat
-from .slopes import Forward, Seed, Slopes, define, is_state, seeds, shadow, where
-from .step import Accumulate, Keep, Overwrite, Scale, is_synaptic, operations, updated
+from .slopes import Seed, Slopes, define, is_state, where
+from .step import is_synaptic
 
 NUMBER = Dimensions()
 FULL = 50_000_000
@@ -87,6 +87,7 @@ def eligibility(
     parameters: Sequence[str],
     read: Sequence[str],
     spikes: Mapping[str, SpikeSlope],
+    feedback: Mapping[str, Array] | Literal["exact", "symmetric"] = "exact",
 ) -> Eligibility:
     """A network with the traces that an online rule needs.
 
@@ -95,21 +96,48 @@ def eligibility(
         parameters: Keys of the variables and constants that are trained.
         read: What the loss reads: keys of variables, and of events, "E.spike".
         spikes: What stands for the derivative of each event that has one.
+        feedback: How the derivatives by readouts reach the neurons that spike: "exact", by traces
+            of each readout unit; "symmetric", through the synapses to the readout, backward, with
+            one trace for all units; or likewise through weights of their own, by the name of the
+            synapses.
 
     Raises:
         GradientError: A statement, or what the loss reads, has no such traces; or no trace of a
             parameter reaches what the loss reads.
     """
-    seats = _seats(program, parameters)
-    return _Builder(program, seats, read, spikes).built()
+    seats = _seats(program, parameters, feedback != "exact")
+    weights = feedback if isinstance(feedback, Mapping) else {}
+    return _Builder(program, seats, read, spikes, weights).built()
 
 
 # ---- seats
 
 
-def _seats(program: Program, parameters: Sequence[str]) -> list[Seat]:
+def _seats(program: Program, parameters: Sequence[str], filtered: bool) -> list[Seat]:
     """Where the traces of each parameter are kept."""
-    return [seat for key in parameters for seat in _seats_of(program, key)]
+    seats = [seat for key in parameters for seat in _seats_of(program, key)]
+    if not filtered:
+        return seats
+    silent = [name for name in _stateful(program) if name not in program.spiking()]
+    near = [s for s in seats if s.group not in silent or _acts_on(program, s.parameter, s.group)]
+    return [*near, *(made for seat in near for made in _filters(program, seat, silent))]
+
+
+def _acts_on(program: Program, key: str, group: str) -> bool:
+    """Whether a parameter is one of the synapses that end on a group, or of the group itself."""
+    owner = key.partition(".")[0]
+    return group == owner or group in dict(_ends(program, owner))
+
+
+def _filters(program: Program, seat: Seat, silent: Sequence[str]) -> Iterator[Seat]:
+    """Filters of the traces of spikes, in the groups that receive these."""
+    event = f"{seat.group}.spike"
+    for slot in program.slots_of(Deliver):
+        for group in dict(_ends(program, slot.owner)) if slot.event == event else {}:
+            if group in silent:
+                name = f"{group}_by_{seat.parameter.replace('.', '_')}_of_{seat.group}"
+                yield Seat(name, seat.parameter, group, seat.origin, seat.element, "filter",
+                           seat.name)  # fmt: skip
 
 
 def _seats_of(program: Program, key: str) -> Iterator[Seat]:
@@ -261,7 +289,6 @@ class _Code:
         }  # fmt: skip
 
 
-
 # ---- what passes from trace to trace
 
 
@@ -298,7 +325,8 @@ class _Move:
         kind: "map": the terms take the trace's place; "keep": likewise, where a spike arrives;
             "pairs": each term is added to the element that it goes to; "reached": the slopes are
             summed over the synapses of the element that is reached; "own": the term of the one
-            synapse; "spikes": what a spike is worth at the other end.
+            synapse; "spikes": what a spike is worth at the other end; "filter": the trace of a
+            spike itself.
         goes: Element of the trace to which each pair is added.
     """
 
@@ -306,7 +334,7 @@ class _Move:
     chosen: Array
     element: Array
     terms: list[_Term]
-    kind: Literal["map", "pairs", "reached", "own", "keep", "spikes"] = "map"
+    kind: Literal["map", "pairs", "reached", "own", "keep", "spikes", "filter"] = "map"
     goes: Array | None = None
 
     @property
@@ -351,10 +379,12 @@ class _Builder:
         seats: Sequence[Seat],
         read: Sequence[str],
         spikes: Mapping[str, SpikeSlope],
+        feedback: Mapping[str, Array],
     ) -> None:
+        self.feedback = feedback
         self.program, self.read, self.spikes = program, list(read), spikes
         self.seats = {seat.name: seat for seat in seats}
-        self.at = {(seat.parameter, seat.group): seat for seat in seats}
+        self.at = {(s.parameter, s.group): s for s in seats if s.kind != "filter"}
         self.parameters = list(dict.fromkeys(seat.parameter for seat in seats))
         self.variables = dict(program.variables)
         self.indices = dict(program.indices)
@@ -390,10 +420,31 @@ class _Builder:
             inverse = np.full(self._elements(key), -1)
             inverse[made.element[key]] = np.arange(len(made.element[key]))
             for seat in self._seats_of(key):
+                if seat.kind == "filter":
+                    yield self._filtered(seat, key, made, row)
+                    continue
                 element = inverse[seat.element]
                 chosen = np.flatnonzero(element >= 0)
                 terms = self._terms(seat, made.slot, row, chosen, element[chosen])
                 yield _Move(_Trace(seat.name, key), chosen, element[chosen], terms)
+
+    def _filtered(self, seat: Seat, key: str, made: Carrier, row: Slopes) -> _Move:
+        """A move of a filter: that of any unit of a readout all of whose units are alike."""
+        changing = _changing_names(self.program, made.code)
+        own = {seed: tree for seed, tree in row.items() if seed.key != seat.parameter}
+        for seed, tree in own.items():
+            other = seed.key.partition(".")[0] != seat.group
+            if self._changes(seed.key) and (other or changing & set(names(tree))):
+                raise GradientError(
+                    f"rule=mn.EProp(...): the units of {seat.group!r} are no filters of spikes that"
+                    f" are all alike: {made.slot.name} changes {key} by {seed.key} by a factor that"
+                    " is not the same for all units at all times. Write rule=mn.RTRL(...), which"
+                    " carries the traces of each unit."
+                )
+        whole = np.arange(seat.size)
+        terms = [_Term(seed, _Trace(seat.name, seed.key), whole) for seed in own
+                 if self._changes(seed.key)]  # fmt: skip
+        return _Move(_Trace(seat.name, key), whole, np.zeros(seat.size, np.int64), terms)
 
     def _elements(self, key: str) -> int:
         if key in self.program.variables:
@@ -416,7 +467,9 @@ class _Builder:
             chosen: Elements of the seat.
             element: Element of the slot for each of them.
         """
-        found = (self._term(seat.parameter, seat.origin[chosen], slot, seed, element) for seed in row)
+        found = (
+            self._term(seat.parameter, seat.origin[chosen], slot, seed, element) for seed in row
+        )
         return [term for term in found if term is not None]
 
     def _term(
@@ -449,9 +502,7 @@ class _Builder:
         return None
 
     def _changes(self, key: str) -> bool:
-        return key in self.spikes or (
-            key in self.program.variables and is_state(self.program, key)
-        )
+        return key in self.spikes or (key in self.program.variables and is_state(self.program, key))
 
     def _seen(self, slot: Slot, seed: Seed, element: Array) -> Array:
         """Element of a variable that each element of a slot sees."""
@@ -480,6 +531,11 @@ class _Builder:
             count: Number of synapses.
         """
         target, synapse = _Trace(seat.name, key), np.arange(count)
+        if seat.kind == "filter":
+            raise GradientError(
+                f"rule=mn.EProp(...): {slot.name} sets {key} to a sum over synapses, and a readout"
+                " is to filter spikes. Write rule=mn.RTRL(...)."
+            )
         if seat.kind == "each":
             terms = self._terms_of(seat.parameter, np.zeros(count, np.int64), slot, row, synapse)
             yield _Move(target, synapse, synapse, terms, "pairs", goes)
@@ -551,11 +607,34 @@ class _Builder:
         for key, row in made.kept.items():
             for seat in self._seats_of(key) if is_state(self.program, key) else []:
                 terms = self._terms(seat, slot, row, np.arange(seat.size), seat.element)
-                yield _Move(_Trace(seat.name, key), np.arange(seat.size), seat.element, terms, "keep")
+                yield _Move(
+                    _Trace(seat.name, key), np.arange(seat.size), seat.element, terms, "keep"
+                )
         for key, row in made.added.items():
             for seat in self._seats_of(key) if is_state(self.program, key) else []:
+                if seat.kind == "filter":
+                    yield from self._into_filter(seat, made, key)
+                    continue
                 yield from self._arriving(seat, slot, key, row, made.goes[key], count)
                 yield from self._transmitted(seat, slot, key, made.goes[key])
+
+    def _into_filter(self, seat: Seat, made: Delivery, key: str) -> Iterator[_Move]:
+        """What a spike adds to the filter of its trace."""
+        source, slot = self.seats[seat.source], made.slot
+        if slot.event != f"{source.group}.spike" or slot.event not in self.spikes:
+            return
+        delays = np.unique(self.program.pathways[slot.pathway].delay)
+        depends = _changing_names(self.program, slot) & set(names(made.worth[key]))
+        reads = [n for n in depends if n in slot.refs and self._changes(slot.refs[n].variable)]
+        if len(delays) > 1 or reads or made.alone:
+            why = "delays of several lengths" if len(delays) > 1 else "weights that change"
+            raise GradientError(
+                f"rule=mn.EProp(...): the synapses {slot.owner!r} to {seat.group!r} have {why}, and"
+                " one trace stands for all of them. Write rule=mn.RTRL(...)."
+            )
+        whole = np.arange(seat.size)
+        term = _Term(Seed(slot.event), _Trace(source.name, slot.event), whole)
+        yield _Move(_Trace(seat.name, key), whole, whole, [term], "filter")
 
     def _arriving(
         self, seat: Seat, slot: Slot, key: str, row: Slopes, goes: Array, count: int
@@ -691,6 +770,7 @@ class _Builder:
 
     def _gathering(self, like: Slot, keys: Sequence[str]) -> Iterator[Slot]:
         """Slots that add what signals find to the gradients."""
+        backward = yield from self._sent_back(like, keys)
         for seat in self.seats.values():
             found = [key for key in keys if _Trace(seat.name, key) in self.kept]
             if not found:
@@ -699,11 +779,71 @@ class _Builder:
             code = _Code(self, f"{seat.name}_gradient", like, seat.size)
             for key in found:
                 self._declare(self._signal(key), np.zeros(self._elements(key)))
-                signal = code.read(self._signal(key), seat.element)
-                total = plus(total, times(signal, code.read(seat.key(key))))
+                group = self.seats[seat.source].group if seat.source else ""
+                signal = backward[key, group] if seat.source else self._signal(key)
+                total = plus(
+                    total, times(code.read(signal, seat.element), code.read(seat.key(key)))
+                )
             self._declare(f"{seat.name}.gradient", np.zeros(seat.size))
             code.set(f"{seat.name}.gradient", total, op="+=")
             yield code.update()
+
+    def _sent_back(
+        self, like: Slot, keys: Sequence[str]
+    ) -> Generator[Slot, None, dict[tuple[str, str], str]]:
+        """Slots that send signals of readouts back to neurons; where they arrive."""
+        found: dict[tuple[str, str], str] = {}
+        for seat in self.seats.values():
+            for key in keys if seat.source else ():
+                group = self.seats[seat.source].group
+                if _Trace(seat.name, key) in self.kept and (key, group) not in found:
+                    self._declare(self._signal(key), np.zeros(self._elements(key)))
+                    found[key, group] = yield from self._back(like, key, group)
+        return found
+
+    def _back(self, like: Slot, key: str, group: str) -> Generator[Slot, None, str]:
+        """Slots that send one signal back to a group, through the synapses by which it acts."""
+        into = f"{group}_signals.{key.replace('.', '_')}"
+        ways = [p for p in self.parts if p.delivery is not None
+                and p.slot.owner in self._between(group, key.partition('.')[0])]  # fmt: skip
+        self._declare(into, np.zeros(self.program.groups[group].size))
+        parts: list[str] = []
+        for number, part in enumerate(ways):
+            made = part.delivery
+            if made is None or key.partition(".")[0] not in {
+                k.partition(".")[0] for k in made.goes
+            }:
+                continue
+            added = next(k for k in made.goes if k.partition(".")[0] == key.partition(".")[0])
+            slot = made.slot
+            weight = self._worth_key(slot, added)
+            if slot.owner in self.feedback:
+                weight = f"{slot.owner}_feedback.w"
+                self._declare(weight, self.feedback[slot.owner])
+            else:
+                self._declare(weight, np.zeros(slot.size))
+                yield self._worth(made, like)
+            one = self._declare(f"{into.replace('.', '_')}.part_{number}",
+                                np.zeros(self.program.groups[group].size))  # fmt: skip
+            code = _Code(self, f"{slot.name}_back_{number}", like, slot.size)
+            error = code.read(self._signal(key), made.goes[added])
+            code.define("_synaptic_var", times(code.read(weight), error))
+            source = self.program.pathways[slot.pathway].source
+            yield code.sum(Ref(one, self._index_of(source)), self.program.groups[group].size)
+            parts.append(one)
+        code = _Code(self, f"{into.replace('.', '_')}", like, self.program.groups[group].size)
+        total: ast.expr = ZERO
+        for one in parts:
+            total = plus(total, code.read(one))
+        code.set(into, total)
+        yield code.update()
+        return into
+
+    def _between(self, group: str, readout: str) -> set[str]:
+        """Synapses that carry the spikes of a group to a readout."""
+        slots = self.program.slots_of(Deliver)
+        return {s.owner for s in slots if s.event == f"{group}.spike"
+                and readout in dict(_ends(self.program, s.owner))}  # fmt: skip
 
     def _add_traces(self) -> None:
         for seat in self.seats.values():
@@ -880,9 +1020,12 @@ class _Builder:
         return code.sum(Ref(into, index), seat.size)
 
     def _pair_index(self, move: _Move) -> str:
-        goes = move.goes
-        if goes is None:
+        if move.goes is None:
             raise TypeError("pairs go somewhere")
+        return self._index_of(move.goes)
+
+    def _index_of(self, goes: Array) -> str:
+        """Name of an index array, also of one that is each element in turn."""
         for name, known in self.indices.items():
             if np.array_equal(known, goes):
                 return name
@@ -930,6 +1073,7 @@ class _Builder:
         reached = [m for m in part.moves if m.kind == "reached"]
         arriving = [m for m in part.moves if m.kind in ("own", "pairs")]
         spikes = [m for m in part.moves if m.kind == "spikes"]
+        filters = [m for m in part.moves if m.kind == "filter"]
         if slot.sequential and not all(_by_itself(m, made) for m in reached):
             raise GradientError(
                 f"an online rule: {slot.name} reads and changes {reached[0].target.key!r}, one"
@@ -938,13 +1082,15 @@ class _Builder:
             )
         apart = {m.target for m in reached}
         yield from self._begun(part, reached, [m for m in arriving if m.target in apart])
-        if spikes:
+        if spikes or filters:
             yield self._worth(made)
         yield self._with_arrivals(part, made, reached, arriving, apart)
         for target in dict.fromkeys(m.target for m in reached):
             yield self._reaching(part, target, [m for m in reached if m.target == target])
         for move in spikes:
             yield from self._spreading(part, made, move)
+        for move in filters:
+            yield from self._filtering(made, move)
 
     def _apart(self, slot: Slot, target: _Trace) -> str:
         """Key of what arriving spikes add to a trace, where it is added later."""
@@ -960,8 +1106,12 @@ class _Builder:
         slot = part.slot
         one = isinstance(slot, Deliver) and slot.sequential
         sums = {(m.target.key, t.seed) for m in reached for t in m.terms}
-        starts = {self._sums_name(slot, *pair): (self._elements(pair[0]), float(one)) for pair in sums}
-        starts |= {self._apart(slot, m.target): (self.seats[m.target.seat].size, 0.0) for m in arriving}
+        starts = {
+            self._sums_name(slot, *pair): (self._elements(pair[0]), float(one)) for pair in sums
+        }
+        starts |= {
+            self._apart(slot, m.target): (self.seats[m.target.seat].size, 0.0) for m in arriving
+        }
         for key, (size, start) in starts.items():
             self._declare(key, np.zeros(size))
             code = _Code(self, f"{key.replace('.', '_')}_start", slot, size)
@@ -1041,31 +1191,37 @@ class _Builder:
 
     # ---- spikes that reach groups without spikes
 
-    def _worth(self, made: Delivery) -> Slot:
+    def _worth_key(self, slot: Slot, key: str) -> str:
+        return f"{slot.name}_worth.{key.replace('.', '_')}"
+
+    def _worth(self, made: Delivery, like: Slot | None = None) -> Slot:
         """A slot that works out what a spike through each synapse would add."""
         slot, refs = made.slot, dict(made.slot.refs)
         lines = list(made.alone)
         for key, tree in made.worth.items():
-            name = self._declare(f"{slot.name}_worth.{key.replace('.', '_')}", np.zeros(slot.size))
+            name = self._declare(self._worth_key(slot, key), np.zeros(slot.size))
             refs[name.replace(".", "_")] = Ref(name)
             lines.append(define(name.replace(".", "_"), tree, op="="))
-        return beside(slot, f"{slot.name}_worth", lines, refs)
+        place = {} if like is None else {"when": like.when, "order": like.order}
+        return beside(slot, f"{slot.name}_worth", lines, refs, **place)
 
     def _spreading(self, part: _Part, made: Delivery, move: _Move) -> Iterator[Slot]:
         """Slots that carry what a spike is worth to the traces of a group that does not spike."""
         slot, seat = made.slot, self.seats[move.target.seat]
-        ((seed, trace, place),) = move.terms
+        ((_, trace, place),) = move.terms
         if trace is None or move.goes is None:
             raise TypeError("a spike has a trace, and goes somewhere")
         source = self.seats[trace.seat]
         delays = self.program.pathways[slot.pathway].delay[move.chosen]
-        worth = f"{slot.name}_worth.{move.target.key.replace('.', '_')}"
+        worth = self._worth_key(slot, move.target.key)
         total: ast.expr = ZERO
         code = _Code(self, f"{seat.name}_{slot.name}_spikes", slot, seat.size)
         for delay in np.unique(delays):
             mine = np.flatnonzero(delays == delay)
             past = self._past(slot, source, trace, int(delay))
-            into = self._declare(f"{slot.name}_reach_{seat.name}.after_{delay}", np.zeros(seat.size))
+            into = self._declare(
+                f"{slot.name}_reach_{seat.name}.after_{delay}", np.zeros(seat.size)
+            )
             pairs = _Code(self, f"{seat.name}_{slot.name}_after_{delay}", slot, len(mine))
             value = times(pairs.read(worth, move.chosen[mine]), pairs.read(past, place[mine]))
             pairs.define("_synaptic_var", value)
@@ -1075,6 +1231,19 @@ class _Builder:
         code.set(self._key(move.target), total, op="+=")
         yield code.update()
         yield from self._shifted(slot, source, trace, int(delays.max()))
+
+    def _filtering(self, made: Delivery, move: _Move) -> Iterator[Slot]:
+        """Slots that add the traces of spikes to their filters."""
+        slot, seat = made.slot, self.seats[move.target.seat]
+        ((_, trace, _),) = move.terms
+        source = self.seats[seat.source]
+        if trace is None:
+            raise TypeError("a spike has a trace")
+        delay = self.program.pathways[slot.pathway].max_delay
+        code = _Code(self, f"{seat.name}_{slot.name}_spikes", slot, seat.size)
+        code.set(self._key(move.target), code.read(self._past(slot, source, trace, delay)), op="+=")
+        yield code.update()
+        yield from self._shifted(slot, source, trace, delay)
 
     def _past(self, slot: Slot, source: Seat, trace: _Trace, delay: int) -> str:
         """Key of the trace of spikes some deliveries ago."""
@@ -1096,6 +1265,18 @@ class _Builder:
 def _split(key: str) -> tuple[str, str]:
     owner, _, name = key.partition(".")
     return owner, name
+
+
+def _changing_names(program: Program, slot: Slot) -> set[str]:
+    """Names in a slot whose values change, or differ from element to element."""
+    written = program.written()
+    found = {n for n, ref in slot.refs.items() if ref.variable in written
+             or np.unique(program.variables[ref.variable].value).size > 1}  # fmt: skip
+    found |= {name for name, meaning in slot.clock.items() if meaning != "dt"}
+    for statement in slot.statements:
+        if found & set(names(statement.tree)):
+            found.add(statement.target)
+    return found
 
 
 def _by_itself(move: _Move, made: Delivery) -> bool:

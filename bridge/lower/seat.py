@@ -24,11 +24,12 @@ class Seat:
         parameter: Key of the parameter, `ee.w`.
         group: Object whose variables are differentiated, `E`.
         origin: Element of the parameter of each trace.
-        element: Element of the group of each trace.
+        element: Element of the group of each trace; of a filter, element of the group that spikes.
         kind: "each": a parameter that all share, and each element of the group; "own": a parameter
             of a synapse or neuron, and the one element that it acts on; "every": each element of
             the parameter and each of the group; "filter": one trace for each trace of the spikes
             that reach the group, as of a unit that receives them with weight one.
+        source: Name of the seat of these spikes.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Seat:
     origin: Array
     element: Array
     kind: Kind
+    source: str = ""
 
     @property
     def size(self) -> int:

@@ -94,8 +94,10 @@ def seeds(program: Program, slot: Slot, parameters: Iterable[str]) -> dict[str, 
         for name, ref in slot.refs.items()
         if ref.variable in wanted or is_state(program, ref.variable)
     }
-    constants = (name for name in slot.constants if slot.key(name) in wanted)
-    return found | {name: {Seed(slot.key(name)): ONE} for name in constants}
+    for name in slot.constants:
+        if slot.key(name) in wanted:
+            found[name] = {Seed(slot.key(name)): ONE}
+    return found
 
 
 def is_state(program: Program, key: str) -> bool:

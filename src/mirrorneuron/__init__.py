@@ -21,6 +21,7 @@ if _typing.TYPE_CHECKING:
         FPTT,
         FPTT_K,
         RTRL,
+        EProp,
         Fit,
         GradientCheck,
         Rule,
@@ -61,6 +62,7 @@ __all__ = [
     "ArmBatch",
     "ArmTask",
     "Bounded",
+    "EProp",
     "FastSigmoid",
     "Fit",
     "Free",
@@ -106,7 +108,7 @@ _HOMES = {  # module to the public names that it has
     "bio.recording": "Simulation",
     "bio.simulate": "simulate",
     "bridge.fitting": "RecordingFit fit_recording",
-    "bridge.learning": "BPTT FPTT FPTT_K RTRL Fit GradientCheck "
+    "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",
     "bridge.mirror": "Mirror mirror",
     "bridge.nudge": "Nudge",

@@ -1,0 +1,349 @@
+"""Laws of online rules: traces carried forward give what backpropagation gives within neurons.
+
+The oracle is BPTT in which spikes count as constants where they reach other spiking neurons: what
+an online rule leaves out. It keeps all steps; the rule keeps one.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from brian2 import (
+    Hz,
+    Network,
+    NeuronGroup,
+    PoissonGroup,
+    PoissonInput,
+    Synapses,
+    defaultclock,
+    ms,
+    mV,
+    nS,
+    pA,
+    pF,
+    second,
+    start_scope,
+)
+
+import mirrorneuron as mn
+from mirrorneuron.bridge.backends.eager.runtime import Context
+from mirrorneuron.errors import DomainError, GradientError, UnknownName
+from mirrorneuron.muscle import plants
+
+TOLERANCE = 1e-10
+RATES = {"tau_g": 5 * ms, "th": 1}
+
+
+class Cell(NamedTuple):
+    """A model of a neuron, driven through `g`.
+
+    Arguments:
+        equations, threshold, reset: As in Brian2.
+        weight: By how much a spike raises `g`.
+        start: Of v.
+        more: Other arguments of the group.
+    """
+
+    equations: str
+    threshold: str
+    reset: str
+    weight: float
+    start: Any = 0
+    more: dict[str, Any] = {}
+
+
+SYNAPSE = "\ndg/dt = -g/tau_g : 1\ntau : second (constant)"
+IZHIKEVICH = """dv/dt = 0.04/ms/mV*v**2 + 5/ms*v + 140*mV/ms - u + g*mV/tau : volt
+du/dt = 0.02/ms*(0.2/ms*v - u) : volt/second"""
+ADEX = """dv/dt = (gL*(EL - v) + gL*DT*exp((v - VT)/DT) + g*nS*(0*mV - v) - a)/C : volt (unless refractory)
+da/dt = (2*nS*(v - EL) - a)/(12*tau) : amp"""  # noqa: E501
+ADEX_CONSTANTS = {"gL": 10 * nS, "EL": -65 * mV, "DT": 2 * mV, "VT": -50 * mV, "C": 200 * pF}
+CELLS: dict[str, Cell] = {
+    "LIF": Cell("dv/dt = (g - v)/tau : 1", "v > th", "v = 0", 0.6),
+    "LIF, refractory": Cell(
+        "dv/dt = (g - v)/tau : 1 (unless refractory)", "v > th", "v = 0", 0.6,
+        more={"refractory": 2 * ms},
+    ),
+    "ALIF": Cell(
+        "dv/dt = (g - v)/tau : 1\nda/dt = -a/(5*tau) : 1", "v > th + a", "v -= 1; a += 0.1", 0.8
+    ),
+    "conductance": Cell("dv/dt = (g*(3 - v) - v)/tau : 1", "v > th", "v = 0", 0.3),
+    "theta": Cell(
+        "dv/dt = ((1 - cos(v)) + (1 + cos(v))*(g - 0.1))/tau : 1", "v > pi", "v -= 2*pi", 0.3
+    ),
+    "Izhikevich": Cell(IZHIKEVICH, "v > 30*mV", "v = -65*mV; u += 8*mV/ms", 40.0, -65 * mV),
+    "AdEx": Cell(
+        ADEX, "v > -40*mV", "v = -58*mV; a += 20*pA", 2.0, -65 * mV,
+        {"refractory": 2 * ms, "namespace": ADEX_CONSTANTS | RATES},
+    ),
+    "escape rate": Cell(
+        "dv/dt = (g - v)/tau : 1", "rand() < 0.2*clip(v, 0, 1)**2", "v = 0", 1.5
+    ),
+    "noise": Cell("dv/dt = (g - v)/tau + 0.3*xi*tau**-0.5 : 1", "v > th", "v = 0", 0.6),
+}  # fmt: skip
+assert pA
+
+
+class Case(NamedTuple):
+    """A network, and what is trained in it.
+
+    Arguments:
+        network: It.
+        train: Names.
+        recurrent: Synapses whose spikes count as constants.
+        record: What the loss reads.
+    """
+
+    network: Network
+    train: list[str]
+    recurrent: tuple[str, ...] = ()
+    record: tuple[str, ...] = ("R.y",)
+
+
+def parts(cell: Cell = CELLS["LIF"], more: str = "", n: int = 5) -> dict[str, Any]:
+    """Poisson spikes drive cells, whose spikes reach a readout after delays of many lengths."""
+    start_scope()
+    defaultclock.dt = 0.5 * ms
+    source = PoissonGroup(8, 60 * Hz, name="inp")
+    options: dict[str, Any] = {"namespace": RATES, **cell.more}
+    E: Any = NeuronGroup(  # noqa: N806
+        n, cell.equations + more + SYNAPSE, threshold=cell.threshold, reset=cell.reset,
+        method="euler", name="E", **options,
+    )  # fmt: skip
+    E.tau, E.v = 10 * ms, cell.start
+    R = NeuronGroup(2, "dy/dt = -y/tau_r : 1", method="exact", name="R", namespace={"tau_r": 20 * ms})  # noqa: E501, N806
+    s: Any = Synapses(source, E, "w : 1", on_pre="g_post += w", delay=1 * ms, name="s")
+    s.connect()
+    s.w = np.linspace(0.3, 1, 8 * n) * cell.weight
+    out: Any = Synapses(E, R, "w : 1", on_pre="y_post += w", name="out")
+    out.connect()
+    out.w, out.delay = np.linspace(-0.5, 1, 2 * n), np.arange(2 * n) % 4 * 0.5 * ms
+    return {"inp": source, "E": E, "R": R, "s": s, "out": out}
+
+
+def joined(of: dict[str, Any], *more: Any) -> Network:
+    return Network(*of.values(), *more)
+
+
+def wired(pre: Any, post: Any, weight: float, **options: Any) -> Any:
+    made: Any = Synapses(pre, post, name="ee", **options)
+    made.connect("i != j" if pre is post else True)
+    made.w = weight
+    return made
+
+
+def recurrent(name: str) -> Case:
+    of = parts(CELLS[name])
+    loop = wired(of["E"], of["E"], 0.3 * CELLS[name].weight, model="w : 1", on_pre="g_post += w",
+                 delay=1 * ms)  # fmt: skip
+    return Case(joined(of, loop), ["s.w", "ee.w", "out.w", "E.tau", "R.tau_r"], ("ee",))
+
+
+def depressing() -> Case:
+    of = parts()
+    model = "w : 1\ndu/dt = (U - u)/(100*ms) : 1 (event-driven)\ndr/dt = (1 - r)/tau_d : 1 (event-driven)"  # noqa: E501
+    loop = wired(of["E"], of["E"], 1.0, model=model, on_pre="u += U*(1 - u); g_post += w*u*r; r -= u*r",  # noqa: E501
+                 delay=2 * ms, namespace={"tau_d": 100 * ms, "U": 0.3})  # fmt: skip
+    loop.u, loop.r = 0.3, 1
+    keys = ["s.w", "ee.w", "ee.U", "ee.tau_d", "E.tau", "E.th", "E.tau_g", "R.tau_r", "out.w"]
+    return Case(joined(of, loop), keys, ("ee",))
+
+
+def summed() -> Case:
+    of = parts(CELLS["LIF"]._replace(equations="dv/dt = (g + n*(1 - v) - v)/tau : 1\nn : 1"))
+    model = "w : 1\nn_post = w*x/(1 + exp(-v_post)) : 1 (summed)\ndx/dt = -x/td : 1 (clock-driven)"
+    nmda = wired(of["inp"], of["E"], 0.6, model=model, on_pre="x += a*(1 - x)", method="exact",
+                 delay=2 * ms, namespace={"td": 30 * ms, "a": 0.5})  # fmt: skip
+    return Case(joined(of, nmda), ["s.w", "ee.w", "ee.td", "ee.a", "E.tau", "out.w"])
+
+
+def moving_the_potential() -> Case:
+    of = parts()
+    direct = wired(of["inp"], of["E"], 0.1, model="w : 1", on_pre="v_post += w*(2 - v_post)")
+    return Case(joined(of, direct), ["s.w", "ee.w", "E.tau", "out.w"])
+
+
+def by_the_potential() -> Case:
+    of = parts()
+    direct = wired(of["inp"], of["E"], 0.1, model="w : 1", on_pre="g_post += w*(2 - v_post)")
+    return Case(joined(of, direct), ["s.w", "ee.w", "E.tau", "out.w"])
+
+
+def subgroups() -> Case:
+    of = parts()
+    some = wired(of["inp"][2:6], of["E"][1:4], 0.2, model="w : 1", on_pre="g_post += w")
+    drive = PoissonInput(of["E"][2:], "g", 20, 10 * Hz, weight=0.05)
+    key = f"{drive.name}.weight"
+    return Case(joined(of, some, drive), ["s.w", "ee.w", key, "E.tau", "out.w"])
+
+
+def readouts_in_a_row() -> Case:
+    of = parts()
+    last = NeuronGroup(3, "dz/dt = (tanh(y) - z)/(30*ms) : 1\ny : 1", method="euler", name="Q")
+    link = wired(of["R"], last, 0.7, model="w : 1\ny_post = w*y_pre : 1 (summed)")
+    return Case(joined(of, last, link), ["s.w", "E.tau", "out.w", "ee.w"], (), ("R.y", "Q.z"))
+
+
+def another_layer() -> Case:
+    of = parts()
+    cells = "dv/dt = (g - v)/(10*ms) : 1\ndg/dt = -g/(5*ms) : 1"
+    layer = NeuronGroup(4, cells, threshold="v > 1", reset="v = 0", method="exact", name="F")
+    up = wired(of["E"], layer, 1.0, model="w : 1", on_pre="g_post += w")
+    out: Any = Synapses(layer, of["R"], "w : 1", on_pre="y_post += w", name="last")
+    out.connect()
+    out.w = 0.4
+    return Case(joined(of, layer, up, out), ["s.w", "ee.w", "last.w", "E.tau", "out.w"], ("ee",))
+
+
+def slower_clock() -> Case:
+    of = parts()
+    slow = NeuronGroup(1, "dz/dt = -z/(30*ms) : 1", method="euler", name="Q", dt=1 * ms)
+    link = wired(of["E"], slow, 0.5, model="w : 1", on_pre="z_post += w")
+    return Case(joined(of, slow, link), ["s.w", "E.tau", "out.w", "ee.w"], (), ("R.y", "Q.z"))
+
+
+def plastic() -> Case:
+    of = parts()
+    model = "w : 1\nda/dt = -a/(20*ms) : 1 (event-driven)\ndb/dt = -b/(20*ms) : 1 (event-driven)"
+    pairs = wired(of["inp"], of["E"], 0.4, model=model,
+                  on_pre="g_post += w; a += 0.05; w = clip(w + b, 0, 3)",
+                  on_post="b -= 0.04; w = clip(w + a, 0, 3)")  # fmt: skip
+    return Case(joined(of, pairs), ["s.w", "ee.w", "E.tau", "out.w"], ("ee",))
+
+
+def arm() -> Case:
+    of = parts()
+    body = plants["elbow_pair"].build(dt=0.5 * ms, angle=0.3)
+    link = wired(of["E"], body.muscles, 0.05, model="w : 1", on_pre="u_post += w")
+    keys, record = ["s.w", "ee.w", "E.tau"], ("joints.angle", "joints.velocity")
+    return Case(joined(of, link, *body.objects), keys, (), record)
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    **{name: lambda name=name: recurrent(name) for name in CELLS},
+    "depressing synapses": depressing,
+    "summed synapses": summed,
+    "synapses that move the potential": moving_the_potential,
+    "synapses driven by the potential": by_the_potential,
+    "subgroups": subgroups,
+    "readouts in a row": readouts_in_a_row,
+    "another layer": another_layer,
+    "a slower clock": slower_clock,
+    "plasticity": plastic,
+    "an arm": arm,
+}
+
+
+def loss_of(case: Case) -> Any:
+    """A sum over time that reads traces and spikes."""
+
+    def loss(recording: mn.Recording, trial: mn.Trial) -> torch.Tensor:
+        error = sum((recording[key] - 0.3).square().sum() for key in case.record)
+        return error + 0.3 * recording.spikes["E"].sum()
+
+    return loss
+
+
+def mirrored(case: Case, reset: str = "auto", **options: Any) -> mn.Mirror:
+    options = {"dtype": torch.float64} | options
+    return mn.mirror(case.network, train=case.train, reset_gradient=reset, **options)
+
+
+def task_of(case: Case, duration: Any = 100 * ms) -> mn.Task:
+    return mn.Task(duration, loss_of(case), record=case.record, additive=True)
+
+
+def gradients(model: mn.Mirror, rule: mn.Rule[Any], task: mn.Task) -> dict[str, torch.Tensor]:
+    for p in model.parameters():
+        p.grad = None
+    trial = mn.Trial(batch_size=3)
+    outcome, _ = rule.step(rule.init(model), model, task, trial, 3, lambda: True)
+    assert outcome.rates["E"] > 3, "a silent network tells nothing"
+    return {key: model.parameter(key).grad.clone() for key in model.limits}  # type: ignore[union-attr]
+
+
+@contextmanager
+def constant_spikes(owners: tuple[str, ...]) -> Iterator[None]:
+    """Spikes that reach some synapses carry no gradient."""
+    whole = Context.arrive
+
+    def arrive(self: Context, pathway: str, state: Any) -> Any:
+        path = self.fanouts[pathway].pathway
+        if path.owner not in owners:
+            return whole(self, pathway, state)
+        kept = state[path.event]
+        state[path.event] = kept._replace(spikes=kept.spikes.detach())
+        found = whole(self, pathway, state)
+        state[path.event] = kept
+        return found
+
+    Context.arrive = arrive
+    try:
+        yield
+    finally:
+        Context.arrive = whole
+
+
+def apart(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    assert all(float(x.abs().max()) > 0 for x in a.values()), "a gradient of zero tells nothing"
+    return max(float((a[k] - b[k]).abs().max() / a[k].abs().max()) for k in a)
+
+
+@pytest.mark.parametrize("reset", ["auto", "detach"])
+@pytest.mark.parametrize("name", CASES)
+def test_traces_give_the_gradient_within_neurons(name: str, reset: str) -> None:
+    if reset == "detach" and name not in CELLS:
+        return
+    case = CASES[name]()
+    model, task = mirrored(case, reset), task_of(case)
+    with constant_spikes(case.recurrent):
+        expected = gradients(model, mn.BPTT(), task)
+    assert apart(expected, gradients(model, mn.RTRL(), task)) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["LIF, refractory", "depressing synapses", "an arm"])
+def test_a_window_changes_nothing(name: str) -> None:
+    case = CASES[name]()
+    model, task = mirrored(case), task_of(case)
+    whole = gradients(model, mn.RTRL(), task)
+    for window in (0.5 * ms, 7 * ms, 50 * ms):
+        cut = gradients(model, mn.RTRL(window, update="trial"), task)
+        assert all(torch.equal(whole[key], cut[key]) for key in whole)
+
+
+@pytest.mark.parametrize("name", ["LIF", "ALIF", "depressing synapses", "an arm"])
+def test_the_compiled_engine_carries_the_same_traces(name: str) -> None:
+    case = CASES[name]()
+    task = task_of(case)
+    expected = gradients(mirrored(case), mn.RTRL(), task)
+    model = mirrored(case, backend="native")
+    found = mn.RTRL().traced(model, [*case.record, "E.spike"])
+    assert type(found.engine(model)).__module__.split(".")[-2] == "native"
+    assert apart(expected, gradients(model, mn.RTRL(), task)) < 1e-9
+
+
+@pytest.mark.parametrize("name", [*CELLS, "plasticity"])
+def test_symmetric_feedback_is_exact_for_readouts_that_are_alike(name: str) -> None:
+    case = CASES[name]()
+    for synapses in case.network.objects:
+        if synapses.name == "out":
+            synapses.delay = 1 * ms
+    model, task = mirrored(case), task_of(case)
+    expected = gradients(model, mn.RTRL(), task)
+    assert apart(expected, gradients(model, mn.EProp(), task)) < TOLERANCE
+
+
+def test_random_feedback_keeps_the_readouts_own_gradient() -> None:
+    case = recurrent("LIF")
+    for synapses in case.network.objects:
+        if synapses.name == "out":
+            synapses.delay = 1 * ms
+    model, task = mirrored(case), task_of(case)
+    a, b, c = (gradients(model, rule, task) for rule in
+               (mn.EProp(), mn.EProp(feedback="random"), mn.EProp(feedback="random", seed=1)))  # fmt: skip
+    assert torch.equal(a["out.w"], b["out.w"])
+    assert not torch.equal(a["s.w"], b["s.w"])
+    assert not torch.equal(b["s.w"], c["s.w"])
