@@ -22,6 +22,10 @@ RULES: dict[str, mn.Rule[Any]] = {
     "FPTT, printed": mn.FPTT(20 * ms, form="printed"),
     "FPTT, looking ahead": mn.FPTT(20 * ms, look_ahead=10 * ms, average=True),
     "FPTT-K": mn.FPTT_K(3, restart=True),
+    "RTRL": mn.RTRL(),
+    "RTRL, an update a window": mn.RTRL(window=20 * ms),
+    "e-prop": mn.EProp(),
+    "e-prop, an update a window": mn.EProp(window=20 * ms),
 }
 # The smallest cosine with full BPTT that a rule's gradient may have, before any update.
 CLAIMS = dict.fromkeys(RULES, 0.85) | {"BPTT": 1.0}
