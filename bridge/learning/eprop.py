@@ -1,7 +1,7 @@
 """e-prop: traces of each synapse, and a signal that readouts send back.
 
 Source: Bellec et al. 2020, doi:10.1038/s41467-020-17236-y. The traces here follow from a model's
-own equations, threshold and reset: see `lower/eligibility.py`. For those of the paper, write
+own equations, threshold and reset: see `lower/traces/`. For those of the paper, write
 mirror(net, surrogate=mn.Triangle(width=...), reset_gradient="detach").
 """
 

@@ -2,7 +2,7 @@
 
 A window runs twice. The first run, of the network alone, gives what the loss reads; the derivative
 of the loss by each of these values is the signal. The second run, of the network with its traces
-(see `lower/eligibility.py`), starts from the same state, takes the signals as inputs and adds up
+(see `lower/traces/`), starts from the same state, takes the signals as inputs and adds up
 the gradient. Between windows the traces stay as they are, so that nothing is cut off in time.
 """
 
@@ -21,8 +21,8 @@ from ..backends import backends, chosen_backend
 from ..backends._contracts import Demand, Engine
 from ..draws import Draws
 from ..inputs import Inputs
-from ..lower.carrier import SpikeSlope
-from ..lower.eligibility import Eligibility, Total, eligibility
+from ..lower.traces.carrier import SpikeSlope
+from ..lower.traces.eligibility import Eligibility, Total, eligibility
 from ..mirror import Mirror
 from ..program import Array
 from ..recording import Recording

@@ -2,7 +2,7 @@
 
 Source: Williams & Zipser 1989, doi:10.1162/neco.1989.1.2.270; within neurons alone, as in e-prop:
 Bellec et al. 2020, doi:10.1038/s41467-020-17236-y; the family: Zenke & Neftci 2021,
-doi:10.1109/JPROC.2020.3045625. See `lower/eligibility.py` for what is carried along.
+doi:10.1109/JPROC.2020.3045625. See `lower/traces/` for what is carried along.
 """
 
 from collections.abc import Callable, Mapping, Sequence

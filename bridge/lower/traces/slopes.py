@@ -9,11 +9,11 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..program import Program, Slot, Statement
-from .derivative import ONE, ZERO, derivative, plus, times
-from .expression import LEAVES, names, rebuilt, substitute
-from .functions import RANDOM
-from .step import updated
+from ...program import Program, Slot, Statement
+from ..derivative import ONE, ZERO, derivative, plus, times
+from ..expression import LEAVES, names, rebuilt, substitute
+from ..functions import RANDOM
+from ..step import updated
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mirrorneuron.errors import GradientError
 
-from ..program import (
+from ...program import (
     Array,
     Deliver,
     Host,
@@ -26,14 +26,14 @@ from ..program import (
     Threshold,
     Update,
 )
-from .adjoint import spike_value
-from .condition import Chance, Condition, Margin, Truth, condition_of
-from .crossing import Crossing, crossing
-from .derivative import ONE, ZERO, derivative, negative, plus, times
-from .expression import names, parse, rebuilt, substitute
-from .functions import FUNCTIONS
+from ..adjoint import spike_value
+from ..condition import Chance, Condition, Margin, Truth, condition_of
+from ..crossing import Crossing, crossing
+from ..derivative import ONE, ZERO, derivative, negative, plus, times
+from ..expression import names, parse, rebuilt, substitute
+from ..functions import FUNCTIONS
+from ..step import Accumulate, Overwrite, Scale, operations, updated
 from .slopes import Forward, Seed, Slopes, define, followed, is_state, seeds, shadow, where
-from .step import Accumulate, Overwrite, Scale, operations, updated
 
 Rows = dict[str, Slopes]
 SPIKED, SLOPE, DEPTH = "spiked", "slope", "depth"

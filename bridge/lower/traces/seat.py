@@ -1,0 +1,205 @@
+"""Seats: where the traces of an online rule are kept.
+
+A trace is the derivative of one variable of one element by one parameter. A seat holds those of
+all variables of a group by one parameter, for chosen pairs of an element of the parameter and an
+element of the group. The choice is the approximation: what a seat does not hold counts as zero.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mirrorneuron.errors import GradientError
+
+from ...program import Array, Deliver, Program, Sum
+from .slopes import is_state
+
+FULL = 50_000_000
+
+Kind = Literal["each", "own", "every", "filter"]
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Traces of the variables of a group by a parameter.
+
+    Arguments:
+        name: Owner of the traces as variables, `E_by_ee_w`.
+        parameter: Key of the parameter, `ee.w`.
+        group: Object whose variables are differentiated, `E`.
+        origin: Element of the parameter of each trace.
+        element: Element of the group of each trace; of a filter, element of the group that spikes.
+        kind: "each": a parameter that all share, and each element of the group; "own": a parameter
+            of a synapse or neuron, and the one element that it acts on; "every": each element of
+            the parameter and each of the group; "filter": one trace for each trace of the spikes
+            that reach the group, as of a unit that receives them with weight one.
+        source: Name of the seat of these spikes.
+    """
+
+    name: str
+    parameter: str
+    group: str
+    origin: Array
+    element: Array
+    kind: Kind
+    source: str = ""
+
+    @property
+    def size(self) -> int:
+        """Number of traces of a variable."""
+        return len(self.origin)
+
+    def key(self, variable: str) -> str:
+        """Key of the trace of a variable, or of an event."""
+        name = variable.partition(".")[2]
+        return f"{self.name}.{'of_' if name == 'spike' else ''}{name}"
+
+    def find(self, origin: Array, element: Array) -> Array | None:
+        """Where the traces of some pairs are; None where the seat lacks one of them.
+
+        Arguments:
+            origin: Element of the parameter of each pair; of a shared one anything.
+            element: Element of the group of each pair.
+        """
+        if not self.size:
+            return np.zeros(0, np.int64) if not len(element) else None
+        if self.kind == "each":
+            return element
+        if self.kind == "every":
+            return origin * (int(self.element.max()) + 1) + element
+        if self.kind == "filter":
+            return None
+        by_origin = len(np.unique(self.origin)) == self.size and len(self.origin) > 0
+        place = self._place(self.origin if by_origin else self.element,
+                            origin if by_origin else element)  # fmt: skip
+        if place is None:
+            return None
+        same = (self.origin[place] == origin) & (self.element[place] == element)
+        return place if same.all() else None
+
+    @staticmethod
+    def _place(known: Array, wanted: Array) -> Array | None:
+        """Where values stand in a list without doubles."""
+        order = np.argsort(known, kind="stable")
+        found = np.searchsorted(known, wanted, sorter=order)
+        return order[found] if (found < len(known)).all() else None
+
+
+def seats(program: Program, parameters: Sequence[str], filtered: bool) -> list[Seat]:
+    """Where the traces of each parameter are kept.
+
+    Arguments:
+        program: The network.
+        parameters: Keys of what is trained.
+        filtered: Whether groups without spikes have filters, and no traces of each element.
+
+    Raises:
+        GradientError: There would be too many.
+    """
+    found = [seat for key in parameters for seat in _seats_of(program, key)]
+    if not filtered:
+        return found
+    silent = [name for name in stateful(program) if name not in program.spiking()]
+    near = [s for s in found if s.group not in silent or _acts_on(program, s.parameter, s.group)]
+    return [*near, *(made for seat in near for made in _filters(program, seat, silent))]
+
+
+def _acts_on(program: Program, key: str, group: str) -> bool:
+    """Whether a parameter is one of the synapses that end on a group, or of the group itself."""
+    owner = key.partition(".")[0]
+    return group == owner or group in dict(ends(program, owner))
+
+
+def _filters(program: Program, seat: Seat, silent: Sequence[str]) -> Iterator[Seat]:
+    """Filters of the traces of spikes, in the groups that receive these."""
+    event = f"{seat.group}.spike"
+    for slot in program.slots_of(Deliver):
+        for group in dict(ends(program, slot.owner)) if slot.event == event else {}:
+            if group in silent:
+                name = f"{group}_by_{seat.parameter.replace('.', '_')}_of_{seat.group}"
+                yield Seat(name, seat.parameter, group, seat.origin, seat.element, "filter",
+                           seat.name)  # fmt: skip
+
+
+def _seats_of(program: Program, key: str) -> Iterator[Seat]:
+    owner = key.partition(".")[0]
+    variable = program.variables.get(key)
+    short = key.replace(".", "_")
+
+    def seat(group: str, origin: Array, element: Array, kind: Any) -> Seat:
+        return Seat(f"{group}_by_{short}", key, group, origin, element, kind)
+
+    changing = stateful(program)
+    if variable is None or variable.scalar:
+        for group in changing:
+            whole = np.arange(program.groups[group].size)
+            yield seat(group, np.zeros(len(whole), np.int64), whole, "each")
+        return
+    whole = np.arange(len(variable.value))
+    if owner in changing:
+        yield seat(owner, whole, whole, "own")
+    reached = dict(ends(program, owner))
+    after = _silent_after(program, [owner, *reached])
+    coupled = {group for group in after if group in _silent_after(program, [group])}
+    for group, array in reached.items():
+        if group not in coupled:
+            yield seat(group, whole, array, "own")
+    for group in after:
+        if group != owner and (group not in reached or group in coupled):
+            yield _every(seat, program, group, len(whole))
+
+
+def _every(seat: Any, program: Program, group: str, count: int) -> Seat:
+    size = program.groups[group].size
+    if count * size > FULL:
+        raise GradientError(
+            f"the traces of {count} parameters in {group!r}, of {size} elements, are"
+            f" {count * size:,}. Read the loss from fewer units, or write rule=mn.EProp(...), which"
+            " needs one trace for each."
+        )
+    origin, element = np.repeat(np.arange(count), size), np.tile(np.arange(size), count)
+    return seat(group, origin, element, "every")
+
+
+def stateful(program: Program) -> list[str]:
+    """Objects with real numbers that change during a run."""
+    written = sorted(program.written())
+    owners = dict.fromkeys(k.partition(".")[0] for k in written if is_state(program, k))
+    return [name for name in program.groups if name in owners]
+
+
+def ends(program: Program, owner: str) -> Iterator[tuple[str, Array]]:
+    """Groups on which the synapses of an object act, and the element that each reaches."""
+    for slot in program.slots:
+        if slot.owner != owner or not isinstance(slot, Deliver | Sum):
+            continue
+        targets = [slot.refs[s.target] for s in slot.statements if s.target in slot.refs]
+        targets += [slot.target] if isinstance(slot, Sum) else []
+        for ref in targets:
+            if ref.index is not None:
+                yield ref.variable.partition(".")[0], program.indices[ref.index]
+
+
+def _silent_after(program: Program, start: Sequence[str]) -> list[str]:
+    """Groups without spikes that are reached from some objects, through such groups alone."""
+    spiking = set(program.spiking())
+    found: dict[str, None] = {}
+    todo = list(start)
+    while todo:
+        source = todo.pop()
+        for group in _reached(program, source):
+            if group not in spiking and group not in found and group in stateful(program):
+                found[group] = None
+                todo.append(group)
+    return list(found)
+
+
+def _reached(program: Program, source: str) -> Iterator[str]:
+    """Groups whose variables are set by the spikes or the values of one."""
+    for slot in program.slots:
+        reads = {ref.variable.partition(".")[0] for ref in slot.refs.values()}
+        spikes = isinstance(slot, Deliver) and slot.event.partition(".")[0] == source
+        if spikes or source in reads or slot.owner == source:
+            yield from {key.partition(".")[0] for key in slot.written()} - {source}
