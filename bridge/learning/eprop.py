@@ -33,7 +33,7 @@ class EProp(RTRL):
     is.
 
     Arguments:
-        window, update: As in `RTRL`.
+        window, update, forgetting: As in `RTRL`.
         feedback: "symmetric" or "random".
         seed: Of the random weights, drawn from a normal distribution with the variance of one over
             the number of readout units.
@@ -65,8 +65,8 @@ class EProp(RTRL):
     def traced(self, model: Mirror, read: Sequence[str]) -> Traced:
         """See `RTRL.traced`."""
         if self.feedback == "symmetric":
-            return traced(model, read, "symmetric")
-        return traced(model, read, random_feedback(model, self.seed))
+            return traced(model, read, "symmetric", self.kept(model))
+        return traced(model, read, random_feedback(model, self.seed), self.kept(model))
 
 
 def random_feedback(model: Mirror, seed: int) -> dict[str, Array]:

@@ -42,7 +42,7 @@ class Traced:
     """
 
     found: Eligibility
-    engines: dict[str, Engine] = field(default_factory=dict[str, Engine], init=False)
+    engines: dict[Any, Engine] = field(default_factory=dict[Any, Engine], init=False)
 
     def values(self, model: Mirror) -> Values:
         """Values of its variables, the trained ones as they are now."""
@@ -52,15 +52,18 @@ class Traced:
 
     def engine(self, model: Mirror) -> Engine:
         """What runs it: what the model asks for, where that covers it."""
+        place = model.asked, model.dtype, model.device
+        if place not in self.engines:
+            name = self._backend(model)
+            made = backends[name]()
+            self.engines[place] = made.compile(self.found.program, model.trained_constants, {})
+        return self.engines[place]
+
+    def _backend(self, model: Mirror) -> str:
         demand = Demand(self.found.program, {}, model.dtype, model.device)
         asked = model.backend if model.asked != "auto" else "auto"
-        if asked != "auto" and backends[asked]().covers(demand):
-            asked = "auto"
-        name = chosen_backend(asked, demand)
-        if name not in self.engines:
-            made = backends[name]()
-            self.engines[name] = made.compile(self.found.program, model.trained_constants, {})
-        return self.engines[name]
+        covered = asked == "auto" or not backends[asked]().covers(demand)
+        return chosen_backend(asked if covered else "auto", demand)
 
     def start(self, model: Mirror, batch: int, origin: Mapping[str, Any], seed: int) -> State:
         """State in which a trial starts, with traces of zero.
@@ -207,20 +210,21 @@ def traced(
     model: Mirror,
     read: Iterable[str],
     feedback: Mapping[str, Array] | Literal["exact", "symmetric"] = "exact",
+    kept: float = 1.0,
 ) -> Traced:
     """The network of a model with its traces; the same for the same model.
 
     Arguments:
         model: A mirror.
         read: What a loss reads: recorded variables, and spikes as "cells.spike".
-        feedback: See `eligibility`.
+        feedback, kept: See `eligibility`.
     """
     wanted = tuple(sorted(read))
     name = feedback if isinstance(feedback, str) else tuple(
         (key, value.tobytes()) for key, value in feedback.items()
     )  # fmt: skip
     known = _KEPT.setdefault(model, {})
-    if (wanted, name) not in known:
+    if (wanted, name, kept) not in known:
         keys, slopes = list(model.keys), spike_slopes(model)
-        known[wanted, name] = Traced(eligibility(model.program, keys, wanted, slopes, feedback))
-    return known[wanted, name]
+        known[wanted, name, kept] = Traced(eligibility(model.program, keys, wanted, slopes, feedback, kept))
+    return known[wanted, name, kept]

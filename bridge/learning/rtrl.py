@@ -8,14 +8,16 @@ doi:10.1109/JPROC.2020.3045625. See `lower/traces/` for what is carried along.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import exp
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from mirrorneuron.errors import GradientError, UnknownName
+from mirrorneuron.errors import DomainError, GradientError, UnknownName
+from mirrorneuron.units import si
 
-from ..mirror import Mirror
+from ..mirror import TIME, Mirror
 from ..program import Program
 from ..recording import Recording
 from ..spikes import State
@@ -46,11 +48,15 @@ class RTRL(Rule[RTRLState]):
             of windows has to be a sum over time (`Task.additive`). Traces go on from one window to
             the next.
         update: When parameters change: after each "window", or after the "trial".
+        forgetting: Time constant with which traces of groups that do not spike are forgotten, a
+            Quantity [s]; None keeps them. A body that falls by itself has traces that grow without
+            limit: what its senses do to neurons, which would catch it, is left out. A time constant
+            shorter than that of the fall keeps them finite.
 
     Raises:
-        UnitError: The window is no time.
+        UnitError: The window or the forgetting is no time.
         DomainError: The window is shorter than a time step, or longer than the trial; the loss is
-            not known to be a sum over time.
+            not known to be a sum over time; the forgetting is not positive.
         GradientError: A statement has no traces, or none of a parameter reaches what the loss
             reads; the loss of another window reads something else.
         UnknownName: `update` is neither of the two.
@@ -63,6 +69,7 @@ class RTRL(Rule[RTRLState]):
 
     window: Any = None
     update: Literal["window", "trial"] | str = "window"
+    forgetting: Any = None
 
     def __post_init__(self) -> None:
         if self.update not in UPDATES:
@@ -93,7 +100,20 @@ class RTRL(Rule[RTRLState]):
             model: A mirror.
             read: What a loss reads.
         """
-        return traced(model, read)
+        return traced(model, read, kept=self.kept(model))
+
+    def kept(self, model: Mirror) -> float:
+        """Share of a trace that is left after a step, in groups that do not spike."""
+        if self.forgetting is None:
+            return 1.0
+        asked = f"{type(self).__name__}(forgetting={self.forgetting})"
+        seconds = float(si(self.forgetting, TIME, f"{asked}: the time constant"))
+        if not seconds > 0:
+            raise DomainError(
+                f"{asked}: a time constant is positive. Write, say, forgetting=100*ms, or None to"
+                " keep traces as the equations have them."
+            )
+        return exp(-model.program.dt / seconds)
 
     def step(
         self,

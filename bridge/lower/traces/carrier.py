@@ -192,13 +192,16 @@ def _threshold(
         if isinstance(part, Margin):
             made.defines(f"_margin_{k}", inner[k])
         if not isinstance(part, Chance):
-            made.defines(f"_{k}", _truth(part, k))
+            made.defines(f"_part_{k}", _truth(part, k))
+    named: dict[str, ast.expr] = {
+        f"_{k}": ast.Name(f"_part_{k}", ast.Load()) for k in range(len(parts))
+    }
     found: Slopes = {}
     for k, part in enumerate(parts):
         slopes = {} if isinstance(part, Truth) else forward.through(inner[k])
         if not slopes:
             continue
-        factor = derivative(whole, f"_{k}")
+        factor = substitute(derivative(whole, f"_{k}"), named)
         _require_known(slot, factor, parts)
         margin = isinstance(part, Margin)
         outer = _surrogate(spike, slot, made, k) if margin else _inside(inner[k])
@@ -248,7 +251,7 @@ def _inside(probability: ast.expr) -> ast.expr:
 
 def _require_known(slot: Threshold, factor: ast.expr, parts: tuple[Condition, ...]) -> None:
     """Refuse a condition in which what a random number decides gates another comparison."""
-    drawn = {f"_{k}" for k, part in enumerate(parts) if isinstance(part, Chance)}
+    drawn = {f"_part_{k}" for k, part in enumerate(parts) if isinstance(part, Chance)}
     if drawn & set(names(factor)):
         raise GradientError(
             f"an online rule: the condition of {slot.event!r} joins a comparison with a random"

@@ -71,6 +71,7 @@ def eligibility(
     read: Sequence[str],
     spikes: Mapping[str, SpikeSlope],
     feedback: Mapping[str, Array] | Literal["exact", "symmetric"] = "exact",
+    kept: float = 1.0,
 ) -> Eligibility:
     """A network with the traces that an online rule needs.
 
@@ -83,6 +84,7 @@ def eligibility(
             of each readout unit; "symmetric", through the synapses to the readout, backward, with
             one trace for all units; or likewise through weights of their own, by the name of the
             synapses.
+        kept: Share that is left after a step of the traces of groups that do not spike.
 
     Raises:
         GradientError: A statement, or what the loss reads, has no such traces; or no trace of a
@@ -90,7 +92,7 @@ def eligibility(
     """
     places = seats(program, parameters, feedback != "exact")
     weights = feedback if isinstance(feedback, Mapping) else {}
-    return _Builder(Moves(program, places, spikes), read, weights).built()
+    return _Builder(Moves(program, places, spikes), read, weights, kept).built()
 
 
 class _Builder:
@@ -100,10 +102,13 @@ class _Builder:
         moves: What slots do to traces.
         read: What the loss reads.
         feedback: Weights by which signals go back, by the name of the synapses.
+        share: What is left after a step of the traces of groups that do not spike.
     """
 
-    def __init__(self, moves: Moves, read: Sequence[str], feedback: Mapping[str, Array]) -> None:
-        self.moves, self.read, self.feedback = moves, list(read), feedback
+    def __init__(
+        self, moves: Moves, read: Sequence[str], feedback: Mapping[str, Array], share: float
+    ) -> None:
+        self.moves, self.read, self.feedback, self.share = moves, list(read), feedback, share
         self.program, self.seats, self.spikes = moves.program, moves.seats, moves.spikes
         self.known = Names(self.program, self.seats)
         self.writer = Writer(self.known, moves)
@@ -144,13 +149,18 @@ class _Builder:
         self._require_reached()
         slots: list[Slot] = []
         early = 0
+        traced = [key for key in self.read if key not in self.spikes]
         for number, part in enumerate(self.moves.parts):
             if number == self.program.early:
                 early = len(slots)
-                slots += self._gathering(part.slot, [k for k in self.read if k not in self.spikes])
+                slots += self._gathering(part.slot, traced)
             slots += self.writer.written(part)
             if isinstance(part.slot, Threshold) and part.slot.event in self.read:
                 slots += self._gathering(part.slot, [part.slot.event])
+        if self.program.early == len(self.moves.parts):
+            early = len(slots)
+            slots += self._gathering(self.program.slots[-1], traced)
+        slots += self._forgetting(self.program.slots[-1]) if self.share < 1 else ()
         groups = {**self.program.groups, **self._added()}
         program = replace(
             self.program, slots=tuple(slots), early=early, variables=self.known.variables,
@@ -256,6 +266,17 @@ class _Builder:
         slots = self.program.slots_of(Deliver)
         return {s.owner for s in slots if s.event == f"{group}.spike"
                 and readout in dict(ends(self.program, s.owner))}  # fmt: skip
+
+    def _forgetting(self, like: Slot) -> Iterator[Slot]:
+        """Slots that let the traces of groups without spikes decay."""
+        spiking = self.program.spiking()
+        for seat in self.seats.values():
+            kept = [key for name, key in self.kept if name == seat.name]
+            if kept and seat.group not in spiking:
+                code = Code(self.known, f"{seat.name}_forgetting", like, seat.size)
+                for key in kept:
+                    code.set(seat.key(key), ast.Constant(self.share), op="*=")
+                yield replace(code.update(), dt=self.program.dt, every=1)
 
     def _added(self) -> dict[str, Group]:
         """Declare the traces; the seats that have some, as groups."""
