@@ -43,6 +43,11 @@ NEEDED = {
         "rms_hand_best_constant", "rms_hand_best_pd", "rms_hand_lqr", "spikes_identical",
         "hand_deviation",
     ),
+    "arm_online": ("rms_traces", "rms_FPTT", "ratio_traces", "spikes_identical"),
+    "online_rules": (
+        "identity_hand_LIF", "identity_autograd_ALIF", "cosine_0", "error_eprop_symmetric",
+        "spikes_identical",
+    ),
 }  # fmt: skip
 LEARNT = {"arm_stabilisation": ("rms_untrained", "rms_bptt", "rms_fptt_100_ms")}
 

@@ -226,5 +226,7 @@ def traced(
     known = _KEPT.setdefault(model, {})
     if (wanted, name, kept) not in known:
         keys, slopes = list(model.keys), spike_slopes(model)
-        known[wanted, name, kept] = Traced(eligibility(model.program, keys, wanted, slopes, feedback, kept))
+        known[wanted, name, kept] = Traced(
+            eligibility(model.program, keys, wanted, slopes, feedback, kept)
+        )
     return known[wanted, name, kept]

@@ -228,7 +228,9 @@ class ArmOnline(Study):
 
 def metrics(found: Found) -> dict[str, Metric]:
     """Numbers by name."""
-    made = {f"rms_{name.replace(' ', '_')}": Metric(found.late(name), "deg") for name in found.episodes}
+    made = {
+        f"rms_{name.replace(' ', '_')}": Metric(found.late(name), "deg") for name in found.episodes
+    }
     made["rms_traces"] = Metric.below(found.late(TRACES), "deg", found.target)
     made["ratio_traces"] = Metric.below(found.late(TRACES) / found.late(NONE), "1", 0.5)
     everyone = [e for each in found.episodes.values() for e in each]

@@ -68,6 +68,7 @@ from mirrorneuron import BPTT, Mirror, Recording, Trial, fit
 
 from .._contracts import Result
 from .._kit.file import working_folder
+from .._kit.memory import can_be_measured, forget_peak, resident_peak
 from ._controller import Controller, elbow_controlled, elbow_regulator, symmetric
 from ._loop import Loop, World
 from ._report import HOME, Baseline, Learnt
@@ -75,7 +76,6 @@ from ._stabilisation_report import Stabilisation, report
 from ._study import Activations, Angles, ArmStudy, Method, Movement, rms_at_end
 
 BRIEF = 0.3  # a shorter trial in which gradients are compared [s]
-MEMORY = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ class ArmStabilisation(ArmStudy):
 
     def peaks(self) -> dict[str, list[float]]:
         """Peak memory of a training step for each length, by rule, BPTT last; Linux only [B]."""
-        if not MEMORY.exists():
+        if not can_be_measured():
             return {}
         first, *others = (method for method in self.methods if "," not in method.name)
         with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -279,7 +279,7 @@ def peak_memory(study: ArmStabilisation, method: Method) -> list[float]:
     The trials run in order of length, so that none reuses memory that a longer one has freed.
     """
     torch.set_num_threads(1)
-    MEMORY.write_text("5")
+    forget_peak()
     peaks: list[float] = []
     for length in study.lengths:
         model = study.model(study.seed)
@@ -288,10 +288,3 @@ def peak_memory(study: ArmStabilisation, method: Method) -> list[float]:
         fit(model, task, method.rule, optimizer, steps=1, clip=study.clip, report=None)
         peaks.append(resident_peak())
     return [peak - peaks[0] for peak in peaks]
-
-
-def resident_peak() -> float:
-    """Peak memory of this process since it was reset by /proc/self/clear_refs [B]."""
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return 1024.0 * int(line.split()[1])

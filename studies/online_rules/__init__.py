@@ -1,1 +1,1 @@
-"""Online rules: traces that are carried forward in time, on a task each and against backpropagation."""
+"""Online rules: traces that are carried forward in time, beside backpropagation."""

@@ -8,6 +8,7 @@ reset detached, adaptation does not feel the gradient of a spike either; with it
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -124,7 +125,7 @@ def by_autograd(of: Setting) -> dict[str, Float[np.ndarray, "a b"]]:
         own = z if of.through else z.detach()
         v, a = v - own, a + own
     loss.backward()
-    found = dict(zip(KEYS, (w.grad.numpy() for w in weights), strict=True))  # type: ignore[union-attr]
+    found: dict[str, Any] = dict(zip(KEYS, (w.grad.numpy() for w in weights), strict=True))  # type: ignore[union-attr]
     np.fill_diagonal(found["recurrent.w"], 0)
     return found
 
@@ -164,7 +165,9 @@ def from_equations(of: Setting) -> dict[str, Float[np.ndarray, "a b"]]:
     return found
 
 
-def _way(pre: object, post: object, variable: str, name: str, weights: Float[np.ndarray, "a b"]) -> Synapses:
+def _way(
+    pre: object, post: object, variable: str, name: str, weights: Float[np.ndarray, "a b"]
+) -> Synapses:
     made = Synapses(pre, post, "w : 1", on_pre=f"{variable}_post += w", dt=1 * ms, name=name)
     made.connect("i != j" if pre is post else True)
     made.w = weights[np.array(made.i), np.array(made.j)]

@@ -4,8 +4,9 @@ The oracle is BPTT in which spikes count as constants where they reach other spi
 an online rule leaves out. It keeps all steps; the rule keeps one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,6 @@ from brian2 import (
     ms,
     mV,
     nS,
-    pA,
     pF,
     second,
     start_scope,
@@ -52,7 +52,7 @@ class Cell(NamedTuple):
     reset: str
     weight: float
     start: Any = 0
-    more: dict[str, Any] = {}
+    more: Any = MappingProxyType({})
 
 
 SYNAPSE = "\ndg/dt = -g/tau_g : 1\ntau : second (constant)"
@@ -84,7 +84,6 @@ CELLS: dict[str, Cell] = {
     ),
     "noise": Cell("dv/dt = (g - v)/tau + 0.3*xi*tau**-0.5 : 1", "v > th", "v = 0", 0.6),
 }  # fmt: skip
-assert pA
 
 
 class Case(NamedTuple):
@@ -109,12 +108,14 @@ def parts(cell: Cell = CELLS["LIF"], more: str = "", n: int = 5) -> dict[str, An
     defaultclock.dt = 0.5 * ms
     source = PoissonGroup(8, 60 * Hz, name="inp")
     options: dict[str, Any] = {"namespace": RATES, **cell.more}
-    E: Any = NeuronGroup(  # noqa: N806
+    E: Any = NeuronGroup(
         n, cell.equations + more + SYNAPSE, threshold=cell.threshold, reset=cell.reset,
         method="euler", name="E", **options,
     )  # fmt: skip
     E.tau, E.v = 10 * ms, cell.start
-    R = NeuronGroup(2, "dy/dt = -y/tau_r : 1", method="exact", name="R", namespace={"tau_r": 20 * ms})  # noqa: E501, N806
+    R = NeuronGroup(
+        2, "dy/dt = -y/tau_r : 1", method="exact", name="R", namespace={"tau_r": 20 * ms}
+    )
     s: Any = Synapses(source, E, "w : 1", on_pre="g_post += w", delay=1 * ms, name="s")
     s.connect()
     s.w = np.linspace(0.3, 1, 8 * n) * cell.weight
@@ -216,7 +217,8 @@ def plastic() -> Case:
 
 def arm() -> Case:
     of = parts()
-    body = plants["elbow_pair"].build(dt=0.5 * ms, angle=0.3)
+    clock: Any = 0.5 * ms
+    body = plants["elbow_pair"].build(dt=clock, angle=0.3)
     link = wired(of["E"], body.muscles, 0.05, model="w : 1", on_pre="u_post += w")
     keys, record = ["s.w", "ee.w", "E.tau"], ("joints.angle", "joints.velocity")
     return Case(joined(of, link, *body.objects), keys, (), record)
@@ -247,7 +249,7 @@ def loss_of(case: Case) -> Any:
     return loss
 
 
-def mirrored(case: Case, reset: str = "auto", **options: Any) -> mn.Mirror:
+def mirrored(case: Case, reset: Any = "auto", **options: Any) -> mn.Mirror:
     options = {"dtype": torch.float64} | options
     return mn.mirror(case.network, train=case.train, reset_gradient=reset, **options)
 
@@ -266,7 +268,7 @@ def gradients(model: mn.Mirror, rule: mn.Rule[Any], task: mn.Task) -> dict[str, 
 
 
 @contextmanager
-def constant_spikes(owners: tuple[str, ...]) -> Iterator[None]:
+def constant_spikes(owners: tuple[str, ...]) -> Generator[None]:
     """Spikes that reach some synapses carry no gradient."""
     whole = Context.arrive
 
@@ -342,8 +344,109 @@ def test_random_feedback_keeps_the_readouts_own_gradient() -> None:
         if synapses.name == "out":
             synapses.delay = 1 * ms
     model, task = mirrored(case), task_of(case)
-    a, b, c = (gradients(model, rule, task) for rule in
-               (mn.EProp(), mn.EProp(feedback="random"), mn.EProp(feedback="random", seed=1)))  # fmt: skip
+    rules = mn.EProp(), mn.EProp(feedback="random"), mn.EProp(feedback="random", seed=1)
+    a, b, c = (gradients(model, rule, task) for rule in rules)
     assert torch.equal(a["out.w"], b["out.w"])
     assert not torch.equal(a["s.w"], b["s.w"])
     assert not torch.equal(b["s.w"], c["s.w"])
+
+
+def test_the_traces_can_be_read() -> None:
+    case = recurrent("LIF")
+    program = mn.RTRL().program(mirrored(case), ["R.y", "E.spike"])
+    shown = str(program)
+    assert "Traces 'E_by_ee_w'" in shown and "E_by_ee_w_of_spike" in shown
+    assert len(program.slots) > len(mirrored(case).program.slots)
+
+
+def test_memory_is_that_of_a_window() -> None:
+    case = recurrent("LIF")
+    found = mn.RTRL().traced(mirrored(case), ["R.y"])
+    size = sum(v.value.size for v in found.found.program.variables.values())
+    for steps in (10, 1000):
+        state = found.start(mirrored(case), 2, {}, 0)
+        assert sum(x.numel() for x in state.values() if isinstance(x, torch.Tensor)) < 2 * size, (
+            steps
+        )
+
+
+@pytest.mark.parametrize("rule", [mn.RTRL(10 * ms), mn.EProp(10 * ms)])
+def test_a_loss_that_is_no_sum_needs_the_whole_trial(rule: mn.Rule[Any]) -> None:
+    case = recurrent("LIF")
+    task = mn.Task(50 * ms, loss_of(case), record=case.record)
+    with pytest.raises(DomainError, match="needs a loss that is a sum over"):
+        gradients(mirrored(case), rule, task)
+
+
+def test_what_no_trace_reaches_is_refused() -> None:
+    case = recurrent("LIF")
+    model = mirrored(case._replace(train=["s.w", "out.w"]))
+    task = mn.Task(50 * ms, lambda r, t: r.spikes["E"].sum(), additive=True)
+    with pytest.raises(GradientError, match=r"no trace of 'out\.w' reaches what the loss reads"):
+        gradients(model, mn.RTRL(), task)
+
+
+def test_a_loss_of_the_last_state_is_refused() -> None:
+    case = recurrent("LIF")
+    task = mn.Task(50 * ms, lambda r, t: r.state["R.y"].sum())
+    with pytest.raises(GradientError, match=r"reads recording.state\['R.y'\]"):
+        gradients(mirrored(case), mn.RTRL(), task)
+
+
+def test_a_loss_that_reads_more_later_is_refused() -> None:
+    case = recurrent("LIF")
+
+    def loss(recording: mn.Recording, trial: mn.Trial) -> torch.Tensor:
+        late = recording.first >= 50
+        return recording.spikes["E"].sum() if late else recording["R.y"].sum()
+
+    task = mn.Task(50 * ms, loss, record=["R.y"], additive=True)
+    with pytest.raises(GradientError, match=r"step 50 reads E\.spike, which that of the first"):
+        gradients(mirrored(case), mn.RTRL(25 * ms), task)
+
+
+def test_synapses_that_set_or_multiply_are_refused() -> None:
+    of = parts()
+    direct = wired(of["inp"], of["E"], 0.9, model="w : 1", on_pre="g_post *= w")
+    case = Case(joined(of, direct), ["s.w"])
+    with pytest.raises(GradientError, match=r"ee_pre multiplies 'E\.g' by synapses"):
+        gradients(mirrored(case), mn.RTRL(), task_of(case))
+
+
+def test_synapses_that_change_what_they_read_in_turn_are_refused() -> None:
+    of = parts()
+    code = "g_post += w*v_post; v_post += w*g_post"
+    direct = wired(of["inp"], of["E"], 0.1, model="w : 1", on_pre=code)
+    case = Case(joined(of, direct), ["s.w"])
+    with pytest.raises(GradientError, match="synapse after the other, and no trace follows that"):
+        gradients(mirrored(case), mn.RTRL(), task_of(case))
+
+
+def test_a_readout_that_is_no_filter_is_refused_by_e_prop() -> None:
+    case = readouts_in_a_row()
+    with pytest.raises(GradientError, match=r"EProp\(...\): .* Write rule=mn.RTRL"):
+        gradients(mirrored(case), mn.EProp(), task_of(case))
+    case = recurrent("LIF")
+    with pytest.raises(GradientError, match="'out' to 'R' have delays of several lengths"):
+        gradients(mirrored(case), mn.EProp(), task_of(case))
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(UnknownName, match=r"RTRL\(update='step'\)"):
+        mn.RTRL(update="step")
+    with pytest.raises(UnknownName, match=r"EProp\(feedback='uniform'\)"):
+        mn.EProp(feedback="uniform")
+    with pytest.raises(DomainError, match="seed of the random feedback is a whole number"):
+        mn.EProp(seed=-1)
+    case = recurrent("LIF")
+    with pytest.raises(DomainError, match="a time constant is positive"):
+        gradients(mirrored(case), mn.RTRL(forgetting=0 * ms), task_of(case))
+
+
+def test_forgetting_a_little_changes_little() -> None:
+    case = recurrent("LIF")
+    model, task = mirrored(case), task_of(case)
+    whole = gradients(model, mn.RTRL(), task)
+    for constant, most in ((1000 * second, 1e-3), (1 * ms, 2.0)):
+        some = gradients(model, mn.RTRL(forgetting=constant), task)
+        assert 0 < apart(whole, some) < most
