@@ -44,6 +44,7 @@ NEEDED = {
         "hand_deviation",
     ),
     "arm_online": ("rms_traces", "rms_FPTT", "ratio_traces", "spikes_identical"),
+    "learning_rules": ("cosine_traces", "loss_BPTT", "time_FPTT", "spikes_identical"),
     "online_rules": (
         "identity_hand_LIF", "identity_autograd_ALIF", "cosine_0", "error_eprop_symmetric",
         "spikes_identical",

@@ -1,0 +1,1 @@
+"""One comparison of all learning rules, on one task and many neurons."""

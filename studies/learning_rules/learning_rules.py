@@ -1,0 +1,277 @@
+"""One comparison: every learning rule on every kind of neuron, on one task.
+
+Cells that Poisson spikes drive excite and inhibit each other and two readouts, which are to follow
+two waves. Seven kinds of cells (leaky, adaptive, with conductances, theta, Izhikevich, adaptive
+exponential, and excitatory with inhibitory ones) learn it by each rule of `mirrorneuron`:
+
+* BPTT, through the whole trial and through windows of 20 ms;
+* FPTT in the same windows, with an update in each;
+* traces carried forward (`RTRL`), and e-prop with symmetric and with random feedback.
+
+For each: cosine of its gradient with that of BPTT at the start, peak memory beyond that of a trial
+a tenth as long, time for a step of the simulation with a gradient, and the loss reached after the
+same number of updates. After training, the weights are written back, and Brian2 has the spikes of
+the mirror.
+
+What "best gradient" means: BPTT with the surrogate that follows from each neuron's own threshold
+and reset, whose direction and size were compared with central differences elsewhere
+(docs/decisions/0012).
+
+Source: Werbos 1990, doi:10.1109/5.58337; Williams & Peng 1990, doi:10.1162/neco.1990.2.4.490; Kag &
+Saligrama 2021, PMLR 139:5189-5200; Bellec et al. 2020, doi:10.1038/s41467-020-17236-y; the family:
+Zenke & Neftci 2021, doi:10.1109/JPROC.2020.3045625. All numbers are ours.
+"""
+
+import json
+import multiprocessing
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from brian2 import ms
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from torch import Tensor
+
+import mirrorneuron as mn
+from mirrorneuron.analysis import Table
+
+from .._contracts import Metric, Result, Study
+from .._kit.figure import draw_all
+from .._kit.file import cached, whole, working_folder
+from .._kit.memory import can_be_measured, forget_peak, resident_peak
+from .._kit.report import publish
+from ._networks import KINDS, TRAINED, network
+
+WAVES = (5.0, 8.0)  # [Hz]
+WINDOW = 20.0  # [ms]
+
+
+def rules() -> dict[str, mn.Rule[Any]]:
+    """The rules by name."""
+    window: Any = WINDOW * ms
+    return {
+        "BPTT": mn.BPTT(),
+        "BPTT, windows": mn.BPTT(window=window),
+        "FPTT": mn.FPTT(window),
+        "traces": mn.RTRL(),
+        "traces, online": mn.RTRL(window),
+        "e-prop, symmetric": mn.EProp(),
+        "e-prop, random": mn.EProp(feedback="random"),
+    }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One rule on one kind of neuron.
+
+    Arguments:
+        cosine: With BPTT, at the start.
+        memory: Peak, beyond that of a trial a tenth as long [B]; NaN where it cannot be measured.
+        seconds: For a step of the simulation with a gradient [s].
+        first, last: Loss at the start, and the mean of the last tenth.
+        identical: Whether Brian2 has the mirror's spikes after training.
+    """
+
+    cosine: float
+    memory: float
+    seconds: float
+    first: float
+    last: float
+    identical: bool
+
+    def save(self, path: Path) -> None:
+        """Write to a file."""
+        with whole(path) as file:
+            file.write(json.dumps(asdict(self)) + "\n")
+
+    @staticmethod
+    def load(path: Path) -> "Cell":
+        """Read what `save` wrote."""
+        return Cell(**json.loads(path.read_text()))
+
+
+@dataclass(frozen=True)
+class LearningRules(Study):
+    """See the module's docstring.
+
+    Arguments:
+        kinds: Of cells.
+        cells: Number of cells.
+        recurrence: Strength of the synapses among them, in that of the inputs.
+        dt: Time step [ms].
+        duration: Of a trial [ms].
+        batch: Trials in a step.
+        updates: Of the parameters, the same for all rules.
+        lr: Steps of Adam, as a fraction of each parameter's size.
+        weighed: Whether memory is measured, which takes a process each.
+    """
+
+    title = "every learning rule on every kind of neuron: direction, memory, time and loss"
+    kinds: tuple[str, ...] = tuple(KINDS)
+    cells: int = 40
+    recurrence: float = 0.3
+    dt: float = 0.5
+    duration: float = 400.0
+    batch: int = 8
+    updates: int = 300
+    lr: float = 0.01
+    weighed: bool = True
+
+    def quick(self) -> "LearningRules":
+        """Two kinds of cells, short trials, few updates."""
+        return replace(self, kinds=("LIF", "AdEx"), cells=12, duration=60.0, batch=2, updates=4, weighed=False)  # fmt: skip
+
+    def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
+        """Fill the table."""
+        folder = working_folder(out / "cells", resume)
+        table: dict[str, dict[str, Cell]] = {}
+        for k, kind in enumerate(self.kinds):
+            for r, name in enumerate(rules()):
+                if progress:
+                    print(f"{kind}, {name}", flush=True)
+                made = cached(
+                    folder / f"{k}-{r}.json", lambda k=kind, n=name: self.cell(k, n), Cell.load
+                )
+                table.setdefault(kind, {})[name] = made
+        figures = draw_all(out, table, [draw_table], styled=True, dpi=None)
+        return publish(
+            out, "All learning rules", metrics(table), tables(table), figures, str(__doc__)
+        )
+
+    def model(self, kind: str, dtype: torch.dtype) -> mn.Mirror:
+        """The mirror of a network."""
+        made = network(KINDS[kind], self.cells, self.recurrence, self.seed, self.dt)
+        return mn.mirror(made, train=TRAINED, dtype=dtype, namespace={})
+
+    def task(self, duration: float) -> mn.Task:
+        """Readouts that follow two waves."""
+        steps = round(duration / self.dt)
+
+        def loss(recording: mn.Recording, trial: mn.Trial) -> Tensor:
+            t = torch.from_numpy(recording.t).to(recording["readout.y"])[:, None, None]
+            wave = torch.sin(2 * torch.pi * t * torch.tensor(WAVES).to(t))
+            return (recording["readout.y"] - wave).square().mean((1, 2)).sum() / steps
+
+        time_: Any = duration * ms
+        return mn.Task(time_, loss, lambda _: mn.Trial(batch_size=self.batch), ["readout.y"],
+                       additive=True)  # fmt: skip
+
+    def cell(self, kind: str, name: str) -> Cell:
+        """One rule on one kind of neuron."""
+        rule, task = rules()[name], self.task(self.duration)
+        a, b = (self.gradient(kind, each, task) for each in (mn.BPTT(), rule))
+        per_trial = round(self.duration / WINDOW) if rule.online else 1
+        model = self.model(kind, torch.float32)
+        _step(model, rule, task, self.seed)  # compiles
+        start = time.perf_counter()
+        _step(model, rule, task, self.seed)
+        seconds = (time.perf_counter() - start) / round(self.duration / self.dt)
+        model = self.model(kind, torch.float32)
+        steps = max(2, self.updates // per_trial)
+        done = mn.fit(
+            model, task, rule, lambda p: torch.optim.Adam(p, lr=self.lr), steps=steps,
+            seed=self.seed, clip=1.0, report=None,
+        )  # fmt: skip
+        last = done.losses[-max(1, len(done.losses) // 10) :]
+        return Cell(
+            cosine=float(a @ b / (a.norm() * b.norm())), memory=self.memory(kind, name),
+            seconds=seconds, first=done.losses[0], last=float(np.mean(last)),
+            identical=self.identical(kind, model),
+        )  # fmt: skip
+
+    def gradient(self, kind: str, rule: mn.Rule[Any], task: mn.Task) -> Tensor:
+        """Gradient at the start by a rule, without updates, each parameter in units of its size."""
+        model = self.model(kind, torch.float64)
+        _step(model, rule, task, self.seed)
+        return torch.cat([p.grad.ravel() for p in model.parameters() if p.grad is not None])
+
+    def identical(self, kind: str, model: mn.Mirror) -> bool:
+        """Whether Brian2 has the spikes of the mirror with the trained weights."""
+        made = network(KINDS[kind], self.cells, self.recurrence, self.seed, self.dt)
+        model.write_back(made)
+        twin = mn.mirror(made, dtype=torch.float64, namespace={})
+        duration: Any = min(self.duration, 200.0) * ms
+        return mn.validate(made, twin, duration, namespace={}).ok
+
+    def memory(self, kind: str, name: str) -> float:
+        """Peak memory of a step of training, measured in a process of its own [B]."""
+        if not (self.weighed and can_be_measured()):
+            return float("nan")
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(_peak, (self, kind, name))
+
+
+def _peak(study: LearningRules, kind: str, name: str) -> float:
+    torch.set_num_threads(1)
+    rule, model = rules()[name], study.model(kind, torch.float32)
+    seen: list[float] = []
+    for duration in (study.duration / 10, study.duration):
+        duration = max(duration, 2 * WINDOW)
+        _step(model, rule, study.task(duration), study.seed)
+        seen.append(resident_peak())
+        forget_peak()
+    return seen[1] - seen[0]
+
+
+def _step(model: mn.Mirror, rule: mn.Rule[Any], task: mn.Task, seed: int) -> None:
+    model.zero_grad()
+    rule.step(rule.init(model), model, task, task.trial_at(0), seed, lambda: False)
+
+
+Found = Mapping[str, Mapping[str, Cell]]
+
+
+def metrics(found: Found) -> dict[str, Metric]:
+    """Numbers by name: the mean over kinds of neurons of each rule."""
+    made: dict[str, Metric] = {}
+    for name in rules():
+        each = [row[name] for row in found.values()]
+        short = name.replace(", ", "_").replace("-", "")
+        made[f"cosine_{short}"] = Metric(float(np.mean([c.cosine for c in each])), "1")
+        made[f"time_{short}"] = Metric(float(np.median([c.seconds for c in each])) * 1e6, "us")
+        made[f"memory_{short}"] = Metric(float(np.median([c.memory for c in each])) / 1e6, "MB")
+        made[f"loss_{short}"] = Metric(float(np.mean([c.last / c.first for c in each])), "1")
+    all_ = [cell for row in found.values() for cell in row.values()]
+    made["spikes_identical"] = Metric.holds(all(cell.identical for cell in all_))
+    return made
+
+
+def tables(found: Found) -> list[Table]:
+    """A table for each question."""
+    questions = {
+        "Cosine with BPTT": lambda c: f"{c.cosine:.3f}",
+        "Peak memory [MB]": lambda c: f"{c.memory / 1e6:.2f}",
+        "Time for a step [us]": lambda c: f"{c.seconds * 1e6:.0f}",
+        "Loss reached, in that at the start": lambda c: f"{c.last / c.first:.3f}",
+    }
+    columns = ("rule", *found)
+    return [
+        Table(title, columns, tuple(
+            (name, *(shown(found[kind][name]) for kind in found)) for name in rules()
+        ))
+        for title, shown in questions.items()
+    ]  # fmt: skip
+
+
+def draw_table(found: Found) -> Figure:
+    """Cosine with BPTT, and loss reached over that at the start, by rule and kind of neuron."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    kinds, names = list(found), list(rules())
+    for ax, title, value in (
+        (left, "cosine with BPTT", lambda c: c.cosine),
+        (right, "loss reached / loss at the start", lambda c: min(c.last / c.first, 9.99)),
+    ):
+        grid = np.array([[value(found[kind][name]) for kind in kinds] for name in names])
+        ax.imshow(grid, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+        for (row, column), x in np.ndenumerate(grid):
+            color = "white" if x < 0.6 else "black"
+            ax.text(column, row, f"{x:.2f}", ha="center", va="center", color=color, fontsize=7)
+        ax.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
+        ax.set_yticks(range(len(names)), names if ax is left else [""] * len(names))
+        ax.set_title(title, fontsize=9)
+    return figure
