@@ -124,7 +124,9 @@ class LearningRules(Study):
 
     def quick(self) -> "LearningRules":
         """Two kinds of cells, short trials, few updates."""
-        return replace(self, kinds=("LIF", "AdEx"), cells=12, duration=60.0, batch=2, updates=4, weighed=False)  # fmt: skip
+        return replace(
+            self, kinds=("LIF", "AdEx"), cells=12, duration=60.0, batch=2, updates=4, weighed=False
+        )
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
         """Fill the table."""
