@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mirrorneuron._callers import callers_names
-from mirrorneuron.errors import DomainError, ShapeError, UnknownName, Unsupported
+from mirrorneuron.errors import DomainError, ShapeError, UnknownName, Unsupported, WriteBackError
 from mirrorneuron.units import Dimensions, si
 
 from ._contracts import Surrogate
@@ -185,6 +185,9 @@ class Mirror(Holder):
         self.network = source
         self.script: Mapping[str, str] = {}
         self.asked = backend
+        self.surrogates = dict(surrogates)
+        self.reset_gradient: ResetGradient = reset_gradient
+        self.made_in = dtype  # in which the gradients of spikes were derived
         self._engines: dict[str, Engine] = {}
         self._chosen: dict[tuple[torch.dtype, torch.device], str] = {}
         self._dtype, self._device = dtype, device
@@ -546,6 +549,12 @@ class Mirror(Holder):
             WriteBackError: A group has another size, or synapses connect other neurons. Nothing
                 has been written then.
         """
+        if network is None and self.network is None:
+            raise WriteBackError(
+                "write_back(): this model was loaded from a file, and there is no Brian2 network to"
+                " write to. Write model.write_back(net), or mn.load(path, network=net) with the"
+                " network that was mirrored."
+            )
         from .write_back import stale, write_back  # brings brian2
 
         values = {k: self.present(k).detach().cpu().double().numpy() for k in self.keys}

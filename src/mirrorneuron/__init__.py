@@ -15,6 +15,7 @@ if _typing.TYPE_CHECKING:
     from .bio.recording import Simulation
     from .bio.simulate import simulate
     from .bridge import losses
+    from .bridge.bundle import load, save
     from .bridge.fitting import RecordingFit, fit_recording
     from .bridge.learning import (
         BPTT,
@@ -86,10 +87,12 @@ __all__ = [
     "fit",
     "fit_recording",
     "genn_findings",
+    "load",
     "losses",
     "mirror",
     "muscle",
     "register",
+    "save",
     "simulate",
     "surrogates",
     "validate",
@@ -103,6 +106,7 @@ _HOMES = {  # module to the public names that it has
     "bio.genn": "genn_findings",
     "bio.recording": "Simulation",
     "bio.simulate": "simulate",
+    "bridge.bundle": "load save",
     "bridge.fitting": "RecordingFit fit_recording",
     "bridge.learning": "BPTT FPTT FPTT_K Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",

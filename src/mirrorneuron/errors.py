@@ -13,6 +13,7 @@
     ├── GradientError (RuntimeError)                a gradient that cannot be had
     ├── WriteBackError (ValueError)                 values that do not fit a network
     ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
+    ├── BundleError (OSError)                       a saved model that cannot be read or written
     ├── BuildError (RuntimeError)                   a simulation that cannot be compiled or run
     ├── TooLarge (MemoryError)                      what needs more memory than there is
     ├── ScriptError (RuntimeError)                  somebody's script that fails by itself
@@ -200,6 +201,10 @@ class WriteBackError(MirrorNeuronError, ValueError):
 
 class CheckpointError(MirrorNeuronError, OSError):
     """A checkpoint that cannot be written or read, or belongs to something else."""
+
+
+class BundleError(MirrorNeuronError, OSError):
+    """A saved model that cannot be written, or that is damaged or not what it claims to be."""
 
 
 class BuildError(MirrorNeuronError, RuntimeError):
