@@ -1,12 +1,13 @@
 """Compare: in which places two Programs differ, but for state and for what is trained."""
 
+import re
 from collections.abc import Iterator, Set
 from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
-from ..program import Pathway, Program, Slot, Variable
+from ..program import Pathway, Program, Slot, Statement, Variable
 from .codec import to_data
 from .tensors import content_of
 
@@ -54,7 +55,24 @@ def _quiet(path: Pathway) -> Pathway:
 def _unset(slot: Any, trained: Set[str]) -> Any:
     made = cast(Slot, slot)
     constants = {n: 0.0 if made.key(n) in trained else x for n, x in made.constants.items()}
-    return replace(made, constants=constants)
+    return replace(
+        made,
+        constants=constants,
+        scalar=_renamed(made, made.scalar),
+        vector=_renamed(made, made.vector),
+        samplers={f"sampler_{k}": s for k, s in enumerate(made.samplers.values())},
+    )
+
+
+def _renamed(slot: Slot, statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """Statements without the names that Brian2 counts up in a process."""
+    numbers = {name: f"sampler_{k}" for k, name in enumerate(slot.samplers)}
+    if not numbers:
+        return statements
+    found = re.compile(r"\b(" + "|".join(map(re.escape, numbers)) + r")\b")
+    return tuple(
+        replace(s, expression=found.sub(lambda m: numbers[m[0]], s.expression)) for s in statements
+    )
 
 
 def _different(one: Any, other: Any, where: str) -> Iterator[str]:

@@ -65,6 +65,7 @@ def require_sound(program: Program) -> None:
         _require_table(name, table)
     _require_rest(program)
     for slot in program.slots:
+        require_key(slot.name, "the name of a slot")
         _require_slot(program, slot, slot.name)
     for kind in ("values", "rates"):
         for key, value in getattr(program, kind).items():

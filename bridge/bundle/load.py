@@ -127,8 +127,8 @@ def _model(spec: bytes, weights: bytes, device: torch.device) -> Mirror:
     except (Fault, TooLarge):
         raise
     except Exception as error:
-        kind = type(error).__name__
-        raise Fault(f"its network cannot be built ({kind}: {str(error)[:300]})") from error
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Fault(f"its network cannot be built ({shown(told, 300)})") from error
     _restore(model, exact, settings)
     return model
 
@@ -169,7 +169,7 @@ def _restore(model: Mirror, exact: Mapping[str, tuple[Array, Array]], settings: 
     for made, (key, held) in zip(settings.trained, model.trained.items(), strict=True):
         raw, reference = held.exact()
         given = [torch.from_numpy(x) for x in exact[key]]
-        for ours, theirs in zip((raw, reference), given, strict=True):
+        for ours, theirs in zip((raw, reference.to(raw)), given, strict=True):
             if ours.shape != theirs.shape or ours.dtype != theirs.dtype:
                 raise Fault(f"the value of {shown(key)} is {theirs.dtype} of another shape")
             if not bool(torch.isfinite(theirs).all()):

@@ -77,8 +77,8 @@ def bundle(model: Mirror, asked: str) -> bytes:
         )
     kept = Kept()
     spec = {
-        "program": to_data(model.program, Program, kept.keep),
-        "settings": to_data(settings_of(model), Settings, kept.keep),
+        "program": to_data(model.program, Program, kept.keep, "program"),
+        "settings": to_data(settings_of(model), Settings, kept.keep, "settings"),
         "parameters": {key: _exact(model, key, kept) for key in model.trained},
     }
     text = json.dumps(spec, indent=1, allow_nan=False, ensure_ascii=True)
@@ -90,7 +90,7 @@ def _exact(model: Mirror, key: str, kept: Kept) -> list[str]:
     raw, reference = model.trained[key].exact()
     return [
         kept.keep(f"parameters.{key}.{name}", _array(x))
-        for name, x in (("raw", raw), ("reference", reference))
+        for name, x in (("raw", raw), ("reference", reference.to(raw)))
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal
 
 import torch
@@ -160,6 +161,8 @@ def surrogates_of(settings: Settings, program: Program) -> dict[str, Surrogate]:
         unit = margins.get(name)
         if shape.kind not in known or unit is None:
             raise Fault(f"the surrogate {shape.kind!a} of {name!a} is unknown")
+        if shape.width is not None and not 0 < shape.width < inf:
+            raise Fault(f"the width of the surrogate of {name!a} is {shape.width}")
         width = None if shape.width is None else quantity(shape.width, unit)
         found[name] = known[shape.kind](width)
     return found
