@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, NoReturn, Self, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from .backends import backends, chosen_backend, why_not_faster
 from .backends._contracts import Demand, Engine
 from .backends.eager.engine import EagerEngine
 from .bounds import require_memory
+from .calling import input_names, named_inputs, not_exported, require_no_export
 from .check import check, require_positive, require_trainable, time_constants
 from .draws import Draws
 from .holder import Held, Holder
@@ -340,29 +341,48 @@ class Mirror(Holder):
         return f"{name} ({self.limits[key]}{tied})"
 
     def forward(
-        self, inputs: Mapping[str, Any] | None = None, state: State | None = None
+        self,
+        inputs: Mapping[str, Any] | Tensor | None = None,
+        state: State | None = None,
+        batch_first: bool = False,
     ) -> Recording:
         """Run for as long as the inputs last.
 
         Arguments:
-            inputs: Key to "time batch neuron"; at least one.
+            inputs: Key to "time batch neuron"; at least one. Where the network has exactly one
+                input, its tensor alone: see `input_names`.
             state: As in `run`.
+            batch_first: Whether inputs are "batch time neuron".
 
         Raises:
             ShapeError: There are no inputs, so that nothing says for how long to run.
+            DomainError: A tensor alone was given to a network with several inputs; lists them.
+            ExportError: It was called by torch.export or torch.jit.
         """
-        if inputs is not None and not isinstance(cast(Any, inputs), Mapping):
-            raise DomainError(
-                f"model({type(inputs).__name__}): inputs are a mapping from names to arrays, as the"
-                " network may have several. Write model({'cells.I': current})."
-            )
-        if not inputs:
+        require_no_export()
+        given = named_inputs(self.program, self.keys, inputs)
+        if batch_first:
+            given = {name: time_first(x) for name, x in given.items()}
+        if not given:
             raise ShapeError(
                 "model(inputs): no input was given, so nothing says for how long to run."
                 " Write model.run(100*ms)."
             )
-        steps = len(next(iter(inputs.values())))
-        return self.run_steps(steps, inputs, state=state)
+        steps = len(next(iter(given.values())))
+        return self.run_steps(steps, given, state=state)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Inputs that `model(x)` may mean, where there is one: see `bridge/calling.py`."""
+        return input_names(self.program, self.keys)
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """What torch.jit.script asks for first.
+
+        Raises:
+            ExportError: Always.
+        """
+        raise not_exported("torch.jit.script(model)")
 
     def run(
         self,

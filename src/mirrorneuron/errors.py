@@ -14,6 +14,7 @@
     ├── WriteBackError (ValueError)                 values that do not fit a network
     ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
     ├── BundleError (OSError)                       a saved model that cannot be read or written
+    ├── ExportError (NotImplementedError)           a model that another format cannot hold
     ├── BuildError (RuntimeError)                   a simulation that cannot be compiled or run
     ├── TooLarge (MemoryError)                      what needs more memory than there is
     ├── ScriptError (RuntimeError)                  somebody's script that fails by itself
@@ -205,6 +206,10 @@ class CheckpointError(MirrorNeuronError, OSError):
 
 class BundleError(MirrorNeuronError, OSError):
     """A saved model that cannot be written, or that is damaged or not what it claims to be."""
+
+
+class ExportError(MirrorNeuronError, NotImplementedError):
+    """A model that another format cannot hold, or a file of which nothing can be made."""
 
 
 class BuildError(MirrorNeuronError, RuntimeError):

@@ -1,7 +1,9 @@
 """save and load: what comes back, what is refused, and what is said."""
 
+import copy
 import json
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -324,3 +326,9 @@ def test_a_file_that_is_not_there_is_said_by_name(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_said_by_name(saved: Path) -> None:
     with pytest.raises(DomainError, match=r"load\(path, device='nonsense'\)"):
         mn.load(saved, device="nonsense")
+
+
+def test_a_loaded_model_is_copied_and_pickled(saved: Path) -> None:
+    model = mn.load(saved)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        require_equal(twin, model)
