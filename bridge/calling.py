@@ -79,7 +79,7 @@ def require_no_export() -> None:
     exporting = getattr(torch.compiler, "is_exporting", bool)
     if exporting():
         raise not_exported("torch.export(model)")
-    if torch.jit.is_tracing():
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         raise not_exported("torch.jit.trace(model)")
 
 

@@ -16,6 +16,7 @@ if _typing.TYPE_CHECKING:
     from .bio.simulate import simulate
     from .bridge import losses
     from .bridge.bundle import load, save
+    from .bridge.exchange import from_nir, to_nir
     from .bridge.fitting import RecordingFit, fit_recording
     from .bridge.learning import (
         BPTT,
@@ -86,6 +87,7 @@ __all__ = [
     "check_gradient",
     "fit",
     "fit_recording",
+    "from_nir",
     "genn_findings",
     "load",
     "losses",
@@ -95,6 +97,7 @@ __all__ = [
     "save",
     "simulate",
     "surrogates",
+    "to_nir",
     "validate",
 ]
 
@@ -107,6 +110,7 @@ _HOMES = {  # module to the public names that it has
     "bio.recording": "Simulation",
     "bio.simulate": "simulate",
     "bridge.bundle": "load save",
+    "bridge.exchange": "from_nir to_nir",
     "bridge.fitting": "RecordingFit fit_recording",
     "bridge.learning": "BPTT FPTT FPTT_K Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",
