@@ -104,8 +104,9 @@ class Recogniser:
             values["v_reset"] = self._reset(name, potential)
         size = self.program.groups[name].size
         values = {key: np.broadcast_to(x, size).astype(float) for key, x in values.items()}
-        some = bias is not None and np.any(bias != 0)
-        return Population(name, size, values, np.broadcast_to(bias, size) if some else None)
+        if bias is None or not np.any(bias != 0):
+            return Population(name, size, values)
+        return Population(name, size, values, np.broadcast_to(bias, size))
 
     def _pulses(self, name: str) -> Iterator[tuple[str, str]]:
         """Inputs that last a step: variables that are set to zero in each."""

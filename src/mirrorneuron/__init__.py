@@ -46,6 +46,7 @@ if _typing.TYPE_CHECKING:
         surrogates,
     )
     from .bridge.tie import Tied
+    from .bridge.weights import Weights, set_weights, weights
     from .bridge.written import Written
     from .gym import ArmEnv as ArmEnv
     from .gym import ArmVectorEnv as ArmVectorEnv
@@ -81,6 +82,7 @@ __all__ = [
     "TrainingWarning",
     "Trial",
     "Triangle",
+    "Weights",
     "Written",
     "analysis",
     "bio",
@@ -95,10 +97,12 @@ __all__ = [
     "muscle",
     "register",
     "save",
+    "set_weights",
     "simulate",
     "surrogates",
     "to_nir",
     "validate",
+    "weights",
 ]
 
 
@@ -121,6 +125,7 @@ _HOMES = {  # module to the public names that it has
     "bridge.register": "register",
     "bridge.surrogates": "Arctan FastSigmoid Gaussian Sigmoid SuperSpike Triangle surrogates",
     "bridge.tie": "Tied",
+    "bridge.weights": "Weights set_weights weights",
     "bridge.written": "Written",
     "validation": "validate",
     "gym": "ArmEnv ArmVectorEnv",
