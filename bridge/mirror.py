@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from mirrorneuron._callers import callers_names
-from mirrorneuron.errors import DomainError, ShapeError, UnknownName, Unsupported, WriteBackError
+from mirrorneuron.errors import (
+    DomainError,
+    MissingDependency,
+    ShapeError,
+    UnknownName,
+    Unsupported,
+    WriteBackError,
+)
 from mirrorneuron.units import Dimensions, si
 
 from ._contracts import Surrogate
@@ -95,8 +102,14 @@ def mirror(
             is negative; what shall be one parameter has several values.
         ShapeError: What shall be one parameter has different numbers of elements.
         GradientError: No gradient reaches what shall be trained.
+        MissingDependency: Brian2 is not installed.
     """
-    from .read import as_network, read  # brings brian2, which a loaded mirror does without
+    try:
+        from .read import as_network, read  # brings brian2, which a loaded mirror does without
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("brian2"):
+            raise
+        raise MissingDependency("mirror(net)", "brian2", "") from error
 
     modes = ("auto", "detach", "surrogate")
     if reset_gradient not in modes:

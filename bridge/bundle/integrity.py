@@ -195,7 +195,7 @@ def _require_slot(program: Program, slot: Slot, where: str) -> None:
     _require_size(slot.size, where)
     _require(1 <= slot.every < 2**31, f"{where} runs every {slot.every} steps")
     _require_step(slot.dt, where)
-    _require(slot.clock_dt == 0 or LEAST_STEP < slot.clock_dt < LONGEST_STEP, f"{where}, its clock")
+    _require_step(slot.clock_dt, f"{where}, its clock,")
     for ref in slot.refs.values():
         _require_ref(program, ref.variable, ref.index, slot.size, where)
     _require(slot.constants.keys() <= slot.units.keys(), f"{where} has constants without a unit")

@@ -144,7 +144,7 @@ def __getattr__(name: str) -> object:
     """A public name, imported when it is first asked for: torch and brian2 take seconds.
 
     Raises:
-        MissingDependency: It needs gymnasium, which is not installed.
+        MissingDependency: It needs gymnasium or brian2, which is not installed.
         AttributeError: There is no such name.
     """
     from importlib import import_module
@@ -153,7 +153,15 @@ def __getattr__(name: str) -> object:
         return import_module(f".{_MODULES[name]}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    try:
+        home = import_module(f".{_HOME[name]}", __name__)
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("brian2"):
+            raise
+        from .errors import MissingDependency
+
+        raise MissingDependency(f"mirrorneuron.{name}", "brian2", "") from error
+    globals()[name] = found = getattr(home, name)
     return found
 
 

@@ -230,7 +230,7 @@ class MissingDependency(MirrorNeuronError, ImportError):
     Arguments:
         needed_for: What was asked.
         package: The library.
-        extra: The extra of mirrorneuron that brings it.
+        extra: The extra of mirrorneuron that brings it; empty where it comes with all of it.
     """
 
     def __init__(self, needed_for: str, package: str, extra: str) -> None:
@@ -238,10 +238,8 @@ class MissingDependency(MirrorNeuronError, ImportError):
 
     def __str__(self) -> str:
         needed_for, package, extra = self.args
-        return (
-            f"{needed_for} needs {package}, which is not installed. Write:"
-            f" pip install 'mirrorneuron[{extra}]'"
-        )
+        what = f"'mirrorneuron[{extra}]'" if extra else package
+        return f"{needed_for} needs {package}, which is not installed. Write: pip install {what}"
 
 
 def __getattr__(name: str) -> object:

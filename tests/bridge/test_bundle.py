@@ -196,6 +196,11 @@ try:
     model.write_back()
 except mn.errors.WriteBackError as error:
     print(error)
+for ask in (lambda: mn.mirror(None), lambda: mn.validate, lambda: mn.simulate):
+    try:
+        ask()
+    except mn.errors.MissingDependency as error:
+        print(error)
 def error(recording, trial):
     return (recording["cells.v"].mean() - 0.002) ** 2
 fit = mn.fit(model, mn.Task(0.02, error, record=["cells.v"]), steps=2)
@@ -214,6 +219,10 @@ def test_a_model_runs_and_trains_without_brian2(saved: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr[-3000:]
     assert "there is no Brian2 network to write to" in done.stdout
     assert "trained" in done.stdout
+    for name in ("mirror(net)", "mirrorneuron.validate", "mirrorneuron.simulate"):
+        assert f"{name} needs brian2, which is not installed. Write: pip install brian2" in (
+            done.stdout
+        )
 
 
 def test_quantities_are_asked_for_where_brian2_is(saved: Path) -> None:
@@ -227,6 +236,8 @@ def test_quantities_are_asked_for_where_brian2_is(saved: Path) -> None:
 def test_a_loaded_model_says_that_it_has_no_network(saved: Path) -> None:
     with pytest.raises(WriteBackError, match=r"there is no Brian2 network.*network=net"):
         mn.load(saved).write_back()
+    with pytest.raises(DomainError, match=r"validate\(None, model, ...\): there is no Brian2 net"):
+        mn.validate(None, mn.load(saved), 1 * ms)
 
 
 def test_a_network_that_a_script_built_again_is_written_to(saved: Path) -> None:

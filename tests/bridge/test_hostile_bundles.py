@@ -268,6 +268,7 @@ PAYLOADS |= {
     "function under another name": set_in("functions", {"system": "exp"}),
     "clock of another kind": set_in("clock", {"t": "__import__('os')"}),
     "clock_dt that is text": set_in("clock_dt", "__import__('os')"),
+    "clock_dt that is zero": set_in("clock_dt", 0.0),
     "dt that is zero": set_in("dt", 0.0),
     "dt that is text": set_in("dt", "0.1"),
     "size that is negative": set_in("size", -1),
