@@ -24,7 +24,7 @@ EXPRESSION = re.compile(r"[A-Za-z0-9_ .,+\-*/%()<>=!]+\Z")
 BUILT_IN = frozenset({"pi", "e", "inf"})
 OPERATORS = (":=", "=", "+=", "-=", "*=", "/=")
 LARGEST_POWER = 64
-NODES, DEPTH, NESTED = 20_000, 100, 100
+NODES, DEPTH, NESTED = 20_000, 200, 200
 ARITIES: Mapping[str, int] = {
     **{name: len(made.derivatives) for name, made in FUNCTIONS.items()},
     "rand": 0,

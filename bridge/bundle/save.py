@@ -11,10 +11,12 @@ from mirrorneuron.errors import BundleError
 
 from ..mirror import Mirror
 from ..program import Program
+from ._fault import Fault
 from .archive import packed, write
-from .codec import to_data
+from .codec import from_data, to_data
+from .integrity import require_sound
 from .savable import obstacles
-from .settings import Settings, settings_of
+from .settings import Settings, require_names, settings_of
 from .tensors import Kept
 
 
@@ -81,8 +83,27 @@ def bundle(model: Mirror, asked: str) -> bytes:
         "settings": to_data(settings_of(model), Settings, kept.keep, "settings"),
         "parameters": {key: _exact(model, key, kept) for key in model.trained},
     }
+    _require_readable(spec, kept, asked)
     text = json.dumps(spec, indent=1, allow_nan=False, ensure_ascii=True)
     return packed(text.encode(), kept.packed())
+
+
+def _require_readable(spec: dict[str, Any], kept: Kept, asked: str) -> None:
+    """Refuse to write what `load` would not read.
+
+    Raises:
+        BundleError: Names the part that is beyond what a file may hold.
+    """
+    try:
+        require_sound(from_data(spec["program"], Program, kept.arrays.__getitem__, "program"))
+        settings: Settings = from_data(spec["settings"], Settings, kept.arrays.__getitem__)
+        require_names(settings)
+    except Fault as fault:
+        raise BundleError(
+            f"{asked}: {fault}, and no file with that would be read again. What a file may hold has"
+            " bounds, as it may come from a stranger. Change it in the network; until then,"
+            " model.state_dict() has the values of the parameters."
+        ) from fault
 
 
 def _exact(model: Mirror, key: str, kept: Kept) -> list[str]:

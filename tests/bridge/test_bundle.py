@@ -343,3 +343,14 @@ def test_a_loaded_model_is_copied_and_pickled(saved: Path) -> None:
     model = mn.load(saved)
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         require_equal(twin, model)
+
+
+def test_what_no_file_could_give_back_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    long = " + ".join(["v"] * 150)
+    fine = NeuronGroup(2, f"dv/dt = -({long})/second : 1", method="euler", name="fine")
+    mn.load(mn.save(mn.mirror(Network(fine)), tmp_path / "fine.mirror"))
+    group = cells()
+    model = mn.mirror(Network(group))
+    model.program.groups["cells"].__dict__["equations"] = ("v\x1b[2J",)
+    with pytest.raises(BundleError, match=r"the group cells holds control characters, and no file"):
+        mn.save(model, tmp_path / "m.mirror")
