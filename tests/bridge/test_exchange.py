@@ -1,5 +1,6 @@
 """NIR: what goes out, what comes in, and what is refused."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from brian2 import (
 )
 
 import mirrorneuron as mn
-from mirrorneuron.errors import DomainError, ExportError
+from mirrorneuron.errors import DomainError, ExportError, MissingDependency
 
 nir: Any = pytest.importorskip("nir")
 STEPS, SOURCES, HIDDEN, OUT = 1000, 20, 30, 10
@@ -392,3 +393,53 @@ def test_a_file_that_cannot_be_written_is_said_by_name(tmp_path: Path) -> None:
     model = imported(chain(nir.Linear(np.ones((4, 2))), KINDS["LIF"]))
     with pytest.raises(ExportError, match=r"to_nir\(model, '.*'\): the file could not be written"):
         mn.to_nir(model, tmp_path / "nowhere" / "graph.nir")
+
+
+# ---- the network that comes in
+
+
+def recurrent(rng: np.random.Generator) -> Any:
+    """Two layers, of which the first feeds itself with a delay, and the second has a current."""
+    names = ["input", "into", "first", "loop", "late", "on", "second", "output"]
+    size = np.array([SOURCES])
+    made = [
+        nir.Input({"input": size}), nir.Linear(rng.normal(0.2, 0.3, (6, SOURCES))),
+        nir.LIF(tau=np.full(6, 1e-3), r=np.full(6, 10.0), v_leak=np.zeros(6),
+                v_threshold=np.ones(6)),
+        nir.Linear(rng.normal(0, 0.2, (6, 6))), nir.Delay(np.full(6, 5e-4)),
+        nir.Linear(rng.normal(0.3, 0.3, (4, 6))),
+        nir.CubaLIF(tau_mem=np.full(4, 1e-3), tau_syn=np.full(4, 5e-4), r=np.full(4, 10.0),
+                    v_leak=np.zeros(4), v_threshold=np.ones(4), w_in=np.full(4, 5.0)),
+        nir.Output({"output": np.array([4])}),
+    ]  # fmt: skip
+    edges = [("input", "into"), ("into", "first"), ("first", "late"), ("late", "loop")]
+    edges += [("loop", "first"), ("first", "on"), ("on", "second"), ("second", "output")]
+    return nir.NIRGraph(nodes=dict(zip(names, made, strict=True)), edges=edges)
+
+
+def test_brian2_and_every_engine_agree_on_a_network_that_came_in(rng: np.random.Generator) -> None:
+    graph = recurrent(rng)
+    x = spikes(rng)[:200].double()
+    eager, native = (
+        mn.mirror(mn.from_nir(graph), dtype=torch.float64, backend=name)
+        for name in ("eager", "native")
+    )
+    found, compiled = eager(x), native(x)
+    for name in ("first", "second"):
+        assert found.spikes[name].sum() > 20
+        assert torch.equal(found.spikes[name], compiled.spikes[name]), name
+    net = mn.from_nir(graph)
+    step, source = np.nonzero(x[:, 0].numpy())
+    net["input"].set_spikes(source, step * 0.1 * ms)
+    model = mn.mirror(net, dtype=torch.float64)
+    again = model.run(20 * ms)
+    assert torch.equal(again.spikes["second"], found.spikes["second"])
+    assert mn.validate(net, model, 20 * ms).ok
+
+
+def test_a_library_that_is_absent_is_said_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = imported(chain(nir.Linear(np.ones((4, 2))), KINDS["LIF"]))
+    monkeypatch.setitem(sys.modules, "nir", None)
+    for ask in (lambda: mn.to_nir(model), lambda: mn.from_nir("graph.nir")):
+        with pytest.raises(MissingDependency, match=r"pip install 'mirrorneuron\[nir\]'"):
+            ask()

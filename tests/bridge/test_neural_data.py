@@ -1,5 +1,6 @@
 """Recordings as Neo objects and as NWB files."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from brian2 import Network, NeuronGroup, ms, mV, nS
 
 import mirrorneuron as mn
-from mirrorneuron.errors import DomainError, ExportError
+from mirrorneuron.errors import DomainError, ExportError, MissingDependency
 
 neo: Any = pytest.importorskip("neo")
 
@@ -83,3 +84,15 @@ def test_what_cannot_be_written_is_said_by_name(recording: mn.Recording, tmp_pat
         recording.to_nwb(tmp_path / "run.nwb", trial=5)
     with pytest.raises(ExportError, match=r"to_nwb\('.*'\): the file could not be written"):
         recording.to_nwb(tmp_path / "nowhere" / "run.nwb")
+
+
+@pytest.mark.parametrize(
+    ("library", "extra", "ask"),
+    [("neo", "validate", lambda r, p: r.to_neo()), ("pynwb", "nwb", lambda r, p: r.to_nwb(p))],
+)
+def test_a_library_that_is_absent_is_said_with_the_extra(
+    library: str, extra: str, ask: Any, recording: mn.Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingDependency, match=rf"pip install 'mirrorneuron\[{extra}\]'"):
+        ask(recording, "run.nwb")
