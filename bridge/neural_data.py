@@ -178,7 +178,7 @@ def to_nwb(
     (chosen,) = _trials(recording, [trial], "to_nwb")
     place = Path(path)
     with _quiet():
-        file = pynwb.NWBFile(
+        file: Any = pynwb.NWBFile(
             session_description=description,
             identifier=str(uuid.uuid4()),
             session_start_time=start or datetime.now(UTC),
