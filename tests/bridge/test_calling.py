@@ -134,3 +134,26 @@ def test_torch_is_told_why_there_is_no_graph(asked: str, make: Any) -> None:
     model = mn.mirror(stimulated(), train=["s.w"])
     with pytest.raises(ExportError, match=rf"{asked}\(model\): .*mn\.save\(model, path\)"):
         make(model, torch.zeros(5, 1, 4))
+
+
+def test_a_callback_writes_to_any_board_and_a_scheduler_of_torch_moves_the_rate() -> None:
+    written: list[tuple[str, float, int]] = []
+
+    def board(step: int, model: mn.Mirror, done: mn.Fit) -> None:  # as SummaryWriter.add_scalar
+        written.append(("loss", done.losses[-1], step))
+        written.append(("weight", float(model.parameter("s.w").detach().mean()), step))
+
+    def count(recording: mn.Recording, trial: mn.Trial) -> torch.Tensor:
+        return (recording["cells.v"].mean() - 5e-3).square()
+
+    def halved(optimizer: torch.optim.Optimizer) -> Any:
+        return torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+
+    model = mn.mirror(stimulated(), train=["s.w", "cells.I"], dtype=torch.float64)
+    task = mn.Task(5 * ms, count, record=["cells.v"],
+                   trial=lambda step: mn.Trial({"stimulus": torch.ones(50, 1, 4)}))  # fmt: skip
+    done = mn.fit(model, task, steps=4, callback=board, schedule=halved, report=None)
+    assert [(name, step) for name, _, step in written] == [
+        (name, step) for step in range(4) for name in ("loss", "weight")
+    ]
+    assert [value for name, value, _ in written if name == "loss"] == done.losses
