@@ -42,7 +42,7 @@ def require_small(texts: Iterable[tuple[str, str]]) -> None:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue  # which Brian2 says better
         for node in ast.walk(tree):
-            if isinstance(node, ast.BinOp) and _is_too_large(node):
+            if isinstance(node, ast.BinOp) and is_too_large(node):
                 raise DomainError(
                     f"mirror(net): {owner!r} contains {ast.unparse(node)}, which is beyond the"
                     " largest number of double precision, 1.8e308, and which Brian2 would"
@@ -50,7 +50,8 @@ def require_small(texts: Iterable[tuple[str, str]]) -> None:
                 )
 
 
-def _is_too_large(node: ast.BinOp) -> bool:
+def is_too_large(node: ast.BinOp) -> bool:
+    """Whether a power of constants is beyond the largest number."""
     return isinstance(node.op, ast.Pow) and _size(node) == inf
 
 

@@ -122,7 +122,8 @@ class Inputs:
             held = [v.spikes for v in state.values() if isinstance(v, Events)]
             held += [v for v in state.values() if isinstance(v, Tensor)]
             sizes |= {"state": held[0].shape[0]} if held else {}
-        if wanted is not None and not isinstance(cast(Any, wanted), int | np.integer):
+        whole = isinstance(wanted, int | np.integer) and not isinstance(cast(Any, wanted), bool)
+        if wanted is not None and not whole:
             raise ShapeError(
                 f"run(batch_size={wanted!r}): that is no number of trials. Write batch_size=8."
             )
@@ -136,7 +137,9 @@ class Inputs:
             )
         size = next(iter(sizes.values()), 1)
         if size < 1:
-            raise ShapeError("run(batch_size=0): there is no trial to run. Write batch_size=1.")
+            raise ShapeError(
+                f"run(batch_size={size}): there is no trial to run. Write batch_size=1."
+            )
         return size
 
 

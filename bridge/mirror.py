@@ -2,14 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, NoReturn, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mirrorneuron._callers import callers_names
-from mirrorneuron.errors import DomainError, ShapeError, UnknownName, Unsupported
+from mirrorneuron.errors import (
+    DomainError,
+    MissingDependency,
+    ShapeError,
+    UnknownName,
+    Unsupported,
+    WriteBackError,
+)
 from mirrorneuron.units import Dimensions, si
 
 from ._contracts import Surrogate
@@ -17,6 +24,7 @@ from .backends import backends, chosen_backend, why_not_faster
 from .backends._contracts import Demand, Engine
 from .backends.eager.engine import EagerEngine
 from .bounds import require_memory
+from .calling import input_names, named_inputs, not_exported, require_no_export
 from .check import check, require_positive, require_trainable, time_constants
 from .draws import Draws
 from .holder import Held, Holder
@@ -94,8 +102,14 @@ def mirror(
             is negative; what shall be one parameter has several values.
         ShapeError: What shall be one parameter has different numbers of elements.
         GradientError: No gradient reaches what shall be trained.
+        MissingDependency: Brian2 is not installed.
     """
-    from .read import as_network, read  # brings brian2, which a loaded mirror does without
+    try:
+        from .read import as_network, read  # brings brian2, which a loaded mirror does without
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("brian2"):
+            raise
+        raise MissingDependency("mirror(net)", "brian2", "") from error
 
     modes = ("auto", "detach", "surrogate")
     if reset_gradient not in modes:
@@ -185,6 +199,9 @@ class Mirror(Holder):
         self.network = source
         self.script: Mapping[str, str] = {}
         self.asked = backend
+        self.surrogates = dict(surrogates)
+        self.reset_gradient: ResetGradient = reset_gradient
+        self.made_in = dtype  # in which the gradients of spikes were derived
         self._engines: dict[str, Engine] = {}
         self._chosen: dict[tuple[torch.dtype, torch.device], str] = {}
         self._dtype, self._device = dtype, device
@@ -337,29 +354,48 @@ class Mirror(Holder):
         return f"{name} ({self.limits[key]}{tied})"
 
     def forward(
-        self, inputs: Mapping[str, Any] | None = None, state: State | None = None
+        self,
+        inputs: Mapping[str, Any] | Tensor | None = None,
+        state: State | None = None,
+        batch_first: bool = False,
     ) -> Recording:
         """Run for as long as the inputs last.
 
         Arguments:
-            inputs: Key to "time batch neuron"; at least one.
+            inputs: Key to "time batch neuron"; at least one. Where the network has exactly one
+                input, its tensor alone: see `input_names`.
             state: As in `run`.
+            batch_first: Whether inputs are "batch time neuron".
 
         Raises:
             ShapeError: There are no inputs, so that nothing says for how long to run.
+            DomainError: A tensor alone was given to a network with several inputs; lists them.
+            ExportError: It was called by torch.export or torch.jit.
         """
-        if inputs is not None and not isinstance(cast(Any, inputs), Mapping):
-            raise DomainError(
-                f"model({type(inputs).__name__}): inputs are a mapping from names to arrays, as the"
-                " network may have several. Write model({'cells.I': current})."
-            )
-        if not inputs:
+        require_no_export()
+        given = named_inputs(self.program, self.keys, inputs)
+        if batch_first:
+            given = {name: time_first(x) for name, x in given.items()}
+        if not given:
             raise ShapeError(
                 "model(inputs): no input was given, so nothing says for how long to run."
                 " Write model.run(100*ms)."
             )
-        steps = len(next(iter(inputs.values())))
-        return self.run_steps(steps, inputs, state=state)
+        steps = len(next(iter(given.values())))
+        return self.run_steps(steps, given, state=state)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Inputs that `model(x)` may mean, where there is one: see `bridge/calling.py`."""
+        return input_names(self.program, self.keys)
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """What torch.jit.script asks for first.
+
+        Raises:
+            ExportError: Always.
+        """
+        raise not_exported("torch.jit.script(model)")
 
     def run(
         self,
@@ -546,6 +582,12 @@ class Mirror(Holder):
             WriteBackError: A group has another size, or synapses connect other neurons. Nothing
                 has been written then.
         """
+        if network is None and self.network is None:
+            raise WriteBackError(
+                "write_back(): this model was loaded from a file, and there is no Brian2 network to"
+                " write to. Write model.write_back(net), or mn.load(path, network=net) with the"
+                " network that was mirrored."
+            )
         from .write_back import stale, write_back  # brings brian2
 
         values = {k: self.present(k).detach().cpu().double().numpy() for k in self.keys}

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -234,6 +236,29 @@ class Recording:
         ends = np.cumsum(np.bincount(index, minlength=size))[:-1]
         trains = np.split(step[order] * self.dt, ends)
         return {i: quantity(train, SECOND) for i, train in enumerate(trains)}
+
+    def to_neo(self, trials: Sequence[int] | None = None) -> Any:
+        """Spike trains and traces as a `neo.Block`: see `bridge/neural_data.py`.
+
+        Raises:
+            DomainError: There is no such trial.
+            MissingDependency: The library neo is not installed.
+        """
+        from .neural_data import to_neo  # which knows this class
+
+        return to_neo(self, trials)
+
+    def to_nwb(self, path: str | PathLike[str], trial: int = 0, **about: Any) -> Path:
+        """Write one trial as an NWB file: see `bridge/neural_data.py`.
+
+        Raises:
+            DomainError: There is no such trial.
+            ExportError: The file cannot be written.
+            MissingDependency: The library pynwb is not installed.
+        """
+        from .neural_data import to_nwb
+
+        return to_nwb(self, path, trial, **about)
 
     def _size(self, name: str) -> int:
         if name not in self.spikes:

@@ -32,11 +32,6 @@ def write_back(program: Program, values: Mapping[str, Array], network: Any) -> N
     Raises:
         UnknownName, UnitError, WriteBackError: See `Mirror.write_back`.
     """
-    if network is None:
-        raise WriteBackError(
-            "write_back(): this mirror was loaded from a file and belongs to no network."
-            " Write model.write_back(net)."
-        )
     changes = [
         _change(program, key, _unrounded(program, key, value), network)
         for key, value in values.items()

@@ -30,6 +30,8 @@ FAMILY = {
     "GradientError": RuntimeError,
     "WriteBackError": ValueError,
     "CheckpointError": OSError,
+    "BundleError": OSError,
+    "ExportError": NotImplementedError,
     "BuildError": RuntimeError,
     "TooLarge": MemoryError,
     "ScriptError": RuntimeError,

@@ -18,7 +18,15 @@ from mirrorneuron.errors import DomainError, GradientError
 
 from ..mirror import Mirror
 from ._contracts import Rule, Task
-from .arguments import callbacks, require_seed, require_steps, says_stop
+from .arguments import (
+    callbacks,
+    is_whole,
+    require_clip,
+    require_folder,
+    require_seed,
+    require_steps,
+    says_stop,
+)
 from .board import Board
 from .bptt import BPTT
 from .checkpoint import Checkpoint
@@ -41,17 +49,17 @@ def fit(
     rule: Rule[Any] | Any = None,
     optimizer: Optimizer | MakeOptimizer | Any = None,
     steps: int | Any = 100,
-    checkpoint: str | Path | None = None,
-    every: int = 10,
-    clip: float | None = None,
+    checkpoint: str | Path | Any = None,
+    every: int | Any = 10,
+    clip: float | Any = None,
     report: Literal["text"] | None = "text",
     seed: int | Any = 0,
     callback: Callback | Sequence[Callback] | Any = None,
     schedule: LRScheduler | MakeSchedule | Any = None,
-    patience: int | None = None,
-    min_delta: float = 0.0,
+    patience: int | Any = None,
+    min_delta: float | Any = 0.0,
     restore_best: bool = False,
-    tensorboard: str | Path | None = None,
+    tensorboard: str | Path | Any = None,
 ) -> Fit:
     """Train `model` on `task`.
 
@@ -118,13 +126,16 @@ def fit(
             "fit(model, ...): the model has no parameters. Name what to train:"
             " mirror(net, train=['ee.w'])."
         )
-    if every < 1 or every % 1:
+    if not is_whole(every) or every < 1:
         raise DomainError(
-            f"fit(every={every}): that is the number of steps between checkpoints, at least one."
+            f"fit(every={every!r}): that is the number of steps between checkpoints, at least one."
             " Write, say, every=10."
         )
     require_steps("fit", steps)
     require_seed("fit", seed)
+    require_clip(clip)
+    require_folder("checkpoint", checkpoint)
+    require_folder("tensorboard", tensorboard)
     made = optimizer_for(model, optimizer)
     plan = schedule_for(made, schedule)
     same = specification(model, rule, made, plan, clip, seed, task)

@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isfinite
+from typing import Any
 
 from mirrorneuron.errors import DomainError
+
+from .arguments import is_number, is_whole
 
 
 @dataclass
@@ -20,20 +23,20 @@ class Patience:
             negative or not finite.
     """
 
-    steps: int | None
-    least: float
+    steps: int | Any
+    least: float | Any
     lowest: float = inf
     waited: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps is not None and (self.steps < 1 or self.steps % 1):
+        if self.steps is not None and not (is_whole(self.steps) and self.steps >= 1):
             raise DomainError(
-                f"fit(patience={self.steps}): patience is a number of steps without improvement"
+                f"fit(patience={self.steps!r}): patience is a number of steps without improvement"
                 " after which training ends, at least one. Write, say, patience=20, or None."
             )
-        if not (isfinite(self.least) and self.least >= 0):
+        if not (is_number(self.least) and isfinite(self.least) and self.least >= 0):
             raise DomainError(
-                f"fit(min_delta={self.least}): by this much a loss has to fall to count as an"
+                f"fit(min_delta={self.least!r}): by this much a loss has to fall to count as an"
                 " improvement, which is a finite number of at least 0. Write, say, min_delta=1e-3."
             )
 

@@ -28,7 +28,7 @@ def schedule_for(optimizer: Optimizer, given: LRScheduler | MakeSchedule | Any) 
     made: Any = given
     if not isinstance(given, LRScheduler):
         require_function("schedule", given, instead)
-        made = given(optimizer)
+        made = _made(optimizer, given, instead)
     if not isinstance(made, LRScheduler):
         raise DomainError(
             f"fit(schedule=...): the function gave {made!r}, which is no scheduler of torch. Write,"
@@ -41,6 +41,21 @@ def schedule_for(optimizer: Optimizer, given: LRScheduler | MakeSchedule | Any) 
             f" optimiser of the scheduler as well, or write {instead}."
         )
     return made
+
+
+def _made(optimizer: Optimizer, given: Any, instead: str) -> Any:
+    """What a function, or a class of torch, makes of an optimiser."""
+    if not isinstance(given, type):
+        return given(optimizer)
+    try:
+        return given(optimizer)
+    except TypeError as error:
+        name = given.__name__
+        raise DomainError(
+            f"fit(schedule={name}): that is a class, which cannot be made of the optimiser alone"
+            f" ({error}). Write the function that makes one: schedule=lambda optimizer:"
+            f" {name}(optimizer, ...)."
+        ) from error
 
 
 def advance(schedule: Any, loss: float) -> None:

@@ -132,11 +132,6 @@ class Trainer:
                 " choice, so that one undoes the other. Write optimizer=None, another optimiser"
                 " of torch, or rule=mn.BPTT(...)."
             )
-        if self.clip is not None and not self.clip > 0:
-            raise DomainError(
-                f"fit(clip={self.clip}): the largest norm of a gradient is a number above zero."
-                " Write, say, clip=1.0, or None to leave gradients as they are."
-            )
         if self.clip is not None and self.searches:
             raise DomainError(
                 f"fit(clip={self.clip}): L-BFGS compares losses with gradients along its search,"

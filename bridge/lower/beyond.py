@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from ..program import Host, Program, Slot
 from .expression import names
 from .kinds import kinds_of, with_kinds
+from .step import operations
 
 TYPED = {"either_of", "both_of", "whole_product", "whole_power", "whole_ratio", "whole_rest"}
 
@@ -27,6 +28,6 @@ def beyond_statements(program: Program) -> Iterator[str]:
 def _typed(program: Program, slot: Slot) -> Iterator[str]:
     """Statements in which numpy's types decide: sums of truth values, products that wrap."""
     known = kinds_of(program, slot)
-    for statement in slot.statements:
-        if TYPED & set(names(with_kinds(statement.tree, known))):
+    for statement, operation in zip(slot.statements, operations(program, slot), strict=True):
+        if TYPED & set(names(with_kinds(operation.tree, known))):
             yield f"{slot.name}: numpy's types decide on the result of '{statement}'."

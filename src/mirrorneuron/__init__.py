@@ -15,6 +15,8 @@ if _typing.TYPE_CHECKING:
     from .bio.recording import Simulation
     from .bio.simulate import simulate
     from .bridge import losses
+    from .bridge.bundle import load, save
+    from .bridge.exchange import from_nir, to_nir
     from .bridge.fitting import RecordingFit, fit_recording
     from .bridge.learning import (
         BPTT,
@@ -46,6 +48,7 @@ if _typing.TYPE_CHECKING:
         surrogates,
     )
     from .bridge.tie import Tied
+    from .bridge.weights import Weights, set_weights, weights
     from .bridge.written import Written
     from .gym import ArmEnv as ArmEnv
     from .gym import ArmVectorEnv as ArmVectorEnv
@@ -83,20 +86,27 @@ __all__ = [
     "TrainingWarning",
     "Trial",
     "Triangle",
+    "Weights",
     "Written",
     "analysis",
     "bio",
     "check_gradient",
     "fit",
     "fit_recording",
+    "from_nir",
     "genn_findings",
+    "load",
     "losses",
     "mirror",
     "muscle",
     "register",
+    "save",
+    "set_weights",
     "simulate",
     "surrogates",
+    "to_nir",
     "validate",
+    "weights",
 ]
 
 
@@ -107,6 +117,8 @@ _HOMES = {  # module to the public names that it has
     "bio.genn": "genn_findings",
     "bio.recording": "Simulation",
     "bio.simulate": "simulate",
+    "bridge.bundle": "load save",
+    "bridge.exchange": "from_nir to_nir",
     "bridge.fitting": "RecordingFit fit_recording",
     "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",
@@ -117,6 +129,7 @@ _HOMES = {  # module to the public names that it has
     "bridge.register": "register",
     "bridge.surrogates": "Arctan FastSigmoid Gaussian Sigmoid SuperSpike Triangle surrogates",
     "bridge.tie": "Tied",
+    "bridge.weights": "Weights set_weights weights",
     "bridge.written": "Written",
     "validation": "validate",
     "gym": "ArmEnv ArmVectorEnv",
@@ -135,7 +148,7 @@ def __getattr__(name: str) -> object:
     """A public name, imported when it is first asked for: torch and brian2 take seconds.
 
     Raises:
-        MissingDependency: It needs gymnasium, which is not installed.
+        MissingDependency: It needs gymnasium or brian2, which is not installed.
         AttributeError: There is no such name.
     """
     from importlib import import_module
@@ -144,7 +157,15 @@ def __getattr__(name: str) -> object:
         return import_module(f".{_MODULES[name]}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    try:
+        home = import_module(f".{_HOME[name]}", __name__)
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("brian2"):
+            raise
+        from .errors import MissingDependency
+
+        raise MissingDependency(f"mirrorneuron.{name}", "brian2", "") from error
+    globals()[name] = found = getattr(home, name)
     return found
 
 

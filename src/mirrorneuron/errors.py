@@ -13,6 +13,8 @@
     ├── GradientError (RuntimeError)                a gradient that cannot be had
     ├── WriteBackError (ValueError)                 values that do not fit a network
     ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
+    ├── BundleError (OSError)                       a saved model that cannot be read or written
+    ├── ExportError (NotImplementedError)           a model that another format cannot hold
     ├── BuildError (RuntimeError)                   a simulation that cannot be compiled or run
     ├── TooLarge (MemoryError)                      what needs more memory than there is
     ├── ScriptError (RuntimeError)                  somebody's script that fails by itself
@@ -202,6 +204,14 @@ class CheckpointError(MirrorNeuronError, OSError):
     """A checkpoint that cannot be written or read, or belongs to something else."""
 
 
+class BundleError(MirrorNeuronError, OSError):
+    """A saved model that cannot be written, or that is damaged or not what it claims to be."""
+
+
+class ExportError(MirrorNeuronError, NotImplementedError):
+    """A model that another format cannot hold, or a file of which nothing can be made."""
+
+
 class BuildError(MirrorNeuronError, RuntimeError):
     """A simulation that cannot be compiled or run here: no compiler, no memory, a killed build."""
 
@@ -220,7 +230,7 @@ class MissingDependency(MirrorNeuronError, ImportError):
     Arguments:
         needed_for: What was asked.
         package: The library.
-        extra: The extra of mirrorneuron that brings it.
+        extra: The extra of mirrorneuron that brings it; empty where it comes with all of it.
     """
 
     def __init__(self, needed_for: str, package: str, extra: str) -> None:
@@ -228,10 +238,8 @@ class MissingDependency(MirrorNeuronError, ImportError):
 
     def __str__(self) -> str:
         needed_for, package, extra = self.args
-        return (
-            f"{needed_for} needs {package}, which is not installed. Write:"
-            f" pip install 'mirrorneuron[{extra}]'"
-        )
+        what = f"'mirrorneuron[{extra}]'" if extra else package
+        return f"{needed_for} needs {package}, which is not installed. Write: pip install {what}"
 
 
 def __getattr__(name: str) -> object:

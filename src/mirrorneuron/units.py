@@ -76,6 +76,9 @@ def si(value: Any, unit: Dimensions, what: str) -> Any:
     Returns:
         A numpy array, of the shape of `value`.
 
+    Where Brian2 is not installed, as for a model that was loaded from a file, there are no
+    quantities, and plain numbers are SI.
+
     Raises:
         UnitError: It, or an element of a list, is measured in something else.
         DomainError: It is no number.
@@ -84,7 +87,7 @@ def si(value: Any, unit: Dimensions, what: str) -> Any:
     if np.asarray(value).dtype.kind not in "fiub":
         raise DomainError(f"{what} is {value!r}, which is no number. Write {write}.")
     for found in _measured(value):
-        if found != unit:
+        if found != unit and not (found == Dimensions() and _without_brian2()):
             has = "a plain number" if found == Dimensions() else f"in [{found}]"
             raise UnitError(
                 f"{what} is {value!r}, {has}, but has to be in [{unit}]. Write {write}."
@@ -101,8 +104,19 @@ def _measured(value: Any) -> Iterator[Dimensions]:
         yield from _measured(element)
 
 
+def _without_brian2() -> bool:
+    """Whether Brian2, and with it quantities, cannot be had."""
+    try:
+        import brian2  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError:
+        return True
+    return False
+
+
 def quantity(value: Any, unit: Dimensions) -> Any:
-    """SI floats as a Brian2 quantity (needs brian2)."""
+    """SI floats as a Brian2 quantity; as they are where Brian2 is not installed."""
+    if _without_brian2():
+        return value
     from brian2.units.fundamentalunits import Quantity, get_or_create_dimension
 
     return Quantity(value, dim=get_or_create_dimension(list(unit.exponents)))

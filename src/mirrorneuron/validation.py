@@ -10,6 +10,7 @@ from mirrorneuron.analysis.validate import LOCKED, Validation, judge
 from mirrorneuron.analysis.validation import Comparison, Events, LockedStep, Spikes
 from mirrorneuron.bridge.mirror import Mirror
 from mirrorneuron.bridge.validate import Evidence, compare
+from mirrorneuron.errors import DomainError
 
 
 def validate(
@@ -40,7 +41,14 @@ def validate(
 
     Raises:
         UnitError: The duration is no time.
+        DomainError: There is no network.
     """
+    if network is None:
+        raise DomainError(
+            "validate(None, model, ...): there is no Brian2 network to compare with, as for a model"
+            " that was loaded from a file. Build the network again and write mn.validate(net,"
+            " model, 1*second)."
+        )
     names = callers_names() if namespace is None else namespace
     return verdict(compare(network, model, duration, names, seed, locked))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 import torch
-from brian2 import Network, NeuronGroup, mV
+from brian2 import Network, NeuronGroup, ms, mV
 
 import mirrorneuron as mn
 from mirrorneuron.bridge import backends as family
@@ -65,3 +65,15 @@ def test_an_engine_knows_no_mirror_and_a_copy_has_the_same() -> None:
     model = mn.mirror(network(), train={"cells.v": mn.Free()}, dtype=torch.float64)
     assert not any(isinstance(x, mn.Mirror) for x in vars(model.engine).values())
     assert deepcopy(model).engine is model.engine
+
+
+def test_what_numpys_types_decide_in_place_is_left_to_eager() -> None:
+    cells = NeuronGroup(3, "dv/dt = -v/(10*ms) : 1\nn : integer\nb : boolean", method="euler")
+    cells.n, cells.v = 3, 1
+    cells.run_regularly("n *= 2")
+    cells.run_regularly("b += v > 0.5")
+    model = mn.mirror(Network(cells), dtype=torch.float32)
+    assert model.backend == "eager"
+    assert str(model.report).count("numpy's types decide on the result of") == 2
+    state = model.run(1 * ms).state
+    assert torch.all(state[f"{cells.name}.n"] == 3 * 2**10) and torch.all(state[f"{cells.name}.b"])

@@ -292,7 +292,7 @@ def test_a_run_has_one_duration_and_its_inputs_have_names() -> None:
     with pytest.raises(ShapeError, match="a run has one duration"):
         model.run([1, 2] * ms)
     with pytest.raises(DomainError, match="inputs are a mapping from names to arrays"):
-        model(torch.zeros(5, 1, 2))
+        model([torch.zeros(5, 1, 2)])
 
 
 @pytest.mark.parametrize("train", ["I", mn.Tied("cells.I", "cells.v"), None, 3])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from brian2 import Hz, Network, NeuronGroup, ms
+from brian2 import Hz, Network, NeuronGroup, ms, mV
 from torch import Tensor
 from torch.optim import LBFGS, SGD, Adam
 from torch.optim import lr_scheduler as schedulers
@@ -144,6 +144,18 @@ def test_patience_goes_on_counting_after_a_checkpoint(tmp_path: Path):
         ({"min_delta": -1.0}, r"min_delta=-1\.0\): by this much a loss has to fall"),
         ({"min_delta": float("nan")}, r"min_delta=nan"),
         ({"every": 0}, r"every=0\): that is the number of steps between checkpoints"),
+        ({"every": "3"}, r"every='3'\): that is the number of steps between checkpoints"),
+        ({"every": True}, r"every=True\): that is the number of steps between checkpoints"),
+        ({"patience": "3"}, r"patience='3'\): patience is a number of steps.*patience=20"),
+        ({"min_delta": 1 * mV}, r"min_delta=1. \* mvolt\): by this much a loss has to fall"),
+        ({"clip": 1 * mV}, r"clip=1. \* mvolt\): the largest norm of a gradient.*without a unit"),
+        ({"clip": "1"}, r"clip='1'\): the largest norm of a gradient is a number above zero"),
+        ({"checkpoint": 3}, r"checkpoint=3\): that is the path of a folder"),
+        (
+            {"schedule": schedulers.StepLR},
+            r"schedule=StepLR\): that is a class, which cannot be made of the"
+            r" optimiser alone.*schedule=lambda optimizer: StepLR\(optimizer, \.\.\.\)",
+        ),
         ({"steps": -1}, r"steps=-1\): that is the number of training steps"),
         ({"steps": 100 * ms}, r"steps=.*number of training steps.*mn\.Task\(100\*ms"),
         ({"seed": -1}, r"seed=-1\): a seed is a whole number from 0"),

@@ -60,6 +60,7 @@ from ...program import (
 )
 from .sharing import share
 
+BUILTINS = {"float": float}  # all that the code may use of Python's own functions
 State = dict[str, Any]
 Step = Callable[..., Any]
 
@@ -133,7 +134,7 @@ def compile_program(
     writers = [_writer(program, slot, k, prelude, varying, trained) for k, slot in chosen]
     bodies = ["\n".join(writer.function()) for writer in writers]
     source = "\n\n\n".join([prelude.text(), *bodies]) + "\n"
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = {"__builtins__": BUILTINS}
     name = f"<mirror {zlib.crc32(source.encode()):08x}>"
     linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
     exec(compile(source, name, "exec"), scope)

@@ -192,7 +192,7 @@ static inline double floor_divide(double a, double b) {
 static inline double wrap(double x) { return (double)(int32_t)(int64_t)x; }
 static inline long row_of(double t, double grain, double upsampling, long last) {
   double k = (trunc)((rint)(t / grain) / upsampling);
-  return k < 0 ? 0 : k > last ? last : (long)k;
+  return !(k > 0) ? 0 : k > last ? last : (long)k; /* of NaN the first one */
 }
 
 /* Lists of spikes. */
