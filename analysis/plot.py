@@ -82,13 +82,10 @@ def _raster(
     for color, trains, rows in parts:
         neurons = rows if rows.size < len(trains) else np.arange(len(trains))
         times = np.concatenate([np.empty(0), *(trains.trains[n] for n in neurons)])
-        ax.plot(
-            times * 1e3, np.repeat(rows, trains.counts[neurons]), **base | {"color": color} | style
-        )
-        height, last = (
-            max(height, len(trains), int(rows.max(initial=0)) + 1),
-            max(last, trains.duration),
-        )
+        look: dict[str, Any] = base | {"color": color} | style
+        ax.plot(times * 1e3, np.repeat(rows, trains.counts[neurons]), **look)
+        height = max(height, len(trains), int(rows.max(initial=0)) + 1)
+        last = max(last, trains.duration)
     ax.set(xlim=(0, last * 1e3), ylim=(-0.5, height - 0.5))
     ax.set(xlabel="time (ms)", ylabel="neuron")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
