@@ -55,7 +55,7 @@ class ArmPicture:
         (self.bone,) = scene.plot(
             [], [], color=BONE, linewidth=6, marker="o", markersize=7, solid_capstyle="round"
         )
-        self.clock = scene.set_title("")
+        self.clock = scene.set_title("0 ms")
 
     def draw(self, memory: Memory) -> NDArray[np.uint8]:
         """The picture of the first trial, "y x color"."""
@@ -107,8 +107,9 @@ def _require_window() -> None:
     """
     if not has_window():
         raise DomainError(
-            f"render_mode='human': matplotlib draws with {matplotlib.get_backend()!r}, which has no window. Write"
-            " render_mode='rgb_array', or choose a backend that has one: matplotlib.use('qtagg')."
+            f"render_mode='human': matplotlib draws with {matplotlib.get_backend()!r}, which has no"
+            " window. Write render_mode='rgb_array', or choose a backend that has one:"
+            " matplotlib.use('qtagg')."
         )
 
 
