@@ -568,4 +568,5 @@ class Mirror(Holder):
         if values.numel() > 1:
             shown += f" to {values.max().item():.4g}"
         unit_shown = "" if unit == Dimensions() else f" {unit}"
-        return f"{key} = {shown}{unit_shown} ({values.numel():,} values, {self.limits[key]})"
+        count = f"{values.numel():,} value{'' if values.numel() == 1 else 's'}"
+        return f"{key} = {shown}{unit_shown} ({count}, {self.limits[key]})"

@@ -170,7 +170,7 @@ class Recording:
         lines = [f"Recording of {span}, {trials} {'trial' if trials == 1 else 'trials'}"]
         width = max(map(len, (*sizes, *self.traces)), default=0)
         lines += [
-            f"  {name:<{width}}  {size:,} neurons, {rates[name]:.4g} Hz: spikes[{name!r}]"
+            f"  {name:<{width}}  {_counted(size)}, {rates[name]:.4g} Hz: spikes[{name!r}]"
             for name, (_, size) in sizes.items()
         ]
         lines += [
@@ -262,6 +262,10 @@ class Recording:
         if name not in self.spikes:
             raise UnknownName.among(f"recording.spikes[{name!r}]", name, self.spikes)
         return self.spikes.sizes[name][1]
+
+
+def _counted(neurons: int) -> str:
+    return f"{neurons:,} neuron{'' if neurons == 1 else 's'}"
 
 
 def _of_trials(value: Any, start: int, stop: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 SOURCE = Path(__file__).parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])
-os.environ.setdefault("MPLBACKEND", "agg")  # not in the notebooks, whose figures are inline
+os.environ.pop("MPLBACKEND", None)  # figures of notebooks are inline
 
 import mirrorneuron  # noqa: E402
 

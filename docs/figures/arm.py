@@ -1,6 +1,6 @@
 """Film the arm of the tutorial, without a controller and with the trained one: a GIF.
 
-    python docs/figures/arm.py
+python docs/figures/arm.py
 """
 
 import re

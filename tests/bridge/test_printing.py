@@ -89,3 +89,9 @@ def test_brian2_does_not_miss_objects_that_were_mirrored() -> None:
 
 def test_a_model_of_nothing_trained_is_printed() -> None:
     assert "trained" not in repr(mn.mirror(network(), dtype=torch.float64))
+
+
+def test_a_neuron_model_is_printed_as_source_equations_and_values() -> None:
+    shown = str(mn.bio.neurons["lif"])
+    assert shown.startswith("Leaky integrate-and-fire neuron.")
+    assert "dv/dt = (E_L - v" in shown and "tau_m = 20*ms" in shown

@@ -115,4 +115,5 @@ def _require_window() -> None:
 
 def has_window() -> bool:
     """Whether matplotlib draws into windows here."""
-    return matplotlib.get_backend().lower() not in WINDOWLESS
+    backend = matplotlib.get_backend().lower()
+    return backend not in WINDOWLESS and "inline" not in backend
