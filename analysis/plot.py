@@ -25,6 +25,7 @@ from .spike_train import SpikeTrains
 
 STYLE = Path(__file__).with_name("mirrorneuron.mplstyle")
 EXCITATORY, INHIBITORY = "#0072B2", "#C8102E"
+LABELLED = 0.04  # of the height: names of lower groups would cover each other
 GROUPS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE, MIRROR, GOOD, BAD = "#222222", "#0072B2", "#009E73", "#C8102E"
 
@@ -40,6 +41,8 @@ def plot_raster(
     **style: Any,
 ) -> Axes:
     """Spikes as dots: time in ms, neurons upwards; several groups stand one above the other.
+
+    Names stand beside groups that are tall enough; `group="cells"` draws one alone.
 
     Arguments:
         trains: Whatever has spikes: a `Recording`, a `Simulation`, a `SpikeMonitor`, a list of
@@ -68,7 +71,9 @@ def plot_raster(
         for each, start in zip(found.values(), ends, strict=False)
     ]
     ax = _raster(parts, _axes(ax), style)
-    ax.set_yticks((ends[1:] + ends[:-1] - 1) / 2, labels=list(found))
+    sizes, middles = np.diff(ends), (ends[1:] + ends[:-1] - 1) / 2
+    shown = sizes >= LABELLED * ends[-1]
+    ax.set_yticks(middles[shown], labels=[n for n, tall in zip(found, shown, strict=True) if tall])
     ax.set_ylabel("")
     return ax
 
@@ -283,7 +288,12 @@ def _axes(ax: Axes | None) -> Axes:
     from matplotlib import pyplot
 
     with matplotlib.style.context(STYLE):
-        return pyplot.subplots(figsize=(5, 2.8))[1]
+        made = pyplot.subplots(figsize=(5, 2.8))[1]
+        interactive = matplotlib.is_interactive()
+    matplotlib.interactive(
+        interactive
+    )  # the first figure of a notebook sets it, the context ends it
+    return made
 
 
 def _from_zero(ax: Axes) -> None:

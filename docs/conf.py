@@ -52,6 +52,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 240
 nb_output_stderr = "remove"  # bars of progress
 nb_merge_streams = True
+nb_render_markdown_format = "myst"
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # types stand in the signatures of the source, where shapes are executed

@@ -179,3 +179,30 @@ def test_a_raster_of_one_of_several_groups_has_its_neurons(ax, trains):
 
 def by_neuron(trains):
     return dict(enumerate(trains.trains))
+
+
+def test_a_figure_leaves_the_interactive_mode_that_its_backend_sets(monkeypatch):
+    """The inline backend of notebooks switches it on when the first figure is made."""
+    from matplotlib import pyplot
+
+    made = pyplot.subplots
+
+    def first(**how):
+        matplotlib.interactive(True)
+        return made(**how)
+
+    monkeypatch.setattr(pyplot, "subplots", first)
+    matplotlib.interactive(False)
+    try:
+        plot.plot_learning_curve([1.0, 0.5])
+        assert matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(False)
+        pyplot.close("all")
+
+
+def test_groups_that_are_too_low_for_their_name_have_none(ax, trains):
+    tall = dict(enumerate([np.array([0.1])] * 97))
+    simulation = SimpleNamespace(spikes={"low": by_neuron(trains), "tall": tall}, duration=0.25)
+    plot.plot_raster(simulation, ax=ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["tall"]
