@@ -4,6 +4,7 @@ import gc
 import io
 import logging
 import sys
+from shutil import which
 
 import pytest
 import torch
@@ -95,3 +96,12 @@ def test_a_neuron_model_is_printed_as_source_equations_and_values() -> None:
     shown = str(mn.bio.neurons["lif"])
     assert shown.startswith("Leaky integrate-and-fire neuron.")
     assert "dv/dt = (E_L - v" in shown and "tau_m = 20*ms" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(which("g++") is None, reason="there is no C++ compiler")
+def test_compilation_by_cython_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    mn.simulate(network, 1 * ms, target="numpy", report="text")
+    assert "Cython" not in capsys.readouterr().err
+    mn.simulate(network, 1 * ms, target="cython", report="text")
+    assert "simulate: Cython compiles the code of each object" in capsys.readouterr().err
