@@ -556,7 +556,11 @@ class Mirror(Holder):
         """The groups, and what is trained, with its range of values."""
         dtype = str(self.dtype).removeprefix("torch.")
         dt, groups = f"{self.program.dt * 1e3:g} ms", self.program.groups.values()
-        lines = [f"Mirror of {len(groups)} objects, dt = {dt}, {dtype} on {self.device}"]
+        spiking = sum(self.program.groups[name].size for name in self.program.spiking())
+        lines = [
+            f"Mirror of {len(groups)} objects, {spiking:,} spiking elements, dt = {dt},"
+            f" {dtype} on {self.device}"
+        ]
         lines += [f"  {group.name}: {group.kind} of {group.size:,}" for group in groups]
         lines += [f"  trained: {self._range(key)}" for key in self.limits]
         return "\n".join(lines)

@@ -28,7 +28,7 @@ def network() -> Network:
 
 def test_a_model_says_what_it_holds_and_what_is_trained() -> None:
     shown = repr(mn.mirror(network(), train={"cells.tau": mn.Positive(), "feed.w": mn.Sign()}))
-    assert "Mirror of 2 objects, dt = 0.1 ms, float32 on cpu" in shown
+    assert "Mirror of 2 objects, 3 spiking elements, dt = 0.1 ms, float32 on cpu" in shown
     assert "cells: NeuronGroup of 3" in shown and "feed: Synapses of 1" in shown
     assert "trained: cells.tau = 0.008 to 0.01 s (3 values, positive)" in shown
     assert "Holder" not in shown
