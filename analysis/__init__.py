@@ -17,6 +17,7 @@ from .correlation import correlation_matrix, mean_correlation
 from .distance import van_rossum, victor_purpura
 from .excitability import first_interval_rate, slope
 from .oscillation import Oscillation, coupling_coefficient, oscillation, phase_coherence
+from .population import population, population_rate, populations
 from .report import Picture, Table, page, write_page
 from .smoothing import rate_correlation, smoothed_rate
 from .spectrum import Spectrum, power_spectrum
@@ -49,6 +50,9 @@ __all__ = [
     "oscillation",
     "page",
     "phase_coherence",
+    "population",
+    "population_rate",
+    "populations",
     "power_spectrum",
     "rate_correlation",
     "slope",

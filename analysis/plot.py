@@ -5,6 +5,7 @@ axes say in which unit they read. Time is in ms, neurons count upwards, excitati
 inhibition red. Besides `validation_figures`, no file of `analysis` knows matplotlib.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from matplotlib.ticker import MaxNLocator
 
 from mirrorneuron.errors import ShapeError
 
+from .population import population, populations
 from .smoothing import smoothed_rate
 from .spike_train import SpikeTrains
 
 STYLE = Path(__file__).with_name("mirrorneuron.mplstyle")
 EXCITATORY, INHIBITORY = "#0072B2", "#C8102E"
+LABELLED = 0.04  # of the height: names of lower groups would cover each other
+GROUPS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 REFERENCE, MIRROR, GOOD, BAD = "#222222", "#0072B2", "#009E73", "#C8102E"
 
 _PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6}
@@ -32,32 +36,62 @@ def plot_raster(
     trains: SpikeTrains | Any,
     inhibitory: Bool[np.ndarray, " neuron"] | None = None,
     ax: Axes | None = None,
+    group: str | None = None,
+    trial: int = 0,
     **style: Any,
 ) -> Axes:
-    """Spikes as dots: time in ms, neurons upwards.
+    """Spikes as dots: time in ms, neurons upwards; several groups stand one above the other.
+
+    Names stand beside groups that are tall enough; `group="cells"` draws one alone.
 
     Arguments:
-        trains: The population, or what `SpikeTrains.of` takes: `simulation.spikes["cells"]`, what
-            `spike_trains()` returns, a SpikeMonitor.
-        inhibitory: True for inhibitory neurons; the spikes are then blue and red, not black.
+        trains: Whatever has spikes: a `Recording`, a `Simulation`, a `SpikeMonitor`, a list of
+            Neo's spike trains, `SpikeTrains`, or what `SpikeTrains.of` takes.
+        inhibitory: True for inhibitory neurons of a single group; its spikes are then blue and
+            red, not black.
         ax: Where to draw; a new figure without it.
+        group: Which group, by default all.
+        trial: Which trial of a recording.
         style: Passed to `Axes.plot`, `marker="|", markersize=6` for a handful of neurons.
 
     Raises:
+        UnknownName: There is no such group.
         ShapeError: `inhibitory` has not one value a neuron.
+        DomainError: There are no spikes, or no such trial.
     """
-    trains, ax = SpikeTrains.of(trains), _axes(ax)
-    for color, neurons in _split(trains, inhibitory):
+    found = populations(trains, trial)
+    if group is not None or len(found) == 1:
+        only = population(trains, group, trial)
+        parts = [(color, only, rows) for color, rows in _split(only, inhibitory)]
+        return _raster(parts, _axes(ax), style)
+    ends = np.cumsum([0, *(len(each) for each in found.values())])
+    colors = itertools.cycle(GROUPS)
+    parts = [
+        (next(colors), each, np.arange(start, start + len(each)))
+        for each, start in zip(found.values(), ends, strict=False)
+    ]
+    ax = _raster(parts, _axes(ax), style)
+    sizes, middles = np.diff(ends), (ends[1:] + ends[:-1] - 1) / 2
+    shown = sizes >= LABELLED * ends[-1]
+    ax.set_yticks(middles[shown], labels=[n for n, tall in zip(found, shown, strict=True) if tall])
+    ax.set_ylabel("")
+    return ax
+
+
+def _raster(
+    parts: Sequence[tuple[str, SpikeTrains, Int[np.ndarray, " _"]]], ax: Axes, style: dict[str, Any]
+) -> Axes:
+    """Draw trains, each with its colour and the rows of those neurons that are to be drawn."""
+    base: dict[str, Any] = {"marker": ".", "markersize": 1, "linestyle": "none"}
+    height, last = 1, 0.0
+    for color, trains, rows in parts:
+        neurons = rows if rows.size < len(trains) else np.arange(len(trains))
         times = np.concatenate([np.empty(0), *(trains.trains[n] for n in neurons)])
-        index = np.repeat(neurons, trains.counts[neurons])
-        look: dict[str, Any] = {
-            "marker": ".",
-            "markersize": 1,
-            "linestyle": "none",
-            "color": color,
-        } | style
-        ax.plot(times * 1e3, index, **look)
-    ax.set(xlim=(0, trains.duration * 1e3), ylim=(-0.5, max(len(trains), 1) - 0.5))
+        look: dict[str, Any] = base | {"color": color} | style
+        ax.plot(times * 1e3, np.repeat(rows, trains.counts[neurons]), **look)
+        height = max(height, len(trains), int(rows.max(initial=0)) + 1)
+        last = max(last, trains.duration)
+    ax.set(xlim=(0, last * 1e3), ylim=(-0.5, height - 0.5))
     ax.set(xlabel="time (ms)", ylabel="neuron")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
     return ax
@@ -68,6 +102,8 @@ def plot_rate(
     width: float = 25e-3,
     dt: float = 1e-3,
     ax: Axes | None = None,
+    group: str | None = None,
+    trial: int = 0,
     **style: Any,
 ) -> Axes:
     """Mean rate of the population under a Gaussian window.
@@ -77,9 +113,15 @@ def plot_rate(
         width: Standard deviation of the window [s].
         dt: Distance of the points [s].
         ax: Where to draw; a new figure without it.
+        group: Which group, where there are several.
+        trial: Which trial of a recording.
         style: Passed to `Axes.plot`.
+
+    Raises:
+        UnknownName: There is no such group.
+        DomainError: There are several groups and none is named, or no spikes.
     """
-    trains, ax = SpikeTrains.of(trains), _axes(ax)
+    trains, ax = population(trains, group, trial), _axes(ax)
     dt = min(dt, trains.duration)
     rate = smoothed_rate(trains.pooled, trains.duration, width, dt) / max(len(trains), 1)
     look: dict[str, Any] = {"color": REFERENCE} | style
@@ -246,7 +288,12 @@ def _axes(ax: Axes | None) -> Axes:
     from matplotlib import pyplot
 
     with matplotlib.style.context(STYLE):
-        return pyplot.subplots(figsize=(5, 2.8))[1]
+        made = pyplot.subplots(figsize=(5, 2.8))[1]
+        interactive = matplotlib.is_interactive()
+    matplotlib.interactive(
+        interactive
+    )  # the first figure of a notebook sets it, the context ends it
+    return made
 
 
 def _from_zero(ax: Axes) -> None:

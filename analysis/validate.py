@@ -189,12 +189,22 @@ class Validation:
             path = directory / f"spikes_{number}_{re.sub(r'[^A-Za-z0-9_-]', '_', run.object)}.png"
             reference, mirror = self.comparison.trains(run.object)
             save_figure(figure_spikes(run.object, reference, mirror), path)
-            yield Picture(path, f"Spikes of '{run.object}' in Brian2 and in the mirror.")
+            yield Picture(
+                path,
+                f"'{run.object}' in a free run. Each mark is a spike, black where Brian2 and the"
+                " mirror have it at the same step. Below: rate of the population. Right: intervals"
+                " between spikes, and the rate of each neuron on both sides, equal on the line.",
+            )
         if self.locked or self.statistics:
             path = directory / "agreement.png"
             figure = figure_agreement(self.locked, self.statistics, self.tolerance)
             save_figure(figure, path)
-            yield Picture(path, "Errors of locked steps, and differences of the statistics.")
+            yield Picture(
+                path,
+                "Left: largest relative error of each variable after one mirrored step from"
+                " Brian2's state. Right: how far statistics of the mirror are from Brian2's. What"
+                " lies on green ground is within what is allowed.",
+            )
 
 
 def judge(comparison: Comparison, tolerance: float = LOCKED) -> Validation:

@@ -39,6 +39,11 @@ class Model:
     variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     source: str
 
+    def __str__(self) -> str:
+        """The source, the equations and the values: what one wants to read."""
+        values = "\n".join(f"{name} = {text}" for name, text in self.parameters.items())
+        return f"{self.source.strip()}\n\n{self.equations.strip()}\n\n{values}"
+
     def variant(self: M, name: str) -> M:
         """The same model with the parameters of one of its variants.
 

@@ -594,7 +594,25 @@ class Mirror(Holder):
         write_back(self.program, values, self.network if network is None else network)
         return Written(self.limits, stale(self.program, values, self.script))
 
-    def extra_repr(self) -> str:
-        """Summary for `print(model)`."""
-        spiking = sum(self.program.groups[n].size for n in self.program.spiking())
-        return f"{spiking} spiking elements, dt = {self.program.dt * 1e3:g} ms, {self.dtype}"
+    def __repr__(self) -> str:
+        """The groups, and what is trained, with its range of values."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        dt, groups = f"{self.program.dt * 1e3:g} ms", self.program.groups.values()
+        spiking = sum(self.program.groups[name].size for name in self.program.spiking())
+        lines = [
+            f"Mirror of {len(groups)} objects, {spiking:,} spiking elements, dt = {dt},"
+            f" {dtype} on {self.device}"
+        ]
+        lines += [f"  {group.name}: {group.kind} of {group.size:,}" for group in groups]
+        lines += [f"  trained: {self._range(key)}" for key in self.limits]
+        return "\n".join(lines)
+
+    def _range(self, key: str) -> str:
+        """A parameter with its values, for `print(model)`."""
+        values, unit = self.parameter(key).detach(), self.unit(key)
+        shown = f"{values.min().item():.4g}" if values.numel() else "none"
+        if values.numel() > 1:
+            shown += f" to {values.max().item():.4g}"
+        unit_shown = "" if unit == Dimensions() else f" {unit}"
+        count = f"{values.numel():,} value{'' if values.numel() == 1 else 's'}"
+        return f"{key} = {shown}{unit_shown} ({count}, {self.limits[key]})"

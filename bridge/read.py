@@ -90,6 +90,7 @@ from .program import (
     statements_of,
 )
 from .register import registered, registered_operation, require_known
+from .unused_warning import note_mirrored
 
 MONITORS = {
     SpikeMonitor: "recording.spikes",
@@ -386,6 +387,7 @@ def _generated_code(
                         _generate_values(obj, namespace)
         finally:
             del device.code_object
+    note_mirrored(network.sorted_objects)
     return codes
 
 

@@ -162,6 +162,29 @@ class Recording:
             state={key: _with_leaves(value) for key, value in self.state.items()},
         )
 
+    def __repr__(self) -> str:
+        """What there is, one line a group and a trace."""
+        span = f"{self.steps} steps of {self.dt * 1e3:g} ms"
+        if self.first:
+            span += f", from {self.first * self.dt * 1e3:g} ms"
+        rates, sizes = self.rates(), self.spikes.sizes
+        trials = next((batch for batch, _ in sizes.values()), 1)
+        lines = [f"Recording of {span}, {trials} {'trial' if trials == 1 else 'trials'}"]
+        width = max(map(len, (*sizes, *self.traces)), default=0)
+        lines += [
+            f"  {name:<{width}}  {_counted(size)}, {rates[name]:.4g} Hz: spikes[{name!r}]"
+            for name, (_, size) in sizes.items()
+        ]
+        lines += [
+            f"  {key:<{width}}  time batch neuron {tuple(trace.shape)}{self._unit(key)}"
+            for key, trace in self.traces.items()
+        ]
+        return "\n".join(lines)
+
+    def _unit(self, key: str) -> str:
+        unit = str(self.units.get(key, ""))
+        return f" [{unit}]" if unit else ""
+
     def __getitem__(self, key: str) -> Tensor:
         """Trace of a variable, differentiable.
 
@@ -264,6 +287,10 @@ class Recording:
         if name not in self.spikes:
             raise UnknownName.among(f"recording.spikes[{name!r}]", name, self.spikes)
         return self.spikes.sizes[name][1]
+
+
+def _counted(neurons: int) -> str:
+    return f"{neurons:,} neuron{'' if neurons == 1 else 's'}"
 
 
 def _of_trials(value: Any, start: int, stop: int) -> Any:

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from brian2 import Clock, Network, NetworkOperation, prefs, second, seed
-from tqdm.auto import tqdm
+
+from mirrorneuron._progress import progress_bar
 
 from .backends.eager.engine import EagerEngine, Stepper
 from .draws import Draws
@@ -95,7 +96,7 @@ def compare(
     evidence = Evidence(double.program.dt, steps, sizes, precision)
     with torch.no_grad(), _undone(network):
         until = (steps if locked else 0) if isinstance(locked, bool) else double.steps(locked)
-        bar = tqdm(total=steps, disable=not progress, desc="compare", unit="step")
+        bar = progress_bar(total=steps, shown=progress, desc="compare", unit="step")
         observer = _Observer(network, double, evidence, start_seed, until, bar)
         with bar, observer.attached(), _watched(double.program):
             seed(start_seed)

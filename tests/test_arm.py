@@ -526,3 +526,54 @@ def test_an_arm_that_leaves_its_range_of_stability_is_told(arm: mn.ArmBatch) -> 
     memory["joints.velocity"] = torch.full((1, 1), 1e200)
     with pytest.raises(NumericalError, match="the arm became NaN or infinite, with dt = 1 ms"):
         arm.arm.step(memory, torch.zeros(1, 2))
+
+
+# ---- pictures
+
+
+def test_gymnasium_knows_the_arm_by_name() -> None:
+    env = gymnasium.make("mirrorneuron/Arm-v0", plant="elbow_pair", render_mode="rgb_array")
+    env.reset(seed=0, options={"angle": [0.3]})
+    assert env.render().shape == (240, 400, 3)
+    assert env.metadata["render_fps"] == 100
+    envs = gymnasium.make_vec("mirrorneuron/Arm-v0", num_envs=2)
+    assert envs.reset(seed=0)[0].shape == (2, 7)
+
+
+@pytest.mark.parametrize("plant", ["elbow_pair", "arm26_nijhof"])
+def test_a_picture_shows_where_the_arm_is(plant: str) -> None:
+    env = mn.ArmEnv(plant, "reach" if plant != "elbow_pair" else "hold", render_mode="rgb_array")
+    env.reset(seed=0)
+    first = env.render()
+    assert first.dtype == np.uint8 and (first == 255).mean() > 0.5
+    np.testing.assert_array_equal(first, env.render())
+    for _ in range(20):
+        env.step(np.full(env.action_space.shape, 0.3))
+    assert (env.render() != first).mean() > 0.01
+    env.close()
+
+
+def test_a_window_is_drawn_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DomainError, match="matplotlib draws with 'agg', which has no window"):
+        mn.ArmEnv(render_mode="human")
+    monkeypatch.setattr("mirrorneuron.arm.picture.WINDOWLESS", ())
+    env = mn.ArmEnv(render_mode="human")
+    env.reset(seed=0)
+    assert env._picture.clock.get_text() == "0 ms"
+    env.step([0.1, 0.1])
+    assert env._picture.clock.get_text() == "10 ms"
+    assert env.render() is None
+    env.close()
+
+
+def test_a_picture_is_asked_for_beforehand() -> None:
+    with pytest.raises(UnknownName, match=r"render_mode='ascii' is not known"):
+        mn.ArmEnv(render_mode="ascii")
+    with pytest.raises(DomainError, match=r"Write mn.ArmEnv\(..., render_mode='rgb_array'\)"):
+        mn.ArmEnv().render()
+    with pytest.raises(DomainError, match="there is no trial yet"):
+        mn.ArmEnv(render_mode="rgb_array").render()
+
+
+def test_the_environments_are_listed() -> None:
+    assert {"ArmEnv", "ArmVectorEnv", "ArmBatch"} <= set(dir(mn))

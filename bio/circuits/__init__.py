@@ -6,6 +6,7 @@ from .cerebellum import Circuit, cerebellum
 from .eyeblink import Conditioning, Phase, eyeblink_conditioning
 from .learning import Plastic
 from .protocols import climbing_fibre_pause, mossy_fibre_step, resting_state
+from .stimuli import Trains
 
 __all__ = [
     "Activity",
@@ -15,6 +16,7 @@ __all__ = [
     "Phase",
     "Plastic",
     "Population",
+    "Trains",
     "Wiring",
     "cerebellum",
     "climbing_fibre_pause",

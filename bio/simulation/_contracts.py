@@ -1,6 +1,5 @@
 """What a simulation backend is: a function from a job to what the run gave."""
 
-import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
+from mirrorneuron._progress import progress_bar, say
 from mirrorneuron.units import Dimensions
 
 from ..recording import Spikes
@@ -31,8 +30,8 @@ class Progress:
     def running(self, duration: float) -> Generator[Callable[[float], None]]:
         """A bar for a run of `duration` [s], and the function that sets the fraction done [1]."""
         form = "{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total:.4g} s [{elapsed}<{remaining}]"
-        with tqdm(
-            total=duration, disable=not self.shown, desc="simulate", bar_format=form, leave=False
+        with progress_bar(
+            total=duration, shown=self.shown, desc="simulate", bar_format=form, leave=False
         ) as bar:
 
             def advance(fraction: float) -> None:
@@ -43,7 +42,7 @@ class Progress:
     def say(self, text: str) -> None:
         """One line about what is going on."""
         if self.shown:
-            tqdm.write(f"simulate: {text}", file=sys.stderr)
+            say(f"simulate: {text}")
 
 
 @dataclass(frozen=True, kw_only=True)

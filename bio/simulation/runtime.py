@@ -41,6 +41,10 @@ def _run(job: Job) -> Outcome:
             def report(elapsed: Any, completed: float, start: Any, duration: Any) -> None:
                 advance(completed)
 
+            if target == "cython":
+                job.progress.say(
+                    "Cython compiles the code of each object, or takes it from its cache"
+                )
             network.run(
                 job.duration * second,
                 report=report if job.progress.shown else None,

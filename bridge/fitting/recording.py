@@ -240,7 +240,12 @@ def fit_recording(
         made.append(fitter.run(start, folder, seed + k))
     found = RecordingFit(made, model)
     if not isfinite(_rank(found.best)):
-        raise GradientError(f"{ASKED}: the fit broke down from every start. {made[0].failure}")
+        raise GradientError(
+            f"{ASKED}: the fit broke down from every start. {made[0].failure} A model with an"
+            " upstroke runs away where it starts before the recorded spike does: bound its"
+            " exponential, exp(clip((v - VT)/DT, -50, 6)), and fit in double precision,"
+            " mirror(..., dtype=torch.float64)."
+        )
     _set(model, found.best.values)
     if found.best.unexplained:
         warnings.warn(

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from mirrorneuron._progress import progress_bar
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 from mirrorneuron.units import Dimensions, si
 
@@ -107,7 +107,9 @@ def _compare(
     edges = np.linspace(0, total, min(blocks, total) + 1).round().astype(int).tolist()
     parts = list(pairwise(edges))
     runs = len(parts) + 2 * len(keys) * len(steps)
-    with tqdm(total=runs, disable=report is None, desc="check_gradient", unit="run") as progress:
+    with progress_bar(
+        total=runs, shown=report is not None, desc="check_gradient", unit="run"
+    ) as progress:
         gradients = [_gradient(ensemble.part(*part), keys, progress) for part in parts]
         truths = [[_difference(ensemble, key, h, progress) for h in steps] for key in keys]
     by_step = np.array(truths)  # parameter, step, trial

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from tqdm.auto import tqdm
 
+from mirrorneuron._progress import progress_bar
 from mirrorneuron.errors import DomainError, GradientError
 
 from ..mirror import Mirror
@@ -210,7 +210,7 @@ class _Training:
 
     def run(self, steps: int, progress: bool) -> None:
         """Take the steps that are left."""
-        bar = tqdm(range(len(self.done.history), steps), disable=not progress, desc="fit")
+        bar = progress_bar(range(len(self.done.history), steps), shown=progress, desc="fit")
         try:
             with _interrupts() as interrupts:
                 self._steps(bar, interrupts)
@@ -228,7 +228,7 @@ class _Training:
                 self.done.stopped = "patience"
                 return
             row = self._step(k)
-            bar.set_postfix(loss=f"{row.loss:.4g}")
+            bar.set_postfix(loss=f"{row.loss:.4g}", refresh=False)
             if (k + 1) % self.every == 0:
                 self._save()
             self.done.stopped = self._after(k, interrupts)

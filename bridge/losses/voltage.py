@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mirrorneuron.errors import DomainError
+from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import Dimensions
 
 from ..learning._contracts import Trial
@@ -68,8 +68,8 @@ def voltage(variable: str, target: Any = None, scale: Any = None, start: Any = N
     Arguments:
         variable: What is compared, "cells.v": any variable or subexpression; it is recorded.
         target: Trace $x^*$, "time neuron" or "time batch neuron", or one number: a Quantity in the
-            unit of the variable, or a tensor in SI units; by default that of the trial. Of a
-            StateMonitor write `monitor.v.T`: values belong to the start of each step, as there.
+            unit of the variable, or a tensor in SI units, or a StateMonitor; by default that of the
+            trial. Values belong to the start of each step, as in a StateMonitor.
         scale: What the difference is divided by instead of $\sigma$, a Quantity.
         start: When the comparison starts, a Quantity [s].
 
@@ -78,7 +78,7 @@ def voltage(variable: str, target: Any = None, scale: Any = None, start: Any = N
         ShapeError: The target has another shape than the recording.
         DomainError: There is no target, it is not finite, or it never changes and there is no
             scale.
-        UnknownName: There is no such variable.
+        UnknownName: There is no such variable, or the monitor did not record it.
 
     Example:
         >>> from brian2 import mV
@@ -86,4 +86,15 @@ def voltage(variable: str, target: Any = None, scale: Any = None, start: Any = N
     """
     asked = f"mn.losses.voltage({variable!r})"
     began = 0.0 if start is None else time(start, f"{asked}: the start")
-    return Voltage(variable, target, scale, began)
+    return Voltage(variable, _trace(target, variable, asked), scale, began)
+
+
+def _trace(target: Any, variable: str, asked: str) -> Any:
+    """The target, or what a StateMonitor recorded of the variable, "time neuron"."""
+    recorded = getattr(target, "record_variables", None)
+    if recorded is None:
+        return target
+    name = variable.partition(".")[2]
+    if name not in recorded:
+        raise UnknownName.among(f"{asked}: the monitor's variable {name!r}", name, recorded)
+    return getattr(target, name).T

@@ -170,4 +170,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from importlib.util import find_spec
+
+    absent = set[str]() if find_spec("gymnasium") else set(_HOMES["gym"].split())
+    return sorted({*globals(), *__all__, *_HOME, *_MODULES} - absent)

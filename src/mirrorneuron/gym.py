@@ -1,8 +1,9 @@
 """gym: the arms of `mirrorneuron.arm` behind the interface of gymnasium.
 
-Importing this registers them: `gymnasium.make("mirrorneuron.gym:Arm-v0", plant="arm26_nijhof")`,
-and `make_vec` likewise. Observations are clipped into their space, which noise alone could leave;
-actions outside theirs are refused. `info["error"]` is the distance to the goal [rad or m].
+Where mirrorneuron is installed, gymnasium knows them by name, and importing this module registers
+them, too: `gymnasium.make("mirrorneuron/Arm-v0", plant="arm26_nijhof")`, and `make_vec` likewise.
+Observations are clipped into their space, which noise alone could leave; actions outside theirs are
+refused. `info["error"]` is the distance to the goal [rad or m].
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ from .arm.batch import require_begun, streams
 from .arm.senses import Array
 from .arm.settings import Settings
 from .arm.task import ArmTask
-from .errors import MissingDependency, UnknownName
+from .errors import DomainError, MissingDependency, UnknownName
+from .gym_registration import register_environments
 from .muscle import Plant
 
 try:
@@ -29,6 +31,7 @@ except ImportError as missing:
     raise MissingDependency("mirrorneuron.ArmEnv", "gymnasium", "gym") from missing
 
 OPTIONS = ("angle", "goal")
+RENDER_MODES = ("human", "rgb_array")
 
 
 def _spaces(arm: Arm) -> tuple[Box, Box]:
@@ -36,6 +39,19 @@ def _spaces(arm: Arm) -> tuple[Box, Box]:
     dtype: Any = np.float64 if arm.model.dtype == torch.float64 else np.float32
     low, high = arm.low.astype(dtype), arm.high.astype(dtype)
     return Box(low, high, dtype=dtype), Box(0.0, 1.0, (len(arm.plant.muscles),), dtype)
+
+
+def _modes() -> list[str]:
+    """Ways to be drawn here: without a window, not "human"."""
+    from .arm.picture import has_window
+
+    return list(RENDER_MODES[0 if has_window() else 1 :])
+
+
+def _picture(arm: Arm, mode: str) -> Any:
+    from .arm.picture import ArmPicture  # brings matplotlib
+
+    return ArmPicture(arm, window=mode == "human")
 
 
 def _postures(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -61,10 +77,12 @@ class ArmEnv(gymnasium.Env[Array, Array]):
 
     Arguments:
         plant, task: See `mirrorneuron.arm.Arm`, as for what is observed, in which order.
+        render_mode: "rgb_array" makes `render()` return a picture, "y x color"; "human" shows
+            it in a window after each `reset` and `step`.
         **settings: Likewise.
 
     Raises:
-        UnknownName, UnitError, DomainError: See `Arm`.
+        UnknownName, UnitError, DomainError: See `Arm`; or matplotlib has no window.
 
     Example:
         >>> import mirrorneuron as mn
@@ -74,17 +92,46 @@ class ArmEnv(gymnasium.Env[Array, Array]):
         (False, False)
     """
 
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 50}  # noqa: RUF012
 
     def __init__(
         self,
         plant: str | Plant = "elbow_pair",
         task: str | ArmTask = "hold",
+        render_mode: str | None = None,
         **settings: Unpack[Settings],
     ) -> None:
+        if render_mode is not None and render_mode not in RENDER_MODES:
+            raise UnknownName.among(f"render_mode={render_mode!r}", render_mode, RENDER_MODES)
         self.arm = Arm(plant, task, **settings)
         self.observation_space, self.action_space = _spaces(self.arm)
+        self.render_mode = render_mode
+        self.metadata = {"render_modes": _modes(), "render_fps": round(1 / self.arm.control_step)}
+        self._picture = None if render_mode is None else _picture(self.arm, render_mode)
         self._memory: Memory = {}
+
+    def render(self) -> Any:
+        """The arm as it is: an array of bytes "y x color" with "rgb_array", else None.
+
+        Raises:
+            DomainError: There was no `reset`, or no `render_mode` was given.
+        """
+        if self._picture is None:
+            raise DomainError(
+                "render(): no render_mode was given. Write mn.ArmEnv(..., render_mode='rgb_array')."
+            )
+        require_begun(self._memory)
+        drawn = self._picture.draw(self._memory)
+        return drawn if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._picture is not None:
+            self._picture.close()
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self.render()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -101,6 +148,7 @@ class ArmEnv(gymnasium.Env[Array, Array]):
         """
         super().reset(seed=seed)
         seen, self._memory = self.arm.init([self.np_random], **_postures(options))
+        self._show()
         return _inside(self.observation_space, seen)[0], {}
 
     @torch.no_grad()
@@ -115,6 +163,7 @@ class ArmEnv(gymnasium.Env[Array, Array]):
         """
         require_begun(self._memory)
         outcome, self._memory = self.arm.step(self._memory, _action(self.arm, action)[None])
+        self._show()
         reward, *ends, error = (x.item() for x in outcome[1:])
         seen = _inside(self.observation_space, outcome.observation)[0]
         return seen, float(reward), bool(ends[0]), bool(ends[1]), {"error": float(error)}
@@ -208,3 +257,4 @@ gymnasium.register(
     "Arm-v0", entry_point="mirrorneuron.gym:ArmEnv",
     vector_entry_point="mirrorneuron.gym:ArmVectorEnv",
 )  # fmt: skip
+register_environments()

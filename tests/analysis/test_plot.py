@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib
 import matplotlib.colors
@@ -7,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mirrorneuron.analysis import SpikeTrains, plot
-from mirrorneuron.errors import DomainError, ShapeError
+from mirrorneuron.errors import DomainError, ShapeError, UnknownName
 
 matplotlib.use("agg")
 
@@ -148,6 +149,60 @@ def test_a_raster_takes_what_simulations_give(ax, trains):
         np.testing.assert_allclose(drawn(axes)[0], expected)
         plot.plot_rate(given, ax=axes)
     with pytest.raises(DomainError, match="spikes of 2 groups"):
-        plot.plot_raster(replace(simulation, spikes={"a": spikes, "b": spikes}), ax=ax)
+        plot.plot_rate(replace(simulation, spikes={"a": spikes, "b": spikes}), ax=ax)
     with pytest.raises(DomainError, match="these are no spikes"):
         plot.plot_raster("a", ax=ax)
+
+
+def test_a_raster_of_several_groups_stacks_them_under_their_names(ax, trains):
+    simulation = SimpleNamespace(
+        spikes={"E": by_neuron(trains), "I": by_neuron(trains)}, duration=0.25
+    )
+    plot.plot_raster(simulation, ax=ax)
+    upper = drawn(ax)[1]
+    np.testing.assert_allclose(upper, [[100, 3], [200, 3], [50, 5]])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["E", "I"]
+    assert ax.get_ylim() == (-0.5, 5.5)
+
+
+def test_a_raster_of_one_of_several_groups_has_its_neurons(ax, trains):
+    simulation = SimpleNamespace(
+        spikes={"E": by_neuron(trains), "I": by_neuron(trains)}, duration=0.25
+    )
+    plot.plot_raster(simulation, ax=ax, group="I")
+    np.testing.assert_allclose(drawn(ax)[0], [[100, 0], [200, 0], [50, 2]])
+    with pytest.raises(UnknownName, match="group='X' is not known"):
+        plot.plot_raster(simulation, ax=ax, group="X")
+    with pytest.raises(DomainError, match=r"spikes of 2 groups \(E, I\), and none was chosen"):
+        plot.plot_rate(simulation, ax=ax)
+
+
+def by_neuron(trains):
+    return dict(enumerate(trains.trains))
+
+
+def test_a_figure_leaves_the_interactive_mode_that_its_backend_sets(monkeypatch):
+    """The inline backend of notebooks switches it on when the first figure is made."""
+    from matplotlib import pyplot
+
+    made = pyplot.subplots
+
+    def first(**how):
+        matplotlib.interactive(True)
+        return made(**how)
+
+    monkeypatch.setattr(pyplot, "subplots", first)
+    matplotlib.interactive(False)
+    try:
+        plot.plot_learning_curve([1.0, 0.5])
+        assert matplotlib.is_interactive()
+    finally:
+        matplotlib.interactive(False)
+        pyplot.close("all")
+
+
+def test_groups_that_are_too_low_for_their_name_have_none(ax, trains):
+    tall = dict(enumerate([np.array([0.1])] * 97))
+    simulation = SimpleNamespace(spikes={"low": by_neuron(trains), "tall": tall}, duration=0.25)
+    plot.plot_raster(simulation, ax=ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["tall"]

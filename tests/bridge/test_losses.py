@@ -5,7 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from brian2 import Hz, Network, NeuronGroup, Quantity, SpikeMonitor, mA, ms, mV, second, volt
+from brian2 import (
+    Hz,
+    Network,
+    NeuronGroup,
+    Quantity,
+    SpikeMonitor,
+    StateMonitor,
+    mA,
+    ms,
+    mV,
+    second,
+    volt,
+)
 from torch import Tensor
 
 import mirrorneuron as mn
@@ -431,3 +443,15 @@ def test_a_network_is_trained_by_a_sum_of_losses() -> None:
     )
     done = mn.fit(model, mn.Task(100 * ms, loss), steps=25, report=None)
     assert done.losses[-1] < 0.2 * done.losses[0]
+
+
+def test_a_state_monitor_is_a_target() -> None:
+    cells = NeuronGroup(2, "dv/dt = (10*mV - v)/(10*ms) : volt", method="exact", name="cells")
+    monitor = StateMonitor(cells, "v", record=True)
+    network = Network(cells, monitor)
+    model = mn.mirror(network, dtype=torch.float64)
+    network.run(5 * ms)
+    loss = mn.losses.voltage("cells.v", monitor)
+    assert loss(model.run(5 * ms, record=["cells.v"]), TRIAL).item() == 0
+    with pytest.raises(UnknownName, match="the monitor's variable 'u' is not known"):
+        mn.losses.voltage("cells.u", monitor)

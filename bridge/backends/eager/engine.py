@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+
+from mirrorneuron._progress import progress_bar
 
 from ...draws import Draws
 from ...finite import CHUNK, require_finite
@@ -76,7 +77,7 @@ class EagerEngine:
         grad = torch.is_grad_enabled()
         steps = range(inputs.steps)
         with hosted(program):
-            for k in tqdm(steps, disable=not progress, desc="mirror", unit="step"):
+            for k in progress_bar(steps, shown=progress, desc="mirror", unit="step"):
                 inputs.set(state, k)
                 advance.begin(state)
                 found = probe(state)

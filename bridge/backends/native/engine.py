@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from mirrorneuron._progress import progress_bar
 from mirrorneuron.errors import BuildError
 
 from ...compile_c import library
@@ -464,7 +464,7 @@ class Job:
         self.whole = self.tape and self.length >= self.steps
         self.borders: list[dict[Key, Any]] = []
         state_of = self._states_held
-        shown = tqdm(total=self.steps, disable=not self.progress, desc="mirror", unit="step")
+        shown = progress_bar(total=self.steps, shown=self.progress, desc="mirror", unit="step")
         for low in range(0, self.steps, CHUNK):
             for t0, t1 in self._pieces(low, min(low + CHUNK, self.steps)):
                 if self.tape and t0 % self.length == 0:
