@@ -17,7 +17,7 @@ from mirrorneuron.errors import (
     Unsupported,
     WriteBackError,
 )
-from mirrorneuron.units import Dimensions, si
+from mirrorneuron.units import Dimensions, quantity, si
 
 from ._contracts import Surrogate
 from .backends import backends, chosen_backend, why_not_faster
@@ -30,7 +30,8 @@ from .draws import Draws
 from .holder import Held, Holder
 from .inputs import Inputs, time_first
 from .live import Live
-from .parameter import Free, Limit, Positive
+from .lower.delays import longest_delay, with_trained_delays
+from .parameter import Bounded, Free, Limit, Positive
 from .place import device_of, require_type
 from .program import Program
 from .recording import Recording, Spikes
@@ -67,10 +68,11 @@ def mirror(
             `run()` would take from the names here. They are not changed, and need not have been
             run.
         train: What becomes a parameter. By "object.variable": a weight ("ee.w"), a neuron's
-            parameter or initial value ("cells.tau"), a constant as one object uses it, or the
-            weight of a PoissonInput ("poissoninput.weight"). By its bare name ("tau_e"): a constant
-            of the script, one parameter for all objects that use it. `mn.Tied("g.tau", "h.tau")`
-            makes one parameter of several. A mapping also gives limits:
+            parameter or initial value ("cells.tau"), a constant as one object uses it, a delay
+            ("ee.delay": between two steps, spikes arrive in shares), or the weight of a
+            PoissonInput ("poissoninput.weight"). By its bare name ("tau_e"): a constant of the
+            script, one parameter for all objects that use it. `mn.Tied("g.tau", "h.tau")` makes one
+            parameter of several. A mapping also gives limits:
             `{"ee.w": mn.Bounded(0*nS, 5*nS)}`. Without, a time constant by which equations divide
             stays positive, and everything else is free.
         surrogate: Stands in for the derivative of a spike, for all groups or by name, by default
@@ -121,16 +123,17 @@ def mirror(
     names = callers_names() if namespace is None else namespace
     network = as_network(network, names)
     program, unsupported = read(network, names, strict)
+    _require_list(train)
+    program = with_trained_delays(program, _longest(train))
     check(program)
     warn_of_instability(program)
     times = time_constants(program)
-    _require_list(train)
     limits: dict[str | Tied, Limit] = {}
     if isinstance(train, Mapping):
         limits.update(train)
     for asked in train:
         require_trainable(program, asked)
-        limits.setdefault(asked, _default(members(program, asked), times))
+        limits.setdefault(asked, _default(program, members(program, asked), times))
     made = Mirror(
         program,
         limits,
@@ -161,9 +164,44 @@ def _require_list(train: Any) -> None:
     )
 
 
-def _default(keys: Sequence[str], times: Mapping[str, Any]) -> Limit:
+def _longest(train: Train) -> dict[str, float | None]:
+    """Delays that are to be trained, and the longest that each may become [s].
+
+    Raises:
+        DomainError: A limit of one is none of `mn.Bounded`.
+    """
+    limits: dict[Any, Any] = dict(train) if isinstance(train, Mapping) else {}
+    found: dict[str, float | None] = {}
+    for asked in train:
+        names = asked.names if isinstance(asked, Tied) else (str(asked),)
+        for name in (name for name in names if name.endswith(".delay")):
+            limit = limits.get(asked)
+            if limit is not None and not isinstance(limit, Bounded):
+                raise DomainError(
+                    f"mirror(net, train={{{name!r}: {limit}}}): a delay is trained between zero and"
+                    " a longest one, for which spikes are remembered. Write"
+                    f" train={{{name!r}: mn.Bounded(0*ms, 20*ms)}}, or leave the limit out."
+                )
+            most = None if limit is None else si(limit.high, TIME, f"the upper bound of {name!r}")
+            found[name] = None if most is None else float(most)
+    return found
+
+
+def _default(program: Program, keys: Sequence[str], times: Mapping[str, Any]) -> Limit:
     """Limit of a parameter for which none is given."""
+    if delays := [key for key in keys if key in program.trained_delays]:
+        longest = min(longest_delay(program, key) for key in delays)
+        return Bounded(quantity(0.0, TIME), quantity(longest, TIME))
     return Positive() if set(keys) & set(times) else Free()
+
+
+def _cost(value: Any, rounded: Any, step: float) -> str:
+    """How far Brian2's grid is from trained delays, in words."""
+    off = np.abs(value - rounded) * 1e3
+    return (
+        f"rounded to steps of {step * 1e3:g} ms, by {off.max(initial=0):.2g} ms at most and"
+        f" {off.mean() if off.size else 0:.2g} ms on average"
+    )
 
 
 class Mirror(Holder):
@@ -573,8 +611,9 @@ class Mirror(Holder):
                 they were made.
 
         Returns:
-            Keys of what was written, and the names of the script that still have another value:
-            print it, or see its `stale`.
+            Keys of what was written, the names of the script that still have another value, and
+            by how much trained delays were rounded to Brian2's steps: print it, or see its `stale`
+            and `rounded`.
 
         Raises:
             UnknownName: The network lacks an object or variable.
@@ -591,8 +630,12 @@ class Mirror(Holder):
         from .write_back import stale, write_back  # brings brian2
 
         values = {k: self.present(k).detach().cpu().double().numpy() for k in self.keys}
-        write_back(self.program, values, self.network if network is None else network)
-        return Written(self.limits, stale(self.program, values, self.script))
+        steps = self.program.trained_delays
+        rounded = {k: np.round(x / steps[k]) * steps[k] for k, x in values.items() if k in steps}
+        to = self.network if network is None else network
+        write_back(self.program, values | rounded, to)
+        costs = {k: _cost(values[k], rounded[k], steps[k]) for k in rounded}
+        return Written(self.limits, stale(self.program, values, self.script), costs)
 
     def __repr__(self) -> str:
         """The groups, and what is trained, with its range of values."""

@@ -391,6 +391,7 @@ class Pathway:
         pending: Synaptic events already under way: steps from now, synapse.
         side: End of the synapses at which that group is.
         written: The delay that was written for all synapses, in steps that need not be whole.
+        shared: Whether Brian2 holds one delay for all synapses.
     """
 
     name: str
@@ -402,6 +403,7 @@ class Pathway:
     pending: Array
     side: Literal["pre", "post"] = "pre"
     written: float | None = None
+    shared: bool = False
 
     @property
     def max_delay(self) -> int:
@@ -486,6 +488,8 @@ class Program:
         parts: Subgroups that other objects refer to, by name.
         ignored: Objects that only observe (monitors), with what replaces them.
         drives: PoissonInputs by name.
+        trained_delays: Delays that are variables, "ee.delay", to the time step to which Brian2
+            rounds them [s].
         raised: Elements that raised an event when it was tested last, by event. They go on with it
             in every step where no slot tests it again, as Brian2 has it of inactive objects.
     """
@@ -507,6 +511,7 @@ class Program:
     ignored: Mapping[str, str] = field(default_factory=dict[str, str])
     drives: Mapping[str, Drive] = field(default_factory=dict[str, Drive])
     raised: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    trained_delays: Mapping[str, float] = field(default_factory=dict[str, float])
 
     def constants(self) -> dict[str, Constant]:
         """Constants of namespaces, by "object.name"."""

@@ -778,6 +778,7 @@ class _Reader:
             pending=_pending(obj.queue),
             side=obj.prepost,
             written=self._one_delay(seconds, float(obj.source.clock.dt_)),
+            shared=bool(obj.variables["delay"].scalar),
         )
         return obj.name
 

@@ -82,6 +82,8 @@ def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
         )
     if key not in program.variables:
         return _constant(program, key, value, owner)
+    if key in program.trained_delays:
+        owner = owner.pre  # delays belong to the pathway
     variable = owner.variables.get(name)
     if not isinstance(variable, ArrayVariable):
         raise UnknownName.among(f"write_back(): variable {key!r}", name, owner.variables)
@@ -93,7 +95,7 @@ def _change(program: Program, key: str, value: Array, network: Any) -> _Change:
             " the new network."
         )
     if not variable.scalar and f"{owner_name}._synaptic_pre" in program.variables:
-        value = value[_permutation(program, owner_name, owner)]
+        value = value[_permutation(program, owner_name, network[owner_name])]
     elif variable.size != np.size(value):
         raise WriteBackError(
             f"write_back(): {key} holds {np.size(value)} values, but {owner_name!r} has"

@@ -10,20 +10,27 @@ class Written(list[str]):
         keys: Their names.
         stale: Names of the script whose own value is no longer that of the network, to both values
             as text. A write-back changes Brian2 objects, never the variables of a script.
+        rounded: Trained delays, to what rounding them to Brian2's steps changed, as text.
 
     Example:
         >>> Written(["tau_e"], {"tau_e": "5. ms, in the network 6. ms"})
         ['tau_e']; still in the script: tau_e = 5. ms, in the network 6. ms
     """
 
-    def __init__(self, keys: Iterable[str], stale: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        keys: Iterable[str],
+        stale: Mapping[str, str],
+        rounded: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(keys)
-        self.stale = dict(stale)
+        self.stale, self.rounded = dict(stale), dict(rounded or {})
 
     def __repr__(self) -> str:
-        if not self.stale:
-            return super().__repr__()
-        listed = "; ".join(f"{name} = {values}" for name, values in self.stale.items())
-        return f"{super().__repr__()}; still in the script: {listed}"
+        parts = [super().__repr__(), *(f"{key} {text}" for key, text in self.rounded.items())]
+        if self.stale:
+            listed = "; ".join(f"{name} = {values}" for name, values in self.stale.items())
+            parts.append(f"still in the script: {listed}")
+        return "; ".join(parts)
 
     __str__ = __repr__
