@@ -9,12 +9,12 @@ import typing as _typing
 from ._preferences import look as _look
 
 if _typing.TYPE_CHECKING:
-    from . import analysis, bio, muscle
+    from . import analysis, bio, data, muscle
     from .arm import ArmBatch, ArmTask
     from .bio.genn import genn_findings
     from .bio.recording import Simulation
     from .bio.simulate import simulate
-    from .bridge import losses
+    from .bridge import init, losses
     from .bridge.fitting import RecordingFit, fit_recording
     from .bridge.learning import (
         BPTT,
@@ -83,9 +83,11 @@ __all__ = [
     "analysis",
     "bio",
     "check_gradient",
+    "data",
     "fit",
     "fit_recording",
     "genn_findings",
+    "init",
     "losses",
     "mirror",
     "muscle",
@@ -120,7 +122,9 @@ _HOMES = {  # module to the public names that it has
 _MODULES = {
     "analysis": "analysis",
     "bio": "bio",
+    "data": "data",
     "muscle": "muscle",
+    "init": "bridge.init",
     "losses": "bridge.losses",
     "errors": "errors",
 }
