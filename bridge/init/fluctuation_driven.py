@@ -38,6 +38,7 @@ from .moments import Drive, Moments, exponential, normal
 from .result import FluctuationStart, Row
 
 HERTZ, SECOND = Dimensions(s=-1.0), Dimensions(s=1.0)
+SIEMENS = Dimensions(m=-2.0, kg=-1.0, s=3.0, A=2.0)
 TRIALS, ROUNDS, SAME_RATE = 8, 6, 0.03
 CUT = 0.01  # share of weights beyond their limits that is not worth a word
 CORRECTIONS = 4
@@ -240,6 +241,7 @@ class _Plan:
                 f" end in {name!r}. Either all weights of a group follow Dale's law or none. Write"
                 f" train={{'{other}': mn.Sign()}}, or mn.Free() for {one}."
             )
+        self._require_no_conductances(signs)
         drives = [self._drive(a, measured.kernels[a.key], signs[a.key]) for a in some]
         moments = exponential if all(signs.values()) else normal
         wanted = moments(drives, measured.sigma, measured.mu, self.alpha)
@@ -253,6 +255,17 @@ class _Plan:
             self._correct(name, measured)
         for a in some:
             _write(self.model, a.key, self.drawn[a.key])
+
+    def _require_no_conductances(self, signs: Mapping[str, int]) -> None:
+        """Refuse conductances that may become negative."""
+        for key, sign in signs.items():
+            if not sign and self.model.unit(key) == SIEMENS:
+                raise DomainError(
+                    f"fluctuation_driven(model): {key} are conductances with the limit"
+                    f" '{self.model.limits[key]}', of which half would be negative. Weights of one"
+                    f" sign come from excitatory and inhibitory synapses that balance. Write"
+                    f" train={{'{key}': mn.Positive()}} for both."
+                )
 
     def _drive(self, a: Afferent, found: Kernel, sign: int) -> Drive:
         rate = self.rates[a.source]

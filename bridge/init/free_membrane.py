@@ -19,7 +19,7 @@ from ..spikes import Events, State, copied
 from ..values import Values
 from .afferent import Afferent
 
-FIRST, LONGEST = 256, 262_144  # steps
+FIRST, LONGEST, SETTLING = 256, 262_144, 65_536  # steps
 MOST = 4_000_000  # values of spikes and traces at once
 STILL = 1e-6
 
@@ -117,7 +117,7 @@ class FreeMembrane:
         """
         state, steps, done = self.start(), FIRST, 0
         before = None
-        while done < LONGEST:
+        while done < SETTLING:
             trace, state = self.run(steps, state, {}, {})
             trace = trace[:, 0]
             mean = trace[len(trace) // 2 :].mean(0)

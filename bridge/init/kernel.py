@@ -26,7 +26,7 @@ from .free_membrane import FIRST, LONGEST, FreeMembrane, Membrane
 
 WEIGHT = 1e-12  # first guess, in SI units
 SMALL, TRIES = 1e-4, 8
-ENDED, LINEAR = 1e-6, 1e-2
+ENDED, LINEAR, FALLS = 1e-6, 1e-2, 0.999
 
 
 class Kernel(NamedTuple):
@@ -84,7 +84,8 @@ def _small(free: FreeMembrane, afferent: Afferent, rest: State, scale: Array) ->
 def _unmoved(afferent: Afferent, membrane: Membrane) -> DomainError:
     return DomainError(
         f"fluctuation_driven(weights=[{afferent.key!r}]): a spike of {afferent.source!r} does not"
-        f" move {membrane.key}, whatever the weight. Name the variable that it moves, sigma_u="
+        f" move {membrane.key}, whatever the weight: it acts on something else, or its reversal"
+        f" potential is the rest. Name the variable that it moves, sigma_u="
         f"{{'{membrane.group}.v': ...}}, or leave {afferent.key!r} out of weights."
     )
 
@@ -106,10 +107,16 @@ def _answer(
     return (trace[:, 1] - trace[:, 0]).numpy(), state
 
 
+def _stays(parts: list[Array]) -> bool:
+    """Whether an answer no longer becomes smaller."""
+    before, now = (np.abs(part).mean() for part in parts[-2:]) if len(parts) > 2 else (1.0, 0.0)
+    return bool(now > FALLS * before)
+
+
 def _whole(free: FreeMembrane, afferent: Afferent, rest: State, weight: float) -> Array:
     """The answer to a spike until it has died away, "time neuron"."""
     state, parts, steps = free.twice(rest), list[Array](), FIRST + afferent.pathway.max_delay
-    while sum(map(len, parts)) < LONGEST:
+    while sum(map(len, parts)) < LONGEST and not _stays(parts):
         part, state = _answer(free, afferent, state, weight, steps, fires=not parts)
         parts.append(part)
         total = sum(np.abs(p).sum(0) for p in parts)

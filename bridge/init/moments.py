@@ -132,7 +132,7 @@ def exponential(drives: Sequence[Drive], sigma: Array, mu: Array, alpha: float) 
                 f"fluctuation_driven(weights={[drive.key for drive in drives]}): neuron"
                 f" {int(np.flatnonzero(lacking)[0])} has no {kind} weights among them. Weights of"
                 " one sign (Dale's law) need both kinds, of which one balances the other. Add such"
-                " synapses, or let the weights have both signs: mn.Free()."
+                " synapses; weights that are no conductances may have both signs, mn.Free()."
             )
     up, down = _balance(plus.gain, minus.gain, sigma, mu, needed)
     found: list[Moments] = []
