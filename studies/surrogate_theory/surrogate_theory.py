@@ -246,7 +246,7 @@ def _relative(values: Values, exact: Values) -> float:
 def draw_escapes(found: Found) -> Figure:
     """Escape functions (gray) and their surrogates (line), what the mirror derives from the text of
     the threshold (dots), and Monte-Carlo finite differences (crosses)."""
-    figure, axes = plt.subplots(1, len(ESCAPES), figsize=(13, 2.9), layout="constrained")
+    figure, axes = plt.subplots(1, len(ESCAPES), figsize=(13, 3.3), layout="constrained")
     x = np.linspace(-0.35, 0.35, 701)
     for ax, escape in zip(axes, ESCAPES, strict=True):
         points = np.array(escape.points)
@@ -259,7 +259,8 @@ def draw_escapes(found: Found) -> Figure:
         ax.set_title(spaced(escape.name), fontsize=9)
         ax.set_xlabel(r"$v - \theta$")
     axes[0].set_ylabel("derivative")
-    axes[0].legend(fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4,
+                  fontsize=8)  # fmt: skip
     return figure
 
 
@@ -276,6 +277,7 @@ def draw_layers(found: Found) -> Figure:
         ax.set(xscale="log", xlabel=r"$\beta$", ylabel=label)
     zero = [np.mean([g.stochastic_bias for g in some]) for some in found.layers.values()]
     size.plot(betas, zero, color=GOOD, label="stochastic autodiff")
+    size.set_yscale("log")
     size.legend(fontsize=8)
     return figure
 
@@ -289,7 +291,8 @@ def draw_loop(found: Found) -> Figure:
         total = np.cumsum(loop.pace) * (2 * np.pi / len(loop.pace))
         ax.plot(np.degrees(loop.angles), total, color=color, label=name)
         ax.plot(360, loop.integral, "o", color=color)
-        ax.annotate(f"{loop.integral:.4f}", (360, loop.integral), (-8, 6),
+        ax.annotate(f"{loop.integral:.4f}", (360, loop.integral),
+                    (-8, 6 if loop.integral > 0 else -14),
                     textcoords="offset points", ha="right", fontsize=8, color=color)  # fmt: skip
     ax.axhline(0, color="0.6", linewidth=0.8)
     ax.set(xlabel="angle (deg)", ylabel="integral so far", xlim=(0, 366))
