@@ -84,6 +84,6 @@ def test_the_kernel_of_spike_trains_has_the_published_weights() -> None:
 
 def test_matched_spike_trains_come_nearer_to_the_image() -> None:
     for stochastic in (False, True):
-        found = Matching(50, 60, 40, 3, stochastic, seed=0).run()
+        found = Matching(50, 60, 120, 3, stochastic, seed=0).run()
         assert found.error < 0.75 * found.errors[0]
         assert found.out.shape == (3 if stochastic else 1, 50, 60)

@@ -21,7 +21,7 @@ from scipy.special import expit, ndtr
 
 import mirrorneuron as mn
 
-Values = Float[np.ndarray, "*point"]
+Values = Float[np.ndarray, "..."]
 Map = Callable[[Values], Values]
 STEEP, AT_THRESHOLD, WIDTH = 10.0, 2 / 3, 0.133  # beta, p0, Delta u of the published code
 SIGMA, HALF = 0.1, 0.15  # of normal and uniform noise of the threshold
@@ -144,10 +144,10 @@ def monte_carlo(escape: Escape, samples: int, seed: int, reach: float = 0.01) ->
     known to about one in as many samples as it changes.
     """
     rng, found = np.random.default_rng(seed), list[float]()
-    for x in np.array(escape.points):
+    for x in escape.points:
         drawn = (np.arange(samples) + rng.random(samples)) / samples
         above, below = (
-            float((drawn < escape.probability(np.array(x + step))).mean())
+            float((drawn < escape.probability(np.array([x + step]))).mean())
             for step in (reach, -reach)
         )
         found.append((above - below) / (2 * reach))

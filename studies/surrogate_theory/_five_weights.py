@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit
 
-Weights = Float[np.ndarray, "*point 5"]
-Values = Float[np.ndarray, "*point"]
+Weights = Float[np.ndarray, "... 5"]
+Values = Float[np.ndarray, "..."]
 
 D1 = np.array([0.1168134, -0.21802215, -0.8262966, 0.5019748, 0.06384699])
 D2 = np.array([-0.30310827, -0.8068901, 0.36749288, 0.3028789, 0.1739747])

@@ -29,7 +29,7 @@ from scipy.special import expit
 
 from mirrorneuron.analysis import statistics
 
-Raster = Float[np.ndarray, "*trial neuron time"]
+Raster = Float[np.ndarray, "..."]
 TAU_M, TAU_S, DT, RATE = 10.0, 5.0, 1.0, 50e-3  # [ms], [1/ms]
 BETA_H, BETA_O, SHARP = 10.0, 100.0, 0.013
 
