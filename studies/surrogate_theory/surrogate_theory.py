@@ -23,6 +23,8 @@ arXiv:2210.08572.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -126,8 +128,8 @@ class _Saved:
         """
         try:
             with np.load(path) as held:
-                made = {name: held[name] for name in Matched._fields}
-        except (OSError, ValueError, KeyError) as error:
+                made: dict[str, Any] = {name: held[name] for name in Matched._fields}
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
             raise CheckpointError(
                 f"{path} holds no finished matching ({error}). Remove it, and it is computed again."
             ) from error
@@ -195,7 +197,9 @@ class Found:
         for beta, seen in self.biases.items():
             found[f"rest_surrogate_{beta:g}"] = Metric(seen.rest, "1")
             found[f"wrong_sign_surrogate_{beta:g}"] = Metric(seen.wrong, "1")
-        arrows = {beta: np.array(field(*map(np.array, TURNED), beta)) for beta in TURNS}
+        arrows = {
+            beta: np.array(field(np.array(TURNED[0]), np.array(TURNED[1]), beta)) for beta in TURNS
+        }
         for beta, arrow in arrows.items():
             found[f"arrow_length_surrogate_{beta:g}"] = Metric(float(np.linalg.norm(arrow)), "1")
             angle = float(np.degrees(np.arctan2(arrow[1], arrow[0])))
