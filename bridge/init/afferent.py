@@ -13,7 +13,7 @@ from ..program import Array, Deliver, Pathway, Program, Slot, Sum
 POST = "._synaptic_post"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Afferent:
     """The weights of one `Synapses` object.
 

@@ -16,7 +16,7 @@ paper takes one rate for all.
 """
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -32,7 +32,7 @@ from ..mirror import Mirror
 from ..parameter import Free, Sign
 from ..program import Array
 from .afferent import Afferent, afferents
-from .free_membrane import FreeMembrane, Membrane
+from .free_membrane import MOST, FreeMembrane, Membrane
 from .kernel import Kernel, kernel
 from .moments import Drive, Moments, exponential, normal
 from .result import FluctuationStart, Row
@@ -103,6 +103,10 @@ def fluctuation_driven(
         raise DomainError(
             f"fluctuation_driven({type(model).__name__}): weights are set in a mirror,"
             " which this is not. Write model = mn.mirror(net, train=['ee.w'])."
+        )
+    if not isinstance(cast(Any, seed), int | np.integer) or seed < 0:
+        raise DomainError(
+            f"fluctuation_driven(seed={seed!r}): a seed is a whole number from 0 on. Write seed=0."
         )
     plan = _plan(model, weights, xi, sigma_u, mu, alpha, rate, seed)
     for steps, given in (("observe", observe), ("rescale", rescale)):
@@ -289,23 +293,18 @@ class _Plan:
 
     def _rate(self, name: str) -> float:
         """Rate of a group with Poisson inputs [Hz]."""
-        inputs = {
-            source: self._poisson(source, self.observe, TRIALS)
-            for source in self.rates
-            if source in self.model.program.spiking() and source != name
-        }
-        with torch.no_grad():
-            found = self.model.run_steps(self.observe, inputs, TRIALS, seed=self.seed)
-        return found.rates()[name]
-
-    def _poisson(self, source: str, steps: int, trials: int) -> Tensor:
-        """Spikes of a group, "time batch neuron"."""
-        program = self.model.program
-        order = list(program.groups).index(source)
-        rng = np.random.default_rng([self.seed, order, 1])
-        chance = min(self.rates[source] * program.dt, 1.0)
-        shape = steps, trials, program.groups[source].size
-        return torch.from_numpy(rng.random(shape) < chance).to(self.model.dtype)
+        spiking = self.model.program.spiking()
+        sources = [s for s in self.rates if s in spiking and s != name]
+        trains = _Poisson(self, sources, TRIALS)
+        size = self.model.program.groups[name].size + sum(trains.sizes.values())
+        state, rates = None, list[tuple[int, float]]()
+        for steps in _parts(self.observe, max(1, MOST // (TRIALS * size))):
+            given, seed = trains.next(steps), self.seed if state is None else None
+            with torch.no_grad():
+                found = self.model.run_steps(steps, given, TRIALS, state, seed=seed)
+            state = found.state
+            rates.append((steps, found.rates()[name]))
+        return sum(steps * rate for steps, rate in rates) / self.observe
 
     def _correct(self, name: str, measured: "_Measured") -> None:
         """Scale weights until the membrane fluctuates as far as wanted."""
@@ -323,18 +322,47 @@ class _Plan:
     def fluctuations(self, name: str, measured: "_Measured") -> Array:
         """Standard deviation of free membranes with Poisson inputs, " neuron"."""
         free, state, traces = measured.free, measured.rest, list[Tensor]()
-        train = {
-            source: self._poisson(source, self.rescale, 1).double()
-            for source in {a.source for a in self._of(name)}
-        }
-        size, weights = free.largest(), dict(self.drawn)
-        for start in range(0, self.rescale, size):
-            part = {key: x[start : start + size] for key, x in train.items()}
-            steps = min(size, self.rescale - start)
-            trace, state = free.run(steps, state, weights, part)
+        trains = _Poisson(self, list({a.source: None for a in self._of(name)}), 1)
+        for steps in _parts(self.rescale, free.largest()):
+            trace, state = free.run(steps, state, self.drawn, trains.next(steps))
             traces.append(trace)
         whole = torch.cat(traces)[:, 0].numpy()[self.rescale // 5 :]
         return np.sqrt(np.square(whole - whole.mean(0)).mean(0))
+
+
+class _Poisson:
+    """Poisson spikes of some groups, drawn part by part.
+
+    Arguments:
+        plan: Knows their rates.
+        sources: The groups.
+        trials: How many.
+    """
+
+    def __init__(self, plan: _Plan, sources: Sequence[str], trials: int) -> None:
+        program = plan.model.program
+        order = {name: k for k, name in enumerate(program.groups)}
+        self.sizes = {name: program.groups[name].size for name in sources}
+        self.chances = {name: min(plan.rates[name] * program.dt, 1.0) for name in sources}
+        self.streams = {
+            name: np.random.default_rng([plan.seed, order[name], 1]) for name in sources
+        }
+        self.trials = trials
+
+    def next(self, steps: int) -> dict[str, Tensor]:
+        """The following steps, "time batch neuron"."""
+        return {
+            name: torch.from_numpy(
+                self.streams[name].random((steps, self.trials, size)) < self.chances[name]
+            ).double()
+            for name, size in self.sizes.items()
+        }
+
+
+def _parts(steps: int, largest: int) -> Iterator[int]:
+    """Steps in parts that are not too large."""
+    for start in range(0, steps, largest):
+        yield min(largest, steps - start)
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,8 @@ class _Saved:
             raise CheckpointError(
                 f"{path} holds no finished matching ({error}). Remove it, and it is computed again."
             ) from error
-        return _Saved(Matched(**{**made, "error": float(made["error"])}))
+        made["error"] = float(made["error"])
+        return _Saved(Matched(**made))
 
 
 def identity(seed: int) -> float:

@@ -312,6 +312,7 @@ def test_limits_that_cut_off_weights_are_said() -> None:
         ({"weights": ["hh.w"]}, UnknownName, "hh.w"),
         ({"weights": "ih.w"}, DomainError, r"a list of names.*weights=\['ih.w'\]"),
         ({"observe": 1 * mV}, UnitError, "observe"),
+        ({"seed": -1}, DomainError, "a whole number from 0 on"),
         ({"rescale": 0 * ms}, DomainError, "one time of at least a step"),
     ],
 )
