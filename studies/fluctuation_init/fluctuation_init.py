@@ -120,7 +120,8 @@ class FluctuationInit(Study):
     def train(self, setting: Setting, folder: Path) -> Run:
         """A training, or what it left."""
         kind = "bounded" if setting.homeostasis else "free"
-        name = f"{kind}_{setting.sigma:g}_{setting.seed}"
+        size = f"{setting.epochs}_{setting.samples}"  # a checkpoint belongs to one length
+        name = f"{kind}_{setting.sigma:g}_{setting.seed}_{size}"
         return cached(
             folder / f"{name}.json", lambda: trained(setting, folder / name), Run.load,
             repr(setting),
