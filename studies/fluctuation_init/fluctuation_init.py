@@ -363,14 +363,15 @@ def draw_starts(found: Found) -> Figure:
         rate.plot(sigma, run.rate, "o", color=EXCITATORY, markersize=5)
         rate.plot(sigma, run.predicted, "x", color=BAD, markersize=6)
     share.axhline(10, color="0.6", linestyle="--", linewidth=1)
-    share.text(sigmas[0], 12, "chance", fontsize=8, color="0.4")
+    share.text(0.3, 4, "chance", fontsize=8, color="0.4")
     rate.plot([], [], "o", color=EXCITATORY, label="found on randman")
     rate.plot([], [], "x", color=BAD, label="predicted")
     rate.legend(fontsize=8)
     for ax in (share, rate):
         ax.set(xscale="log", xlabel=r"$\sigma_U$ at the start (threshold 1)")
     share.set(ylabel=f"right answers after {found.study.sweep_epochs} epochs (%)", ylim=(0, 102))
-    rate.set(ylabel="rate at the start (Hz)", yscale="symlog", ylim=(0, None))
+    top = max(max(run.rate, run.predicted) for run in found.runs.values())
+    rate.set(ylabel="rate at the start (Hz)", yscale="symlog", ylim=(-0.1, 2 * top + 1))
     return figure
 
 
