@@ -211,7 +211,7 @@ class Found:
         every = [g for some in self.layers.values() for g in some]
         found = {
             "stochad_bias": Metric.below(max(g.stochastic_bias for g in every), "1", 1e-10),
-            "last_layer_bias": Metric.below(max(g.readout_bias for g in every), "1", 1e-6),
+            "last_layer_bias": Metric.below(max(g.readout_bias for g in every), "1", 1e-10),
         }
         for beta, some in self.layers.items():
             found[f"surrogate_bias_beta_{beta:g}"] = Metric(
