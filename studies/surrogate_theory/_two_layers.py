@@ -104,5 +104,4 @@ def _by_chance(
 
 
 def _slope(x: Float[np.ndarray, "..."], beta: float) -> Float[np.ndarray, "..."]:
-    made = expit(beta * x)
-    return beta * made * (1 - made)
+    return beta * expit(beta * x) * expit(-beta * x)
