@@ -63,6 +63,19 @@ class Held(Trained):
         raw.copy_(self.optimised(value))
         self.stay_within()
 
+    @torch.no_grad()
+    def begin_at(self, value: Tensor, limit: Limit, unit: Dimensions) -> None:
+        """Take another value in SI units for the one before training, which gives the size.
+
+        Arguments:
+            value: Of the same shape, finite.
+            limit: What it may become.
+            unit: Its dimensions.
+        """
+        low, high = limit.bounds(self.read(), unit)
+        self.scaling = limit.scaling(self.key, value.clamp(min=low).clamp(max=high), unit)  # pyright: ignore
+        self.write(value)
+
     def optimised(self, value: Tensor) -> Tensor:
         """The optimised value for a value in SI units, which is to take its place.
 

@@ -1,6 +1,7 @@
 """Written: what a write-back changed, and what it could not."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 
 class Written(list[str]):
@@ -21,10 +22,10 @@ class Written(list[str]):
         self,
         keys: Iterable[str],
         stale: Mapping[str, str],
-        rounded: Mapping[str, str] | None = None,
+        rounded: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(keys)
-        self.stale, self.rounded = dict(stale), dict(rounded or {})
+        self.stale, self.rounded = dict(stale), dict(rounded)
 
     def __repr__(self) -> str:
         parts = [super().__repr__(), *(f"{key} {text}" for key, text in self.rounded.items())]

@@ -34,6 +34,15 @@ NEEDED = {
         "cr_first_10", "cr_trained", "cr_unpaired", "cr_fixed", "cr_extinguished", "peak",
         "peak_longer", "purkinje_dip",
     ),
+    "fluctuation_init": (
+        "kernel_mean_20_10_1_ms", "sigma_w_ih", "dale_balance_missed", "sigma_u_free_membrane",
+        "test_accuracy", "plateau", "collapse", "initial_rate_missed", "spikes_identical",
+    ),
+    "surrogate_theory": (
+        "mirror_sigmoid_missed", "monte_carlo_exponential_missed", "stochad_identity_missed",
+        "loop_1", "loop_5", "loop_gradient", "minimum", "rest_surrogate_30", "stochad_bias",
+        "distance_ratio_deterministic", "distance_ratio_stochastic",
+    ),
     "arm_stabilisation": (
         "rms_untrained", "rms_bptt", "rms_fptt_100_ms", "rms_best_pd", "rms_lqr",
         "memory_slope_bptt", "spikes_identical", "angle_deviation",

@@ -14,12 +14,15 @@ from ._contracts import Loss
 from .cross_entropy import cross_entropy
 from .first_spike import first_spike
 from .rate import rate
+from .spike_count import at_least, at_most
 from .van_rossum import van_rossum
 from .victor_purpura import victor_purpura
 from .voltage import voltage
 
 __all__ = [
     "Loss",
+    "at_least",
+    "at_most",
     "cross_entropy",
     "first_spike",
     "rate",

@@ -9,12 +9,12 @@ import typing as _typing
 from ._preferences import look as _look
 
 if _typing.TYPE_CHECKING:
-    from . import analysis, bio, muscle
+    from . import analysis, bio, data, muscle
     from .arm import ArmBatch, ArmTask
     from .bio.genn import genn_findings
     from .bio.recording import Simulation
     from .bio.simulate import simulate
-    from .bridge import losses
+    from .bridge import init, losses
     from .bridge.bundle import load, save
     from .bridge.exchange import from_nir, to_nir
     from .bridge.fitting import RecordingFit, fit_recording
@@ -91,10 +91,12 @@ __all__ = [
     "analysis",
     "bio",
     "check_gradient",
+    "data",
     "fit",
     "fit_recording",
     "from_nir",
     "genn_findings",
+    "init",
     "load",
     "losses",
     "mirror",
@@ -137,7 +139,9 @@ _HOMES = {  # module to the public names that it has
 _MODULES = {
     "analysis": "analysis",
     "bio": "bio",
+    "data": "data",
     "muscle": "muscle",
+    "init": "bridge.init",
     "losses": "bridge.losses",
     "errors": "errors",
 }

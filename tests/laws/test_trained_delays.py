@@ -8,7 +8,7 @@ import torch
 from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, Synapses, ms, mV, start_scope
 
 import mirrorneuron as mn
-from mirrorneuron.errors import DomainError, GradientError
+from mirrorneuron.errors import DomainError, GradientError, UnitError
 
 STEPS, DT = 80, 0.5
 
@@ -49,7 +49,7 @@ DELAYS: dict[str, Any] = {"one for all": None, "each its own": np.arange(12) % 5
 def test_on_whole_steps_nothing_differs(delays: Any) -> None:
     with_delay, without = mirrored(delays), mirrored(delays, train=["s.w"])
     found, expected = (m.run(STEPS * DT * ms, record=["E.g"]) for m in (with_delay, without))
-    assert torch.equal(found.spikes["E"], expected.spikes["E"]) and found.spikes["E"].sum() > 2
+    assert torch.equal(found.spikes["E"], expected.spikes["E"]) and found.spikes["E"].sum() > 1
     assert torch.equal(found["E.g"], expected["E.g"])
 
 
@@ -119,5 +119,5 @@ def test_what_has_no_share_is_refused() -> None:
         DomainError, match=r"Write train=\{'s.delay': mn.Bounded\(0\*ms, 20\*ms\)\}"
     ):
         mn.mirror(network(), train={"s.delay": mn.Positive()})
-    with pytest.raises(mn.errors.UnitError, match="upper bound"):
+    with pytest.raises(UnitError, match="upper bound"):
         mn.mirror(network(), train={"s.delay": mn.Bounded(0 * mV, 1 * mV)})

@@ -1,0 +1,1 @@
+"""Starts at which fluctuations reach the threshold: what they are worth in training."""
