@@ -22,7 +22,7 @@ def network(delays: Any = None, on_pre: str = "g_post += w", model: str = "w : 1
         3, "dv/dt = (g - v)/(10*ms) : 1\ndg/dt = -g/(5*ms) : 1", threshold="v > 1", reset="v = 0",
         method="exact", dt=step, name="E",
     )  # fmt: skip
-    shared = {"delay": 3 * ms} if delays is None else {}
+    shared: dict[str, Any] = {"delay": 3 * ms} if delays is None else {}
     way: Any = Synapses(source, cells, model, on_pre=on_pre, dt=step, name="s", **shared)
     way.connect()
     way.w = np.linspace(0.8, 1.5, 12)
