@@ -21,12 +21,12 @@ from ..backends import backends, chosen_backend
 from ..backends._contracts import Demand, Engine
 from ..draws import Draws
 from ..inputs import Inputs
-from ..lower.traces.carrier import SpikeSlope
+from ..lower.traces.carrier import Pause, SpikeSlope
 from ..lower.traces.eligibility import Eligibility, Total, eligibility
 from ..mirror import Mirror
 from ..program import Array
 from ..recording import Recording
-from ..spike_gradient import SpikeGradient
+from ..spike_gradient import LEAST_SPEED, NO_LEAK, SpikeGradient
 from ..spikes import Events, State, copied, detach
 from ..values import Values
 
@@ -181,13 +181,18 @@ def _slope(event: str, made: SpikeGradient, size: int) -> SpikeSlope:
     width, gain = _array(made.width, size), _array(made.gain, size)
     if made.reset is None:
         return SpikeSlope(made.surrogate.formula, width, gain / width, made.follows_reset, ones)
-    if made.needs_speed:
-        reset = made.reset
-        begins = 0.0 if reset.upstroke is None else reset.upstroke.begins / reset.rate
+    reset = made.reset
+    if reset.upstroke is not None:
+        begins = _array(reset.upstroke.begins / reset.rate, size)
         return SpikeSlope(
-            made.surrogate.formula, width, gain / width, True, ones, _passage(made),
-            _array(begins, size),
-        )  # fmt: skip
+            made.surrogate.formula, width, gain / width, True, ones, _passage(made), begins
+        )
+    if made.needs_speed:
+        leak = reset.leak.clamp(min=NO_LEAK)
+        least = torch.where(leak > NO_LEAK, LEAST_SPEED, 1 / NO_LEAK)
+        parts = (_array(x, size) for x in (reset.depth, leak, least, reset.held))
+        pause = Pause(*parts)
+        return SpikeSlope(made.surrogate.formula, width, gain / width, True, ones, pause=pause)
     _, share = made.passage(torch.zeros(1, size).double(), torch.zeros(1, size).double())
     depth = _array(share, size)
     return SpikeSlope(made.surrogate.formula, width, gain / width / depth, True, depth)

@@ -316,7 +316,9 @@ def test_a_window_changes_nothing(name: str) -> None:
         assert all(torch.equal(whole[key], cut[key]) for key in whole)
 
 
-@pytest.mark.parametrize("name", ["LIF", "ALIF", "depressing synapses", "an arm"])
+@pytest.mark.parametrize(
+    "name", ["LIF", "LIF, refractory", "escape rate", "noise", "depressing synapses", "an arm"]
+)
 def test_the_compiled_engine_carries_the_same_traces(name: str) -> None:
     case = CASES[name]()
     task = task_of(case)

@@ -52,6 +52,8 @@ class SpikeSlope:
         passage: Takes the margin and its change in a step at threshold, "batch neuron", gives the
             derivative and the depth; None where the others say them.
         below: How far below threshold the change is looked at, in the variable that crosses it.
+        pause: What a refractory period and a leak make of the depth, by the velocity; None where it
+            does not depend on that.
     """
 
     formula: str
@@ -61,6 +63,24 @@ class SpikeSlope:
     depth: Array
     passage: Callable[..., Any] | None = None
     below: Array | None = None
+    pause: "Pause | None" = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """How deep a reset counts by the velocity at threshold: see `SpikeGradient.passage`.
+
+    Arguments:
+        depth: Of the reset, one number for each neuron.
+        leak: Share of a shift that a step takes away.
+        least: Velocity below which it is told from none, in depths times leaks.
+        held: Steps for which a refractory period holds the potential.
+    """
+
+    depth: Array
+    leak: Array
+    least: Array
+    held: Array
 
 
 @dataclass(frozen=True)
@@ -210,7 +230,8 @@ def _threshold(
     if not found:
         return None
     earlier: list[Slot] = []
-    cross = crossing(program, slot) if spike.passage is not None else None
+    moving = spike.passage is not None or spike.pause is not None
+    cross = crossing(program, slot) if moving else None
     if cross is not None:
         earlier, more = _approach(program, slot, spike, cross)
         made.variables |= more
@@ -266,7 +287,27 @@ def _surrogate(spike: SpikeSlope, slot: Threshold, made: "_Beside", k: int) -> a
     width, scale = made.reads("width", spike.width), made.reads("scale", spike.scale)
     margin = ast.Name(f"_margin_{k}", ast.Load())
     shape = substitute(parse(spike.formula), {"m": margin, "w": width})
-    return made.defines("_surrogate", times(scale, shape))
+    whole = times(scale, shape)
+    if spike.pause is not None:
+        whole = ast.BinOp(whole, ast.Div(), _share(spike.pause, slot, made))
+    return made.defines("_surrogate", whole)
+
+
+FAST = "sqrt((_speed/(_deep*_leak))**2 + _least**2)"
+
+
+def _share(pause: Pause, slot: Threshold, made: "_Beside") -> ast.expr:
+    """How deep the reset counts, in depths of it, which is kept for the reset."""
+    made.reads("speed", np.zeros(slot.size))
+    values = {"deep": pause.depth, "leak": pause.leak, "least": pause.least, "held": pause.held}
+    for name, value in values.items():
+        made.reads(name, value)
+    made.defines("_fast", parse(FAST))
+    share = parse("_fast*log1p(1/_fast) + _held*clip(_speed, 0, inf)/_deep")
+    made.defines("_share", share)
+    made.reads(DEPTH, np.ones(slot.size))
+    made.lines.append(define(f"_{DEPTH}", ast.Name("_share", ast.Load()), op="="))
+    return ast.Name("_share", ast.Load())
 
 
 @dataclass
@@ -298,7 +339,7 @@ class _Beside:
 def _approach(
     program: Program, slot: Threshold, spike: SpikeSlope, cross: Crossing
 ) -> tuple[list[Slot], dict[str, Array]]:
-    """Slots that find how fast neurons come to their threshold, and what a shift is worth then.
+    """Slots that find how fast neurons come to their threshold, and what Python makes of that.
 
     The equations take a step from threshold, with expected values in the place of random numbers.
     """
@@ -343,6 +384,8 @@ def _approach(
     for name in (SLOPE, DEPTH):
         made.reads(name, np.ones(slot.size))
     step = beside(base, f"{slot.name}_approach", lines, {**base.refs, **made.refs})
+    if spike.passage is None:
+        return [step], made.variables
     passage = Host(
         name=f"{slot.name}_passage", owner=slot.owner, when=slot.when, order=slot.order,
         size=slot.size, dt=slot.dt, every=slot.every, clock_dt=slot.clock_dt, run=None,
