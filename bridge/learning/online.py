@@ -21,13 +21,14 @@ from ..backends import backends, chosen_backend
 from ..backends._contracts import Demand, Engine
 from ..draws import Draws
 from ..inputs import Inputs
-from ..lower.traces.carrier import Pause, SpikeSlope
+from ..lower.traces.carrier import Pause, Rise, SpikeSlope
 from ..lower.traces.eligibility import Eligibility, Total, eligibility
 from ..mirror import Mirror
 from ..program import Array
 from ..recording import Recording
-from ..spike_gradient import LEAST_SPEED, NO_LEAK, SpikeGradient
+from ..spike_gradient import LEAST_SPEED, NO_LEAK, ResetDepth, SpikeGradient
 from ..spikes import Events, State, copied, detach
+from ..upstroke import PER_OCTAVE
 from ..values import Values
 
 _KEPT: WeakKeyDictionary[Mirror, dict[Any, Any]] = WeakKeyDictionary()
@@ -182,28 +183,32 @@ def _slope(event: str, made: SpikeGradient, size: int) -> SpikeSlope:
     if made.reset is None:
         return SpikeSlope(made.surrogate.formula, width, gain / width, made.follows_reset, ones)
     reset = made.reset
-    if reset.upstroke is not None:
-        begins = _array(reset.upstroke.begins / reset.rate, size)
-        return SpikeSlope(
-            made.surrogate.formula, width, gain / width, True, ones, _passage(made), begins
-        )
     if made.needs_speed:
         leak = reset.leak.clamp(min=NO_LEAK)
         least = torch.where(leak > NO_LEAK, LEAST_SPEED, 1 / NO_LEAK)
         parts = (_array(x, size) for x in (reset.depth, leak, least, reset.held))
-        pause = Pause(*parts)
-        return SpikeSlope(made.surrogate.formula, width, gain / width, True, ones, pause=pause)
+        pause, rise = Pause(*parts), _rise(made, reset, size)
+        return SpikeSlope(made.surrogate.formula, width, gain / width, True, ones, pause, rise)
     _, share = made.passage(torch.zeros(1, size).double(), torch.zeros(1, size).double())
     depth = _array(share, size)
     return SpikeSlope(made.surrogate.formula, width, gain / width / depth, True, depth)
 
 
-def _passage(made: SpikeGradient) -> Any:
-    def passage(margin: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
-        here = made.to(margin.dtype, margin.device)
-        return here.passage(margin, torch.nan_to_num(speed))
+def _rise(made: SpikeGradient, reset: ResetDepth, size: int) -> Rise | None:
+    """The upstroke of a group, if it has one."""
+    up = reset.upstroke
+    if up is None:
+        return None
+    return Rise(
+        below=_array(up.begins / reset.rate, size), begins=_array(up.begins, size),
+        least=_array(up.least, size), decides=_array(up.decides, size),
+        span=_array(up.span, size), relative=_table(up.relative), depths=_table(up.depths),
+        turns=_table(up.turns), peak=made.surrogate.peak, per_octave=PER_OCTAVE,
+    )  # fmt: skip
 
-    return passage
+
+def _table(x: Tensor) -> Array:
+    return x.double().cpu().numpy()
 
 
 def _array(x: Any, size: int) -> Array:

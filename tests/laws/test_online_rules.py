@@ -317,7 +317,17 @@ def test_a_window_changes_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["LIF", "LIF, refractory", "escape rate", "noise", "depressing synapses", "an arm"]
+    "name",
+    [
+        "LIF",
+        "LIF, refractory",
+        "AdEx",
+        "Izhikevich",
+        "escape rate",
+        "noise",
+        "depressing synapses",
+        "an arm",
+    ],
 )
 def test_the_compiled_engine_carries_the_same_traces(name: str) -> None:
     case = CASES[name]()

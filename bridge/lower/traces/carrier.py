@@ -5,24 +5,26 @@ What a threshold, a reset and a sum over synapses do is worked out beside them, 
 """
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import log
 from typing import Any
 
 import numpy as np
 
 from mirrorneuron.errors import GradientError
+from mirrorneuron.units import Dimensions
 
 from ...program import (
     Array,
     Deliver,
-    Host,
     Program,
     Ref,
     Reset,
     Slot,
     Statement,
     Sum,
+    Table,
     Threshold,
     Update,
 )
@@ -36,7 +38,7 @@ from ..step import Accumulate, Overwrite, Scale, operations, updated
 from .slopes import Forward, Seed, Slopes, define, followed, is_state, seeds, shadow, where
 
 Rows = dict[str, Slopes]
-SPIKED, SLOPE, DEPTH = "spiked", "slope", "depth"
+SPIKED, DEPTH = "spiked", "depth"
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,9 @@ class SpikeSlope:
         scale: By what the shape is multiplied, likewise.
         follows: Whether the gradient passes through the reset.
         depth: How deep the reset counts, in depths of it, likewise.
-        passage: Takes the margin and its change in a step at threshold, "batch neuron", gives the
-            derivative and the depth; None where the others say them.
-        below: How far below threshold the change is looked at, in the variable that crosses it.
         pause: What a refractory period and a leak make of the depth, by the velocity; None where it
             does not depend on that.
+        rise: What an upstroke makes of it, if there is one; `pause` is there too then.
     """
 
     formula: str
@@ -61,9 +61,8 @@ class SpikeSlope:
     scale: Array
     follows: bool
     depth: Array
-    passage: Callable[..., Any] | None = None
-    below: Array | None = None
     pause: "Pause | None" = None
+    rise: "Rise | None" = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,30 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Rise:
+    """What a shift is worth in an upstroke: see `Upstroke`, whose names these are.
+
+    Arguments:
+        below: Where the upstroke begins, below threshold, in the variable that crosses it.
+        begins, least, decides, span: One number for each neuron.
+        relative, depths, turns: Tables with a column for each neuron.
+        peak: Of the surrogate.
+        per_octave: Rows of a table in each doubling of the velocity.
+    """
+
+    below: Array
+    begins: Array
+    least: Array
+    decides: Array
+    span: Array
+    relative: Array
+    depths: Array
+    turns: Array
+    peak: float
+    per_octave: int
+
+
+@dataclass(frozen=True)
 class Carrier:
     """A slot, and slots in which the derivatives of what it sets are local names.
 
@@ -97,6 +120,7 @@ class Carrier:
         spiked: Key of the variable that tells for which elements the derivatives hold; of others
             each trace stays. The slot sets it. Empty where they hold for all.
         variables: Variables that these slots need, by key: their values at the start.
+        tables: Likewise, tables.
     """
 
     slot: Slot
@@ -107,6 +131,7 @@ class Carrier:
     inside: bool = False
     spiked: str = ""
     variables: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    tables: Mapping[str, Table] = field(default_factory=dict[str, Table])
 
 
 def carrier(
@@ -230,15 +255,15 @@ def _threshold(
     if not found:
         return None
     earlier: list[Slot] = []
-    moving = spike.passage is not None or spike.pause is not None
-    cross = crossing(program, slot) if moving else None
+    cross = crossing(program, slot) if spike.pause is not None else None
     if cross is not None:
         earlier, more = _approach(program, slot, spike, cross)
         made.variables |= more
     code = beside(slot, f"{slot.name}_slopes", made.lines, made.refs)
     element = {slot.event: np.arange(slot.size)}
+    code = replace(code, tables={**code.tables, **{key: key for key in made.tables}})
     return Carrier(slot, {slot.event: found}, element, code, tuple(earlier),
-                   variables=made.variables)  # fmt: skip
+                   variables=made.variables, tables=made.tables)  # fmt: skip
 
 
 def _value(part: Condition) -> ast.expr:
@@ -282,14 +307,18 @@ def _require_known(slot: Threshold, factor: ast.expr, parts: tuple[Condition, ..
 
 def _surrogate(spike: SpikeSlope, slot: Threshold, made: "_Beside", k: int) -> ast.expr:
     """The surrogate of a margin, as an expression."""
-    if spike.passage is not None:
-        return made.reads(SLOPE, np.zeros(slot.size))
     width, scale = made.reads("width", spike.width), made.reads("scale", spike.scale)
     margin = ast.Name(f"_margin_{k}", ast.Load())
     shape = substitute(parse(spike.formula), {"m": margin, "w": width})
     whole = times(scale, shape)
-    if spike.pause is not None:
-        whole = ast.BinOp(whole, ast.Div(), _share(spike.pause, slot, made))
+    if spike.pause is None:
+        return made.defines("_surrogate", whole)
+    share = _share(spike.pause, slot, made)
+    whole = made.defines("_plain", ast.BinOp(whole, ast.Div(), share))
+    if spike.rise is not None:
+        whole, share = _risen(spike, spike.rise, made, k)
+    made.reads(DEPTH, np.ones(slot.size))
+    made.lines.append(define(f"_{DEPTH}", share, op="="))
     return made.defines("_surrogate", whole)
 
 
@@ -303,11 +332,34 @@ def _share(pause: Pause, slot: Threshold, made: "_Beside") -> ast.expr:
     for name, value in values.items():
         made.reads(name, value)
     made.defines("_fast", parse(FAST))
-    share = parse("_fast*log1p(1/_fast) + _held*clip(_speed, 0, inf)/_deep")
-    made.defines("_share", share)
-    made.reads(DEPTH, np.ones(slot.size))
-    made.lines.append(define(f"_{DEPTH}", ast.Name("_share", ast.Load()), op="="))
-    return ast.Name("_share", ast.Load())
+    made.defines("_kept", parse("_held*clip(_speed, 0, inf)"))
+    return made.defines("_share", parse("_fast*log1p(1/_fast) + _kept/_deep"))
+
+
+def _risen(spike: SpikeSlope, rise: Rise, made: "_Beside", k: int) -> tuple[ast.expr, ast.expr]:
+    """The surrogate where equations run away, and how deep the reset counts there."""
+    values = {
+        "begins": rise.begins, "floor_": rise.least, "decides": rise.decides, "span": rise.span,
+    }  # fmt: skip
+    for name, value in values.items():
+        made.reads(name, value)
+    margin, last = f"_margin_{k}", len(rise.relative) - 1
+    made.defines("_running", parse("sqrt(_speed**2 + _floor_**2)"))
+    octave = f"{rise.per_octave / log(2)!r}*log(_running/_floor_)"
+    made.defines("_octave", parse(octave))
+    made.defines("_along", parse(f"({margin}/_span + 1)*{last}"))
+    relative = made.between("relative", rise.relative, "_along")
+    made.defines("_here", parse(f"_running + {relative}"))
+    deep = made.between("depths", rise.depths, "_octave")
+    made.defines("_rising", parse(f"{deep}*_here/_running + _kept*_here/_running"))
+    turn = made.between("turns", rise.turns, "_octave")
+    held = f"where({turn} < _decides, {turn}, _decides)"
+    made.defines("_where", parse(f"where(_speed < 0, {held}, _decides)"))
+    made.defines("_before", parse(f"clip({margin} + _where, -inf, 0)"))
+    names_ = {"m": ast.Name("_before", ast.Load()), "w": ast.Name("_width", ast.Load())}
+    made.defines("_taken", substitute(parse(spike.formula), names_))
+    slope = parse(f"where(_begins > 0, _taken/{rise.peak!r}/_rising, _plain)")
+    return slope, parse("where(_begins > 0, _rising/_deep, _share)")
 
 
 @dataclass
@@ -323,6 +375,7 @@ class _Beside:
     lines: list[Statement] = field(default_factory=list[Statement])
     refs: dict[str, Ref] = field(default_factory=dict[str, Ref])
     variables: dict[str, Array] = field(default_factory=dict[str, Array])
+    tables: dict[str, Table] = field(default_factory=dict[str, Table])
 
     def reads(self, name: str, start: Array) -> ast.expr:
         """A variable of its own."""
@@ -335,11 +388,24 @@ class _Beside:
         self.lines.append(define(name, tree))
         return ast.Name(name, ast.Load())
 
+    def between(self, name: str, table: Array, place: str) -> str:
+        """A table "place neuron" at a place, straight between its rows; the text of the value."""
+        key, last = f"{self.owner}_{name}", len(table) - 1
+        self.tables[key] = Table(key, table, 1.0, 1, Dimensions())
+        if "_number" not in self.refs:
+            self.reads("number", np.arange(table.shape[1]).astype(float))
+        at, low = f"_{name}_at", f"_{name}_low"
+        self.defines(at, parse(f"clip({place}, 0, {last})"))
+        self.defines(low, parse(f"clip(floor({at}), 0, {last - 1})"))
+        rows = [f"{key}({low} + {k}, _number)" for k in (0, 1)]
+        self.defines(f"_{name}", parse(f"{rows[0]} + ({rows[1]} - {rows[0]})*({at} - {low})"))
+        return f"_{name}"
+
 
 def _approach(
     program: Program, slot: Threshold, spike: SpikeSlope, cross: Crossing
 ) -> tuple[list[Slot], dict[str, Array]]:
-    """Slots that find how fast neurons come to their threshold, and what Python makes of that.
+    """A slot that finds how fast neurons come to their threshold.
 
     The equations take a step from threshold, with expected values in the place of random numbers.
     """
@@ -347,7 +413,7 @@ def _approach(
     variable, place = cross.variable, cross.place
     if place is None:
         raise TypeError("an escape rate has no place at which it is crossed")
-    below = made.reads("below", np.zeros(slot.size) if spike.below is None else spike.below)
+    below = made.reads("below", np.zeros(slot.size) if spike.rise is None else spike.rise.below)
     moves = list(program.motion(slot.owner))
     base, (start, margin) = _joined(_blank(slot), slot, place, cross.margin)
     start = plus(start, negative(below))
@@ -378,22 +444,10 @@ def _approach(
     at_first = {n: ast.Name("_start", ast.Load()) for n, r in base.refs.items()
                 if n.startswith("_there_") and r.variable == variable}  # fmt: skip
     speed = plus(substitute(margin, known), negative(substitute(margin, at_first)))
-    for name, tree in (("margin", margin), ("speed", speed)):
-        made.reads(name, np.zeros(slot.size))
-        lines.append(define(f"_{name}", tree, op="="))
-    for name in (SLOPE, DEPTH):
-        made.reads(name, np.ones(slot.size))
+    made.reads("speed", np.zeros(slot.size))
+    lines.append(define("_speed", speed, op="="))
     step = beside(base, f"{slot.name}_approach", lines, {**base.refs, **made.refs})
-    if spike.passage is None:
-        return [step], made.variables
-    passage = Host(
-        name=f"{slot.name}_passage", owner=slot.owner, when=slot.when, order=slot.order,
-        size=slot.size, dt=slot.dt, every=slot.every, clock_dt=slot.clock_dt, run=None,
-        reads=(f"{made.owner}.margin", f"{made.owner}.speed"),
-        writes=(f"{made.owner}.{SLOPE}", f"{made.owner}.{DEPTH}"),
-        torch=spike.passage, title="passage()",
-    )  # fmt: skip
-    return [step, passage], made.variables
+    return [step], made.variables
 
 
 def _blank(slot: Slot) -> Slot:

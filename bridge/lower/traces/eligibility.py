@@ -18,6 +18,7 @@ doi:10.1109/JPROC.2020.3045625. The slots are derived here from the statements o
 """
 
 import ast
+from collections import ChainMap
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -162,8 +163,10 @@ class _Builder:
             slots += self._gathering(self.program.slots[-1], traced)
         slots += self._forgetting(self.program.slots[-1]) if self.share < 1 else ()
         groups = {**self.program.groups, **self._added()}
+        tables = [p.carrier.tables for p in self.moves.parts if p.carrier is not None]
         program = replace(
-            self.program, slots=tuple(slots), early=early, variables=self.known.variables,
+            self.program, tables={**self.program.tables, **dict(ChainMap(*map(dict, tables)))},
+            slots=tuple(slots), early=early, variables=self.known.variables,
             indices=self.known.indices, groups=groups,
         )  # fmt: skip
         totals: dict[str, list[Total]] = {key: [] for key in self.moves.parameters}
