@@ -202,7 +202,10 @@ def test_a_check_reads_as_a_table_and_as_json(tmp_path: Any) -> None:
     assert set(stored["parameters"]) == set(check.keys)
 
 
-def test_progress_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_where_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirrorneuron._progress.LOG_INTERVAL", 0.0)  # a log has a line each 30 s
     mn.check_gradient(spiking(), rate, 1 * ms, trials=2, report="text")
     assert "check_gradient" in capsys.readouterr().err
 

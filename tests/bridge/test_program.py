@@ -191,8 +191,8 @@ def test_what_is_left_out_is_in_text_and_html():
 
 def test_a_printed_mirror_tells_size_step_and_type():
     text = repr(mn.mirror(build(), train=["feed.w"], dtype=torch.float64))
-    assert "14 spiking elements, dt = 0.1 ms, torch.float64" in text
-    assert "(feed)" in text
+    assert "14 spiking elements, dt = 0.1 ms, float64 on cpu" in text
+    assert "feed: Synapses of" in text and "trained: feed.w" in text
 
 
 def test_the_generated_code_is_readable_python_with_the_users_names():
