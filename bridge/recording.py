@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -271,8 +272,26 @@ class Recording:
 
         return to_neo(self, trials)
 
-    def to_nwb(self, path: str | PathLike[str], trial: int = 0, **about: Any) -> Path:
-        """Write one trial as an NWB file: see `bridge/neural_data.py`.
+    def to_nwb(
+        self,
+        path: str | PathLike[str],
+        trial: int = 0,
+        description: str = "Simulation by mirrorneuron",
+        start: datetime | None = None,
+    ) -> Path:
+        """Write one trial as an NWB file.
+
+        Each neuron is a unit, with the columns "group" and "neuron"; each recorded variable is a
+        TimeSeries of the acquisition, "time neuron", in SI units.
+
+        Arguments:
+            path: Of the file, by custom `*.nwb`.
+            trial: Which trial.
+            description: Of the session.
+            start: When the session started, which NWB asks for; by default now.
+
+        Returns:
+            The path.
 
         Raises:
             DomainError: There is no such trial.
@@ -281,7 +300,7 @@ class Recording:
         """
         from .neural_data import to_nwb
 
-        return to_nwb(self, path, trial, **about)
+        return to_nwb(self, path, trial, description, start)
 
     def _size(self, name: str) -> int:
         if name not in self.spikes:
