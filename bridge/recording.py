@@ -62,6 +62,10 @@ class Spikes(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self.events)
 
+    def __repr__(self) -> str:
+        parts = f"; parts: {', '.join(self.parts)}" if self.parts else ""
+        return f"Spikes({', '.join(self.events)}{parts})"
+
     def as_leaves(self) -> "Spikes":
         """The same spikes as leaves of a graph, in one tensor for each group."""
         made = {name: _leaf(self[name]) for name in self}
@@ -239,8 +243,18 @@ class Recording:
         """
         return self.spikes[name].mean(dim=2) / self.dt
 
-    def rates(self) -> dict[str, float]:
-        """Mean rate of each group over neurons, trials and time [Hz]."""
+    def rates(self, *groups: Any) -> dict[str, float]:
+        """Mean rate of groups over neurons, trials and time [Hz].
+
+        Arguments:
+            groups: Groups and subgroups, named or themselves; by default all groups.
+
+        Raises:
+            UnknownName: There is no spiking group of that name.
+        """
+        if groups:
+            names = [str(getattr(group, "name", group)) for group in groups]
+            return {n: self.spikes[n].detach().mean().item() / self.dt for n in names}
         counts = {n: sum(len(e.index) for e in seen) for n, seen in self.spikes.events.items()}
         spans = {n: np.prod(size) * self.steps * self.dt for n, size in self.spikes.sizes.items()}
         return {n: float(count / spans[n]) if spans[n] else 0.0 for n, count in counts.items()}

@@ -265,6 +265,13 @@ def draw_episode(found: Found) -> Figure:
     ax.set(xlabel="time in the episode [s]", ylabel="RMS angle [deg]", yscale="log")
     ax.set_yticks(TICKS, labels=[f"{angle:g}" for angle in TICKS])
     ax.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    beside = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "bottom"}
-    ax.text(0.995, found.target, "target", color="0.4", **beside)
+    ax.text(
+        0.995,
+        found.target,
+        "target",
+        transform=ax.get_yaxis_transform(),
+        ha="right",
+        va="bottom",
+        color="0.4",
+    )
     return figure
