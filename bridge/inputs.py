@@ -46,6 +46,7 @@ class Inputs:
     ) -> None:
         self.values, self.program, self.steps = values, values.program, steps
         targets = {name: self._target(name) for name in given}
+        _require_once({name: target[0] for name, target in targets.items()})
         arrays = {name: self._array(name, targets[name], given[name]) for name in given}
         self.batch_size = self._batch(arrays, batch_size, state)
         self.arrays = {targets[name][0]: x for name, x in arrays.items()}
@@ -81,12 +82,13 @@ class Inputs:
         program = self.program
         if name in program.groups and "spike" in program.groups[name].events:
             return f"{name}.spike", Dimensions(), program.groups[name].size
-        if name in _tables(program):
-            return name, _tables(program)[name].unit, None
         if name in program.variables:
             variable = program.variables[name]
             return name, variable.unit, 1 if variable.scalar else variable.value.size
-        known = [*program.spiking(), *_tables(program), *program.variables]
+        tables = _tables(program)
+        if name in tables:
+            return tables[name].name, tables[name].unit, None
+        known = [*program.spiking(), *tables, *program.variables]
         raise UnknownName.among(f"run(inputs={{{name!r}: ...}})", name, known)
 
     def _array(self, name: str, target: tuple[str, Dimensions, int | None], value: Any) -> Tensor:
@@ -102,6 +104,8 @@ class Inputs:
             require_finite(plain.cpu().numpy(), what)
             if spikes:
                 _require_spikes(plain.cpu().numpy(), what)
+        if x.dim() == 1 and (size == 1 or self._is_one_column(name)):
+            x = x[:, None]
         if x.dim() == 2:
             x = x[:, None, :]
         expected = "number of values" if size is None else size
@@ -113,6 +117,11 @@ class Inputs:
                 " batch_first=True for (batch, time, neuron)."
             )
         return x
+
+    def _is_one_column(self, name: str) -> bool:
+        """Whether an input is a TimedArray that is the same for all neurons."""
+        table = _tables(self.program).get(name)
+        return table is not None and table.values.ndim == 1
 
     def _batch(
         self, arrays: Mapping[str, Tensor], wanted: int | None, state: Mapping[str, Any] | None
@@ -164,8 +173,37 @@ def _holds_quantities(value: Any) -> bool:
 
 
 def _tables(program: Program) -> dict[str, Table]:
-    """TimedArrays by their own names."""
-    return {table.name: table for table in program.tables.values()}
+    """TimedArrays by the names that equations have for them, and by their own."""
+    found: dict[str, dict[str, Table]] = {}
+    for slot in program.slots:
+        for name, key in slot.tables.items():
+            table = program.tables[key]
+            found.setdefault(name, {})[table.name] = table
+    spoken = {name: next(iter(each.values())) for name, each in found.items() if len(each) == 1}
+    return spoken | {table.name: table for table in program.tables.values()}
+
+
+def own_name(program: Program, name: str) -> str:
+    """The name of an input; that of a TimedArray where equations have another for it."""
+    known = name in program.groups or name in program.variables
+    table = None if known else _tables(program).get(name)
+    return name if table is None else table.name
+
+
+def _require_once(targets: Mapping[str, str]) -> None:
+    """Refuse one input under two names.
+
+    Raises:
+        DomainError: Two names stand for the same thing.
+    """
+    first: dict[str, str] = {}
+    for name, target in targets.items():
+        if target in first:
+            raise DomainError(
+                f"run(inputs=...): {first[target]!r} and {name!r} are one input, which would be set"
+                f" twice. Write only {first[target]!r}."
+            )
+        first[target] = name
 
 
 def time_first(x: Any) -> Any:

@@ -36,7 +36,7 @@ from .place import device_of, require_type
 from .program import Program
 from .recording import Recording, Spikes
 from .report import Report
-from .script import script_names
+from .script import require_names_of_objects, script_names
 from .spike_gradient import ResetGradient, SpikeGradient
 from .spike_gradients import chosen_surrogates, spike_gradients
 from .spikes import State, copied
@@ -132,6 +132,7 @@ def mirror(
     if isinstance(train, Mapping):
         limits.update(train)
     for asked in train:
+        require_names_of_objects(program, asked, names)
         require_trainable(program, asked)
         limits.setdefault(asked, _default(program, members(program, asked), times))
     made = Mirror(

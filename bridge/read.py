@@ -312,7 +312,7 @@ def _made_of(objects: list[Any]) -> Network:
     """A network of objects that may have been run in another one, at the time of that."""
     everything = {id(x): x for obj in objects for x in _with_contained(obj)}.values()
     run_before = any(x._network == magic_network.id for x in everything)
-    with _unmarked(everything):
+    with unmarked(everything):
         made: Any = Network(*objects)
     if run_before:
         made.t_ = float(magic_network.t_)
@@ -327,7 +327,7 @@ def _with_contained(obj: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _unmarked(objects: abc.Iterable[Any]) -> abc.Generator[None]:
+def unmarked(objects: abc.Iterable[Any]) -> abc.Generator[None]:
     """Let objects that were run in another network be prepared, and leave no mark on them."""
     marks = [(obj, obj._network) for obj in objects]
     try:
@@ -377,7 +377,7 @@ def _generated_code(
         )
         return made
 
-    with _only(network, skip), _unmarked(network.sorted_objects):
+    with _only(network, skip), unmarked(network.sorted_objects):
         device.code_object = code_object
         try:
             with told("mirror(net)", namespace, network):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -60,6 +61,10 @@ class Spikes(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self.events)
+
+    def __repr__(self) -> str:
+        parts = f"; parts: {', '.join(self.parts)}" if self.parts else ""
+        return f"Spikes({', '.join(self.events)}{parts})"
 
     def as_leaves(self) -> "Spikes":
         """The same spikes as leaves of a graph, in one tensor for each group."""
@@ -238,8 +243,18 @@ class Recording:
         """
         return self.spikes[name].mean(dim=2) / self.dt
 
-    def rates(self) -> dict[str, float]:
-        """Mean rate of each group over neurons, trials and time [Hz]."""
+    def rates(self, *groups: Any) -> dict[str, float]:
+        """Mean rate of groups over neurons, trials and time [Hz].
+
+        Arguments:
+            groups: Groups and subgroups, named or themselves; by default all groups.
+
+        Raises:
+            UnknownName: There is no spiking group of that name.
+        """
+        if groups:
+            names = [str(getattr(group, "name", group)) for group in groups]
+            return {n: self.spikes[n].detach().mean().item() / self.dt for n in names}
         counts = {n: sum(len(e.index) for e in seen) for n, seen in self.spikes.events.items()}
         spans = {n: np.prod(size) * self.steps * self.dt for n, size in self.spikes.sizes.items()}
         return {n: float(count / spans[n]) if spans[n] else 0.0 for n, count in counts.items()}
@@ -271,8 +286,26 @@ class Recording:
 
         return to_neo(self, trials)
 
-    def to_nwb(self, path: str | PathLike[str], trial: int = 0, **about: Any) -> Path:
-        """Write one trial as an NWB file: see `bridge/neural_data.py`.
+    def to_nwb(
+        self,
+        path: str | PathLike[str],
+        trial: int = 0,
+        description: str = "Simulation by mirrorneuron",
+        start: datetime | None = None,
+    ) -> Path:
+        """Write one trial as an NWB file.
+
+        Each neuron is a unit, with the columns "group" and "neuron"; each recorded variable is a
+        TimeSeries of the acquisition, "time neuron", in SI units.
+
+        Arguments:
+            path: Of the file, by custom `*.nwb`.
+            trial: Which trial.
+            description: Of the session.
+            start: When the session started, which NWB asks for; by default now.
+
+        Returns:
+            The path.
 
         Raises:
             DomainError: There is no such trial.
@@ -281,7 +314,7 @@ class Recording:
         """
         from .neural_data import to_nwb
 
-        return to_nwb(self, path, trial, **about)
+        return to_nwb(self, path, trial, description, start)
 
     def _size(self, name: str) -> int:
         if name not in self.spikes:

@@ -1,13 +1,38 @@
-"""Script: which of a script's variables hold what is trained."""
+"""Script: which of a script's variables hold what is trained, or objects of a network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mirrorneuron.errors import UnknownName
 from mirrorneuron.units import Dimensions
 
 from .program import Program
+from .tie import Tied, asking, members
+
+
+def require_names_of_objects(program: Program, asked: str | Tied, names: Mapping[str, Any]) -> None:
+    """Refuse the name of a variable whose object has another name in Brian2.
+
+    Arguments:
+        program: The network.
+        asked: What is trained.
+        names: The script's variables.
+
+    Raises:
+        UnknownName: Says the name that Brian2 has.
+    """
+    known = {*program.groups, *program.drives}
+    for key in members(program, asked):
+        variable, dot, rest = key.partition(".")
+        own: Any = getattr(names.get(variable), "name", None)
+        if dot and variable not in known and isinstance(own, str) and own in known:
+            raise UnknownName(
+                f"{asking(asked)}: {variable!r} is a variable of your script, but Brian2 calls its"
+                f" object {own!r}. Write '{own}.{rest}', or make the object with"
+                f" name={variable!r}."
+            )
 
 
 def script_names(

@@ -21,7 +21,7 @@ from .backends.eager.engine import EagerEngine, Stepper
 from .draws import Draws
 from .mirror import Mirror
 from .program import Array, Host, Program, Slot
-from .read import read
+from .read import read, unmarked
 from .spikes import Events, State, copied
 
 SNAPSHOT = "mirrorneuron"
@@ -94,7 +94,7 @@ def compare(
     reals = [v.value.dtype for v in double.program.variables.values() if v.kind == "float"]
     precision = max((float(np.finfo(dtype).eps) for dtype in reals), default=0.0)
     evidence = Evidence(double.program.dt, steps, sizes, precision)
-    with torch.no_grad(), _undone(network):
+    with torch.no_grad(), unmarked(network.sorted_objects), _undone(network):
         until = (steps if locked else 0) if isinstance(locked, bool) else double.steps(locked)
         bar = progress_bar(total=steps, shown=progress, desc="compare", unit="step")
         observer = _Observer(network, double, evidence, start_seed, until, bar)

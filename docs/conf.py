@@ -50,6 +50,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 240
+nb_execution_in_temp = True  # files that they write stay out of the sources
 nb_output_stderr = "remove"  # bars of progress
 nb_merge_streams = True
 nb_render_markdown_format = "myst"

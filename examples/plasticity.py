@@ -16,8 +16,6 @@ rule = PlasticityRule(
     weighted=("A_plus", "A_minus", "w_min", "w_max"),
     unit="nS",
     weight="0.07",
-    change=lambda pre, post, p: p["A_plus"] * len(post) - p["A_minus"] * len(pre),
-    drift=lambda pre, post, p: p["A_plus"] * post - p["A_minus"] * pre,
     source="An example.",
 )
 circuit = mn.bio.cerebellum(SCALE, seed=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from matplotlib import pyplot
 
 import mirrorneuron as mn
@@ -35,15 +36,27 @@ def execute(code: str, page: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", GUIDE)
-def test_the_code_of_a_guide_page_runs(name: str) -> None:
+def test_the_code_of_a_guide_page_runs_and_prints_what_the_page_shows(
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
     page = DOCS / "guide" / f"{name}.md"
     execute(blocks(page, "python"), page)
+    printed = capsys.readouterr().out
+    for shown in re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL):
+        assert shown in printed
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in TUTORIALS]
 )
-def test_a_tutorial_runs_and_shows_what_it_says(name: str) -> None:
+def test_a_tutorial_runs_and_shows_what_it_says(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     page = DOCS / "tutorials" / f"{name}.md"
     if name == "snntorch":
         pytest.importorskip("snntorch", reason="the extra 'docs' is not installed")
@@ -51,9 +64,11 @@ def test_a_tutorial_runs_and_shows_what_it_says(name: str) -> None:
 
 
 def classified(names: dict[str, Any]) -> None:
-    """Nearly all test patterns are told apart, and Brian2 decides as the mirror."""
+    """Nearly all test patterns are told apart; Brian2 and a process without it decide as here."""
     assert names["accuracy"](names["testing"]) > 0.9
     assert names["agree"] == 10
+    with torch.no_grad():
+        assert torch.equal(torch.load("scores.pt"), names["scores"](names["patterns"]))
 
 
 def at_its_rates(names: dict[str, Any]) -> None:

@@ -37,6 +37,31 @@ Array = NDArray[Any]
 Values = Mapping[str, float]
 Change = Callable[[Float[Array, " spike"], Float[Array, " other"], Values], float]
 Drift = Callable[[float, float, Values], float]
+BORDERS = ("w_min", "w_max")
+
+
+def no_change(pre: Array, other: Array, p: Values) -> float:
+    """The closed form of a rule that states none.
+
+    Raises:
+        DomainError: Always.
+    """
+    raise DomainError(
+        "PlasticityRule.change: this rule states no closed form, which only its tests need. Give"
+        " the rule change=lambda pre, other, p: ..."
+    )
+
+
+def no_drift(pre: float, other: float, p: Values) -> float:
+    """The mean change of a rule that states none.
+
+    Raises:
+        DomainError: Always.
+    """
+    raise DomainError(
+        "PlasticityRule.drift: this rule states no mean change, which only its tests need. Give the"
+        " rule drift=lambda pre, other, p: ..."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +125,15 @@ class PlasticityRule:
         change: Closed form: total change of the weight, not clipped, of the arrivals of
             presynaptic spikes [s], the spikes that they are compared with [s], and the parameters.
         drift: Mean change per second where both are independent Poisson trains, of their rates
-            [Hz] and the parameters.
+            [Hz] and the parameters. Both are needed by tests alone.
         neutral: Rate of the compared spikes at which that vanishes [Hz], of the parameters; None
             if there is no such rate.
         genn: Whether the rule lies inside of what our translation to GeNN can do; else why not,
             as a part of what `genn_findings` says.
         source: Paper, repository, and in what the rule differs: the docstring of its file.
+
+    Raises:
+        DomainError: `w_min` or `w_max` is missing.
     """
 
     on_pre: str
@@ -120,11 +148,20 @@ class PlasticityRule:
     weight: str
     variants: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     teaching: Teaching | None = None
-    change: Change
-    drift: Drift
+    change: Change = no_change
+    drift: Drift = no_drift
     neutral: Callable[[Values], float] | None = None
     genn: Literal[True] | str = True
     source: str
+
+    def __post_init__(self) -> None:
+        missing = [n for n in BORDERS if n not in self.parameters or n not in self.weighted]
+        if missing:
+            raise DomainError(
+                f"PlasticityRule(...): {' and '.join(missing)} is not among `parameters` and"
+                " `weighted`, so that nothing says between which values a weight stays. Write"
+                ' parameters={"w_min": "0", "w_max": "1", ...}, weighted=("w_min", "w_max", ...).'
+            )
 
     def variant(self, name: str) -> "PlasticityRule":
         """The same rule with the parameters of one of its variants.

@@ -11,7 +11,7 @@ from torch import Tensor
 from mirrorneuron.errors import DomainError, GradientError, ShapeError, UnknownName
 from mirrorneuron.units import quantity
 
-from ..inputs import Inputs
+from ..inputs import Inputs, own_name
 from ..losses._target import plain, positive, raster, series, time
 from ..lower.margin import MARGIN
 from ..mirror import Mirror
@@ -114,7 +114,10 @@ def read_data(model: Mirror, given: Any, spikes: Any, voltage: Any, nudge: Any, 
     trace = _time_first(trace, variable, model.program.groups[group].size)
     applied = cast(Mapping[str, Any], given)
     steps = _steps(model, applied, trace, fired)
-    inputs = {name: _array(model, name, value, steps) for name, value in applied.items()}
+    inputs = {
+        own_name(model.program, name): _array(model, name, value, steps)
+        for name, value in applied.items()
+    }
     batch = max([1, *(x.shape[1] for x in inputs.values()), *_trials(fired), *_trials(trace)])
     like = torch.zeros(
         steps, batch, model.program.groups[group].size, dtype=model.dtype, device=model.device
@@ -210,8 +213,8 @@ def _time_first(trace: Any, variable: str | None, size: int) -> Any:
 
 def _steps(model: Mirror, given: Mapping[str, Any], trace: Any, fired: Any) -> int:
     """Length of the recording."""
-    for x in (*given.values(), trace, fired):
-        if getattr(x, "ndim", 0) > 1:
+    for x, least in (*((x, 1) for x in given.values()), (trace, 2), (fired, 2)):
+        if getattr(x, "ndim", 0) >= least:
             return len(x)
     raise DomainError(
         f"{ASKED}: nothing says how long the recording is. Give the input, the voltage, or the"

@@ -9,6 +9,7 @@ from mirrorneuron._callers import callers_names
 from mirrorneuron.analysis.validate import LOCKED, Validation, judge
 from mirrorneuron.analysis.validation import Comparison, Events, LockedStep, Spikes
 from mirrorneuron.bridge.mirror import Mirror
+from mirrorneuron.bridge.read import as_network
 from mirrorneuron.bridge.validate import Evidence, compare
 from mirrorneuron.errors import DomainError
 
@@ -29,7 +30,7 @@ def validate(
     the network, its monitors and the random numbers are as before afterwards.
 
     Arguments:
-        network: Brian2 network.
+        network: Brian2 network, a list of objects, or `magic_network`.
         model: Its mirror. Write trained values back first: they are part of the comparison.
         duration: How long, a Quantity [s].
         seed: Seed of the random numbers on both sides.
@@ -41,7 +42,7 @@ def validate(
 
     Raises:
         UnitError: The duration is no time.
-        DomainError: There is no network.
+        DomainError: There is no network, or it is none.
     """
     if network is None:
         raise DomainError(
@@ -50,6 +51,7 @@ def validate(
             " model, 1*second)."
         )
     names = callers_names() if namespace is None else namespace
+    network = as_network(network, names)
     return verdict(compare(network, model, duration, names, seed, locked))
 
 

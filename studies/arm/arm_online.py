@@ -50,6 +50,7 @@ from ._loop import LAYERS, Loop, World
 from ._study import RECORDED, SURROGATE, same_spikes
 
 TRAINED = ("efferent.w", "motor.bias")
+TICKS = (1, 3, 10, 30)  # of the angle, on a logarithmic axis [deg]
 NONE, TRACES, FPTT, WINDOW = "no learning", "traces", "FPTT", "window alone"
 
 
@@ -262,5 +263,15 @@ def draw_episode(found: Found) -> Figure:
         ax.fill_between(t, angles.min(0), angles.max(0), color=line.get_color(), alpha=0.15, lw=0)
     ax.axhline(found.target, color="0.5", linewidth=0.8, linestyle=":")
     ax.set(xlabel="time in the episode [s]", ylabel="RMS angle [deg]", yscale="log")
-    ax.legend(frameon=False)
+    ax.set_yticks(TICKS, labels=[f"{angle:g}" for angle in TICKS])
+    ax.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    ax.text(
+        0.995,
+        found.target,
+        "target",
+        transform=ax.get_yaxis_transform(),
+        ha="right",
+        va="bottom",
+        color="0.4",
+    )
     return figure

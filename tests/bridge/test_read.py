@@ -42,7 +42,13 @@ from mirrorneuron.bridge.genn.host import evaluate
 from mirrorneuron.bridge.program import Program
 from mirrorneuron.bridge.read import read
 from mirrorneuron.bridge.validate import compare
-from mirrorneuron.errors import DomainError, GradientError, ShapeError, UnsupportedFeature
+from mirrorneuron.errors import (
+    DomainError,
+    GradientError,
+    ShapeError,
+    UnknownName,
+    UnsupportedFeature,
+)
 from mirrorneuron.units import Dimensions
 
 
@@ -427,9 +433,19 @@ def test_a_mirror_is_made_of_what_people_have(what: str, run_before: bool) -> No
         assert list(model.program.groups) == ["cells"]
         assert model.program.step == round(t / model.program.dt)
         assert model.run(20 * ms).spikes["cells"].sum() > 3
+        if what != "nothing":
+            assert mn.validate(given.get(what, network), model, 8 * ms).ok
     assert cells._network == mark
     if not run_before:
         Network(cells).run(1 * ms)
+
+
+def test_a_variable_that_is_no_name_of_brian2_is_told_the_name() -> None:
+    mine = NeuronGroup(2, "dv/dt = -v/(5*ms) : 1", method="exact")
+    told = rf"'mine' is a variable of your script, .* object '{mine.name}'. Write '{mine.name}.v'"
+    with pytest.raises(UnknownName, match=told):
+        mn.mirror(Network(mine), train=["mine.v"])
+    assert list(mn.mirror(Network(mine), train=[f"{mine.name}.v"]).keys) == [f"{mine.name}.v"]
 
 
 @pytest.mark.parametrize("what", [3, "net", [], [1, 2]])

@@ -21,6 +21,7 @@ from brian2 import (
 )
 
 import mirrorneuron as mn
+from mirrorneuron.errors import DomainError, ShapeError
 
 
 def network(noise: bool = False, **names: str) -> Network:
@@ -165,6 +166,27 @@ def test_inputs_replace_a_source_a_variable_and_a_timed_array() -> None:
         model.run(5 * ms, inputs={"cells.I": x}).state["cells.v"] for x in (quantity, plain)
     )
     assert torch.equal(one, two)
+
+
+def test_a_timed_array_has_the_name_that_equations_have_for_it() -> None:
+    sound = TimedArray(np.zeros(50), dt=1 * ms)
+    cells = NeuronGroup(
+        2, "dv/dt = (sound(t) - v)/(5*ms) : 1", method="euler", namespace={"sound": sound},
+        name="cells",
+    )  # fmt: skip
+    model = mn.mirror(Network(cells), dtype=torch.float64)
+    given = torch.linspace(0, 1, 100)
+    finals = [
+        model.run(10 * ms, inputs={name: x}).state["cells.v"]
+        for name in ("sound", sound.name)
+        for x in (given, given[:, None], given[:, None, None])  # as one number a step, too
+    ]
+    assert finals[0].min() > 0
+    assert all(torch.equal(final, finals[0]) for final in finals)
+    with pytest.raises(DomainError, match=r"'sound' and '_timedarray\w*' are one input, which"):
+        model.run(10 * ms, inputs={"sound": given, sound.name: given})
+    with pytest.raises(ShapeError, match=r"the shape is \(100,\), expected \(time, batch"):
+        model.run(10 * ms, inputs={"cells.v": given})  # of two neurons
 
 
 def test_gradients_reach_the_inputs() -> None:

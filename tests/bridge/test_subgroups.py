@@ -36,6 +36,12 @@ def test_spikes_of_a_subgroup_are_those_of_its_neurons() -> None:
         found = recording.spikes[names[name].name]
         assert torch.equal(found, whole[..., part]) and found.sum() > 0
     assert list(recording.spikes) == ["cells"]
+    assert repr(recording.spikes).startswith("Spikes(cells; parts: cells_subgroup")
+    rates = recording.rates(names["first"], names["rest"].name, "cells")
+    assert rates["cells"] == pytest.approx(recording.rates()["cells"], rel=1e-6)
+    assert 6 * rates[names["first"].name] + 4 * rates[names["rest"].name] == pytest.approx(
+        10 * rates["cells"], rel=1e-6
+    )
     cut = recording.trials(1, 2).spikes[names["rest"].name]
     assert torch.equal(cut, whole[:, 1:2, 6:])
     with pytest.raises(UnknownName, match=r"cells_subgroup|'cells'"):

@@ -401,6 +401,18 @@ def test_the_source_is_told(rule: PlasticityRule) -> None:
     assert "Differs from it:" in rule.source
 
 
+def test_a_rule_of_ones_own_needs_borders_and_no_closed_form() -> None:
+    texts = {"on_pre": "w = clip(w - 0.1, w_min, w_max)", "weight": "1", "source": "none"}
+    borders = {"w_min": "0", "w_max": "2"}
+    with pytest.raises(DomainError, match=r"w_max is not among `parameters` and `weighted`, so"):
+        PlasticityRule(**texts, parameters={"w_min": "0"}, weighted=("w_min",))
+    rule = PlasticityRule(**texts, parameters=borders, weighted=("w_min", "w_max"))
+    with pytest.raises(DomainError, match="change: this rule states no closed form"):
+        rule.change(np.zeros(1), np.zeros(1), rule.values())
+    with pytest.raises(DomainError, match="drift: this rule states no mean change"):
+        rule.drift(1.0, 1.0, rule.values())
+
+
 @EVERY
 def test_synapses_without_meaning_are_refused(rule: PlasticityRule) -> None:
     source, cells = generator([[1]], 1), target(rule, 3)
