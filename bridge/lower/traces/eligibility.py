@@ -153,13 +153,13 @@ class _Builder:
         for number, part in enumerate(self.moves.parts):
             if number == self.program.early:
                 early = len(slots)
-                slots += self._gathering(part.slot, traced)
+                slots += self._gathering(self._each_step(part.slot), traced)
             slots += self.writer.written(part)
             if isinstance(part.slot, Threshold) and part.slot.event in self.read:
                 slots += self._gathering(part.slot, [part.slot.event])
         if self.program.early == len(self.moves.parts):
             early = len(slots)
-            slots += self._gathering(self.program.slots[-1], traced)
+            slots += self._gathering(self._each_step(self.program.slots[-1]), traced)
         slots += self._forgetting(self.program.slots[-1]) if self.share < 1 else ()
         groups = {**self.program.groups, **self._added()}
         program = replace(
@@ -173,6 +173,10 @@ class _Builder:
                 totals[seat.parameter].append(Total(f"{seat.name}.gradient", whole))
         signals = {key: self._signal(key) for key in self.read}
         return Eligibility(program, totals, signals, list(self.moves.cuts))
+
+    def _each_step(self, slot: Slot) -> Slot:
+        """Like a slot, but at each step of the network, as values are recorded at each."""
+        return replace(slot, dt=self.program.dt, every=1, clock_dt=self.program.dt)
 
     def _require_reached(self) -> None:
         for parameter in self.moves.parameters:
@@ -273,10 +277,11 @@ class _Builder:
         for seat in self.seats.values():
             kept = [key for name, key in self.kept if name == seat.name]
             if kept and seat.group not in spiking:
-                code = Code(self.known, f"{seat.name}_forgetting", like, seat.size)
+                name = f"{seat.name}_forgetting"
+                code = Code(self.known, name, self._each_step(like), seat.size)
                 for key in kept:
                     code.set(seat.key(key), ast.Constant(self.share), op="*=")
-                yield replace(code.update(), dt=self.program.dt, every=1)
+                yield code.update()
 
     def _added(self) -> dict[str, Group]:
         """Declare the traces; the seats that have some, as groups."""

@@ -230,6 +230,7 @@ class Writer:
             yield from self._spreading(part, made, move)
         for move in filters:
             yield from self._filtering(made, move)
+        yield from self._aged(slot, [*spikes, *filters])
 
     def _apart(self, slot: Slot, target: Trace) -> str:
         """Key of what arriving spikes add to a trace, where it is added later."""
@@ -368,7 +369,6 @@ class Writer:
             total = plus(total, code.read(into))
         code.set(self.key(move.target), total, op="+=")
         yield code.update()
-        yield from self._shifted(slot, source, trace, int(delays.max()))
 
     def _filtering(self, made: Delivery, move: Move) -> Iterator[Slot]:
         """Slots that add the traces of spikes to their filters."""
@@ -381,7 +381,6 @@ class Writer:
         code = Code(self.known, f"{seat.name}_{slot.name}_spikes", slot, seat.size)
         code.set(self.key(move.target), code.read(self._past(slot, source, trace, delay)), op="+=")
         yield code.update()
-        yield from self._shifted(slot, source, trace, delay)
 
     def _past(self, slot: Slot, source: Seat, trace: Trace, delay: int) -> str:
         """Key of the trace of spikes some deliveries ago."""
@@ -390,6 +389,18 @@ class Writer:
         return self.known.declare(
             f"{source.name}_past_{slot.name}.ago_{delay}", np.zeros(source.size)
         )
+
+    def _aged(self, slot: Deliver, moves: Sequence[Move]) -> Iterator[Slot]:
+        """Slots that move the traces of past spikes one step on, once for all that read them."""
+        longest: dict[Trace, int] = {}
+        delay = self.moves.program.pathways[slot.pathway].delay
+        for move in moves:
+            ((_, trace, _),) = move.terms
+            if trace is not None:
+                mine = int(delay[move.chosen].max() if move.kind == "spikes" else delay.max())
+                longest[trace] = max(longest.get(trace, 0), mine)
+        for trace, steps in longest.items():
+            yield from self._shifted(slot, self.seats[trace.seat], trace, steps)
 
     def _shifted(self, slot: Slot, source: Seat, trace: Trace, longest: int) -> Iterator[Slot]:
         """A slot that moves the traces of past spikes one step on."""
