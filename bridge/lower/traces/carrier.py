@@ -484,7 +484,8 @@ class Delivery:
         added: Derivatives of what is added to neurons, by key.
         goes: Element that each synapse reaches, by key.
         times: How many statements add to each, by key.
-        worth: What a spike adds through each synapse, by key, in the names of `alone`.
+        worth: What a spike adds through each synapse, or to what it holds itself, by key, in the
+            names of `alone`.
         alone: Statements that work that out without a spike.
     """
 
@@ -538,11 +539,12 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
         forward.of[target] = short
         alone.append(Statement(f"_alone_{number}", ":=", ast.unparse(tree), statement.kind, scalar))
         now[target] = ast.Name(f"_alone_{number}", ast.Load())
-    kept = {
-        slot.refs[name].variable: forward.of[name]
-        for name in {s.target for s in slot.statements}
-        if name in slot.refs and slot.refs[name].index is None
-    }
+    own = [name for name in dict.fromkeys(s.target for s in slot.statements)
+           if name in slot.refs and slot.refs[name].index is None]  # fmt: skip
+    kept = {slot.refs[name].variable: forward.of[name] for name in own}
+    for name in own:
+        old = ast.Name(name, ast.Load())
+        worth[slot.refs[name].variable] = plus(now[name], negative(old))
     used = {n for s in lines for n in names(s.tree)} & set(FUNCTIONS)
     code = replace(
         slot,

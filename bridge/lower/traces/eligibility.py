@@ -248,7 +248,7 @@ class _Builder:
                 self.known.declare(weight, self.feedback[slot.owner])
             else:
                 self.known.declare(weight, np.zeros(slot.size))
-                yield self.writer.worth(made, like)
+                yield self.writer.worth(made, {added}, like)
             one = self.known.declare(f"{into.replace('.', '_')}.part_{number}",
                                 np.zeros(self.program.groups[group].size))  # fmt: skip
             code = Code(self.known, f"{slot.name}_back_{number}", like, slot.size)

@@ -12,7 +12,7 @@ from ...program import Array, Deliver, Program, Slot, Sum, Update
 from ..expression import names
 from ..step import is_synaptic
 from .carrier import Carrier, Delivery, SpikeSlope, carrier, delivery
-from .seat import Seat
+from .seat import Seat, ends
 from .slopes import Seed, Slopes, is_state
 
 
@@ -91,7 +91,7 @@ class Part:
     @property
     def gated(self) -> bool:
         """Whether the slopes hold for some elements alone."""
-        return self.carrier is not None and bool(self.carrier.spiked)
+        return self.delivery is not None or (self.carrier is not None and bool(self.carrier.spiked))
 
     def row(self, move: Move) -> Slopes:
         """The slopes of a move."""
@@ -162,9 +162,23 @@ class Moves:
                     yield self._filtered(seat, key, made, row)
                     continue
                 element = inverse[seat.element]
-                chosen = np.flatnonzero(element >= 0)
-                terms = self._terms(seat, made.slot, row, chosen, element[chosen])
-                yield Move(Trace(seat.name, key), chosen, element[chosen], terms)
+                for chosen in self._split(seat, made.slot, row, element):
+                    terms = self._terms(seat, made.slot, row, chosen, element[chosen])
+                    yield Move(Trace(seat.name, key), chosen, element[chosen], terms)
+
+    def _split(self, seat: Seat, slot: Slot, row: Slopes, element: Array) -> list[Array]:
+        """Elements of a seat that a slot sets, those on which the parameter itself acts apart.
+
+        Arguments:
+            seat, slot, row: Where traces are, the slot, its slopes.
+            element: Element of the slot for each element of the seat; -1 where there is none.
+        """
+        chosen = np.flatnonzero(element >= 0)
+        direct = [seed for seed in row if seed.key == seat.parameter]
+        if seat.kind != "every" or self.changes(seat.parameter) or not direct:
+            return [chosen]
+        own = self._seen(slot, direct[0], element[chosen]) == seat.origin[chosen]
+        return [part for part in (chosen[own], chosen[~own]) if len(part)]
 
     def _filtered(self, seat: Seat, key: str, made: Carrier, row: Slopes) -> Move:
         """A move of a filter: that of any unit of a readout all of whose units are alike."""
@@ -243,6 +257,8 @@ class Moves:
         ((key, row),) = made.rows.items()
         goes, count = made.element[key], made.slot.size
         for seat in self.at_group(key):
+            if seat.kind == "filter":
+                self._refuse_sum(made.slot, key)
             yield from self._over_synapses(seat, made.slot, key, row, goes, count)
 
     def _over_synapses(
@@ -257,11 +273,6 @@ class Moves:
             count: Number of synapses.
         """
         target, synapse = Trace(seat.name, key), np.arange(count)
-        if seat.kind == "filter":
-            raise GradientError(
-                f"rule=mn.EProp(...): {slot.name} sets {key} to a sum over synapses, and a readout"
-                " is to filter spikes. Write rule=mn.RTRL(...)."
-            )
         if seat.kind == "each":
             terms = self._terms_of(seat.parameter, np.zeros(count, np.int64), slot, row, synapse)
             yield Move(target, synapse, synapse, terms, "pairs", goes)
@@ -271,19 +282,27 @@ class Moves:
         else:
             yield from self._of_one(seat, slot, key, row, goes, count)
 
+    @staticmethod
+    def _refuse_sum(slot: Slot, key: str) -> None:
+        raise GradientError(
+            f"rule=mn.EProp(...): {slot.name} sets {key} to a sum over synapses, and a readout is"
+            " to filter spikes. Write rule=mn.RTRL(...)."
+        )
+
     def _every_pair(
         self, seat: Seat, slot: Slot, key: str, seed: Seed, goes: Array
     ) -> Iterator[Move]:
         """What synapses pass on through one slope, of all traces of what each of them sees."""
         source = self.at.get((seat.parameter, seed.key.partition(".")[0]))
         synapse = np.arange(len(goes))
-        if seed.key == seat.parameter and seed.index is None and not self.changes(seed.key):
-            term = Term(seed, None, synapse)
-            place = seat.find(synapse, goes)
-            yield Move(Trace(seat.name, key), synapse, synapse, [term], "pairs", place)
+        seen = self._seen(slot, seed, synapse)
+        if seed.key == seat.parameter and not self.changes(seed.key):
+            place = seat.find(seen, goes)
+            yield Move(Trace(seat.name, key), synapse, synapse, [Term(seed, None, seen)], "pairs",
+                       place)  # fmt: skip
         if source is None or not self.changes(seed.key):
             return
-        trace, pair = joins(source.element, self._seen(slot, seed, synapse))
+        trace, pair = joins(source.element, seen)
         place = seat.find(source.origin[trace], goes[pair])
         if place is not None and len(trace):
             term = Term(seed, Trace(source.name, seed.key), trace)
@@ -332,8 +351,11 @@ class Moves:
         slot, count = made.slot, made.slot.size
         for key, row in made.kept.items():
             for seat in self.at_group(key) if is_state(self.program, key) else []:
-                terms = self._terms(seat, slot, row, np.arange(seat.size), seat.element)
-                yield Move(Trace(seat.name, key), np.arange(seat.size), seat.element, terms, "keep")
+                for chosen in self._split(seat, slot, row, seat.element):
+                    element = seat.element[chosen]
+                    terms = self._terms(seat, slot, row, chosen, element)
+                    yield Move(Trace(seat.name, key), chosen, element, terms, "keep")
+                yield from self._transmitted(seat, slot, key, np.arange(count))
         for key, row in made.added.items():
             for seat in self.at_group(key) if is_state(self.program, key) else []:
                 if seat.kind == "filter":
@@ -370,10 +392,9 @@ class Moves:
         if seat.kind == "each":
             terms = self._terms_of(seat.parameter, np.zeros(count, np.int64), slot, rest, synapse)
             yield Move(Trace(seat.name, key), synapse, synapse, terms, "pairs", goes)
-        elif seat.kind == "every" and seat.parameter.partition(".")[0] == slot.owner:
-            terms = self._terms_of(seat.parameter, synapse, slot, rest, synapse)
-            place = seat.find(synapse, goes)
-            yield Move(Trace(seat.name, key), synapse, synapse, terms, "pairs", place)
+        elif seat.kind == "every":
+            for seed in rest:
+                yield from self._every_pair(seat, slot, key, seed, goes)
 
     def _transmitted(self, seat: Seat, slot: Deliver, key: str, goes: Array) -> Iterator[Move]:
         """What a spike that a parameter makes more likely adds to a group that does not spike."""
@@ -381,7 +402,9 @@ class Moves:
         source = self.at.get((seat.parameter, group))
         if source is None or slot.event not in self.spikes:
             return
-        if seat.group in self.program.spiking() or seat.kind == "own":
+        spiking = self.program.spiking()
+        onward = {seat.group, *dict(ends(self.program, slot.owner))}
+        if onward & set(spiking) or seat.kind == "own":
             self._cut(f"{slot.name}: what a spike of {group} does to {seat.group}")
             return
         sources = self.program.pathways[slot.pathway].source

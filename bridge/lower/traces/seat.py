@@ -13,7 +13,7 @@ import numpy as np
 
 from mirrorneuron.errors import GradientError
 
-from ...program import Array, Deliver, Program, Sum
+from ...program import Array, Deliver, Program, Ref, Slot, Sum
 from .slopes import is_state
 
 FULL = 50_000_000
@@ -138,16 +138,15 @@ def _seats_of(program: Program, key: str) -> Iterator[Seat]:
             yield seat(group, np.zeros(len(whole), np.int64), whole, "each")
         return
     whole = np.arange(len(variable.value))
-    if owner in changing:
-        yield seat(owner, whole, whole, "own")
     reached = dict(ends(program, owner))
     after = _silent_after(program, [owner, *reached])
     coupled = {group for group in after if group in _silent_after(program, [group])}
-    for group, array in reached.items():
+    alone = {owner: whole, **reached} if owner in changing else reached
+    for group, array in alone.items():
         if group not in coupled:
             yield seat(group, whole, array, "own")
     for group in after:
-        if group != owner and (group not in reached or group in coupled):
+        if group not in alone or group in coupled:
             yield _every(seat, program, group, len(whole))
 
 
@@ -197,9 +196,29 @@ def _silent_after(program: Program, start: Sequence[str]) -> list[str]:
 
 
 def _reached(program: Program, source: str) -> Iterator[str]:
-    """Groups whose variables are set by the spikes or the values of one."""
+    """Groups whose variables are set by the spikes or the values of one.
+
+    It is among them where some of its elements set others.
+    """
     for slot in program.slots:
         reads = {ref.variable.partition(".")[0] for ref in slot.refs.values()}
         spikes = isinstance(slot, Deliver) and slot.event.partition(".")[0] == source
         if spikes or source in reads or slot.owner == source:
             yield from {key.partition(".")[0] for key in slot.written()} - {source}
+        if source in reads and _couples(program, slot, source):
+            yield source
+
+
+def _couples(program: Program, slot: Slot, group: str) -> bool:
+    """Whether a slot sets elements of a group by other elements of it."""
+    written = slot.written()
+    inside = [ref for ref in slot.refs.values() if ref.variable.partition(".")[0] == group]
+    inside += [slot.target] if isinstance(slot, Sum) else []
+    sets = {_seen(program, ref) for ref in inside if ref.variable in written}
+    reads = {_seen(program, ref) for ref in inside if is_state(program, ref.variable)}
+    return bool(sets) and len(sets | reads) > 1
+
+
+def _seen(program: Program, ref: Ref) -> bytes:
+    """Which elements of a variable a slot sees, to compare."""
+    return b"" if ref.index is None else program.indices[ref.index].tobytes()

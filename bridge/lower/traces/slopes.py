@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ...program import Program, Slot, Statement
 from ..derivative import ONE, ZERO, derivative, plus, times
-from ..expression import LEAVES, names, rebuilt, substitute
+from ..expression import names, rebuilt, substitute
 from ..functions import RANDOM
 from ..step import updated
 
@@ -30,6 +30,7 @@ class Seed:
 
 
 Slopes = dict[Seed, ast.expr]
+SLOPE = "_slope_"
 
 
 @dataclass
@@ -60,17 +61,24 @@ class Forward:
         return found
 
     def named(self, slopes: Slopes, scalar: bool) -> tuple[list[Statement], Slopes]:
-        """Statements that give derivatives a name each, and the names."""
+        """Statements that give derivatives a name each, and the names.
+
+        So has a derivative that is a variable, as later statements may change that.
+        """
         made: list[Statement] = []
         short: Slopes = {}
         for seed, tree in slopes.items():
-            if isinstance(tree, LEAVES):
+            if isinstance(tree, ast.Constant) or self._is_mine(tree):
                 short[seed] = tree
                 continue
             self.made += 1
-            made.append(define(f"_slope_{self.made}", tree, scalar))
+            made.append(define(f"{SLOPE}{self.made}", tree, scalar))
             short[seed] = ast.Name(made[-1].target, ast.Load())
         return made, short
+
+    @staticmethod
+    def _is_mine(tree: ast.expr) -> bool:
+        return isinstance(tree, ast.Name) and tree.id.startswith(SLOPE)
 
 
 def define(target: str, tree: ast.expr, scalar: bool = False, op: str = ":=") -> Statement:

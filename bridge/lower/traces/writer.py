@@ -1,7 +1,7 @@
 """Writing: the slots that change traces, beside or in the place of the slots of a network."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from ...program import Array, Deliver, Ref, Slot, Statement, Sum
 from ..derivative import ONE, ZERO, plus, times
 from ..expression import names
 from ..functions import FUNCTIONS
-from .carrier import Delivery, beside
+from .carrier import SPIKED, Delivery, beside
 from .moves import Move, Moves, Part, Term, Trace
 from .names import Code, Names
 from .seat import Seat
@@ -210,7 +210,7 @@ class Writer:
         """Slots in the place of one that delivers."""
         slot = made.slot
         reached = [m for m in part.moves if m.kind == "reached"]
-        arriving = [m for m in part.moves if m.kind in ("own", "pairs")]
+        arriving = [m for m in part.moves if m.kind in ("own", "pairs") and not _is_wide(m, slot)]
         spikes = [m for m in part.moves if m.kind == "spikes"]
         filters = [m for m in part.moves if m.kind == "filter"]
         if slot.sequential and not all(_by_itself(m, made) for m in reached):
@@ -222,10 +222,14 @@ class Writer:
         apart = {m.target for m in reached}
         yield from self._begun(part, reached, [m for m in arriving if m.target in apart])
         if spikes or filters:
-            yield self.worth(made)
+            yield self.worth(made, {m.target.key for m in (*spikes, *filters)})
+        wide = [m for m in part.moves if m.kind in ("keep", "pairs") and _is_wide(m, slot)]
+        yield from self._stored(part, wide)
         yield self._with_arrivals(part, made, reached, arriving, apart)
         for target in dict.fromkeys(m.target for m in reached):
             yield self._reaching(part, target, [m for m in reached if m.target == target])
+        yield from self._spread_wide(part, [m for m in wide if m.kind == "pairs"])
+        yield from self._kept_wide(part, [m for m in wide if m.kind == "keep"])
         for move in spikes:
             yield from self._spreading(part, made, move)
         for move in filters:
@@ -284,7 +288,9 @@ class Writer:
                 so_far = code.read(self._sums_name(slot, *mine), made.goes[target.key])
                 value = ast.BinOp(value, ast.Div(), so_far)
             code.set(into, value, move.goes, "+=")
-        kept = [m for m in part.moves if m.kind == "keep"]
+        for name, tree in self._wide_slopes(part).items():
+            code.set(name, tree)
+        kept = [m for m in part.moves if m.kind == "keep" and not _is_wide(m, slot)]
         new = [code.define(f"_new_{k}", self._arrived(code, made.kept[m.target.key], m))
                for k, m in enumerate(kept)]  # fmt: skip
         for tree, move in zip(new, kept, strict=True):
@@ -294,6 +300,69 @@ class Writer:
             slot, vector=(*slot.vector, *code.lines), refs={**slot.refs, **code.refs},
             functions={**slot.functions, **{n: n for n in used}},
         )  # fmt: skip
+
+    # ---- traces of more pairs than there are synapses
+
+    def _wide_slopes(self, part: Part) -> dict[str, ast.expr]:
+        """Variables for what traces outside the slot need of it, and the value of each."""
+        wide = [m for m in part.moves if m.kind in ("keep", "pairs") and _is_wide(m, part.slot)]
+        found: dict[str, ast.expr] = {}
+        for move in wide:
+            row = part.row(move)
+            for term in move.terms:
+                name = self._slope_name(part.slot, move.target.key, term.seed)
+                found[name] = row[term.seed]
+        if wide:
+            found[self._reached_name(part.slot)] = ONE
+        return found
+
+    def _reached_name(self, slot: Slot) -> str:
+        return f"{slot.name}_slopes.{SPIKED}"
+
+    def _stored(self, part: Part, wide: Sequence[Move]) -> Iterator[Slot]:
+        """A slot that clears what the synapses which a spike reaches are going to tell."""
+        slot = part.slot
+        if not wide:
+            return
+        if isinstance(slot, Deliver) and slot.sequential:
+            raise GradientError(
+                f"an online rule: {slot.name} changes, one synapse after the other, what it reads,"
+                f" and the traces of {wide[0].target.key!r} would need each value on the way. Let"
+                " the synapses add to a variable of its own, or write rule=mn.BPTT()."
+            )
+        code = Code(self.known, f"{slot.name}_slopes_start", slot, slot.size)
+        for name in self._wide_slopes(part):
+            self.known.declare(name, np.zeros(slot.size))
+            code.set(name, ast.Constant(0.0))
+        yield code.update()
+
+    def _spread_wide(self, part: Part, moves: Sequence[Move]) -> Iterator[Slot]:
+        """Slots that add what arrived to traces, for each trace of what a synapse saw."""
+        for number, move in enumerate(moves):
+            seat = self.seats[move.target.seat]
+            into = f"{part.slot.name}_wide_{number}_{seat.name}.added"
+            self.known.declare(into, np.zeros(seat.size))
+            yield self._sum_of(part, move, into, f"_wide_{number}")
+            code = Code(self.known, f"{seat.name}_{part.slot.name}_widely_{number}", part.slot,
+                        seat.size)  # fmt: skip
+            code.set(self.key(move.target), code.read(into), op="+=")
+            yield code.update()
+
+    def _kept_wide(self, part: Part, moves: Sequence[Move]) -> Iterator[Slot]:
+        """Slots that change the traces of synapses that a spike reached, by each parameter."""
+        groups: dict[tuple[str, bytes], list[Move]] = {}
+        for move in moves:
+            groups.setdefault((move.target.seat, move.chosen.tobytes()), []).append(move)
+        for number, same in enumerate(groups.values()):
+            name = f"{same[0].target.seat}_{part.slot.name}_kept_{number}"
+            code = Code(self.known, name, part.slot, len(same[0].chosen))
+            marker = code.read(self._reached_name(part.slot), same[0].element)
+            there = ast.Compare(marker, [ast.Gt()], [ast.Constant(0)])
+            new = [code.define(f"_new_{k}", self._value(code, part, m)) for k, m in enumerate(same)]
+            for tree, move in zip(new, same, strict=True):
+                old = code.read(self.key(move.target), move.chosen)
+                code.set(self.key(move.target), where(there, tree, old), move.chosen)
+            yield code.update()
 
     def _arrived(self, code: Code, row: Slopes, move: Move) -> ast.expr:
         """What one arriving spike does to a trace, in the names of its synapse."""
@@ -333,11 +402,12 @@ class Writer:
     def worth_key(self, slot: Slot, key: str) -> str:
         return f"{slot.name}_worth.{key.replace('.', '_')}"
 
-    def worth(self, made: Delivery, like: Slot | None = None) -> Slot:
-        """A slot that works out what a spike through each synapse would add."""
+    def worth(self, made: Delivery, keys: Collection[str], like: Slot | None = None) -> Slot:
+        """A slot that works out what a spike through each synapse would add to some variables."""
         slot, refs = made.slot, dict(made.slot.refs)
         lines = list(made.alone)
-        for key, tree in made.worth.items():
+        for key in sorted(keys):
+            tree = made.worth[key]
             name = self.known.declare(self.worth_key(slot, key), np.zeros(slot.size))
             refs[name.replace(".", "_")] = Ref(name)
             lines.append(define(name.replace(".", "_"), tree, op="="))
@@ -411,6 +481,11 @@ class Writer:
             before = code.read(self._past(slot, source, trace, delay - 1))
             code.set(self._past(slot, source, trace, delay), before)
         yield code.update()
+
+
+def _is_wide(move: Move, slot: Slot) -> bool:
+    """Whether a move changes other traces than one for each synapse of a slot."""
+    return not np.array_equal(move.element, np.arange(slot.size))
 
 
 def _by_itself(move: Move, made: Delivery) -> bool:
