@@ -355,7 +355,7 @@ class Moves:
                     element = seat.element[chosen]
                     terms = self._terms(seat, slot, row, chosen, element)
                     yield Move(Trace(seat.name, key), chosen, element, terms, "keep")
-                yield from self._transmitted(seat, slot, key, np.arange(count))
+                yield from self._kept_by_spikes(seat, made, key)
         for key, row in made.added.items():
             for seat in self.at_group(key) if is_state(self.program, key) else []:
                 if seat.kind == "filter":
@@ -363,6 +363,17 @@ class Moves:
                     continue
                 yield from self._arriving(seat, slot, key, row, made.goes[key], count)
                 yield from self._transmitted(seat, slot, key, made.goes[key])
+
+    def _kept_by_spikes(self, seat: Seat, made: Delivery, key: str) -> Iterator[Move]:
+        """What a spike that a parameter makes more likely adds to variables of synapses."""
+        moves = list(self._transmitted(seat, made.slot, key, np.arange(made.slot.size)))
+        if moves and key not in made.worth:
+            raise GradientError(
+                f"an online rule: {made.slot.name} changes {key!r}, which goes on by event-driven"
+                " equations that act on each other, and what a spike is worth does not follow from"
+                " what is stored. Write (clock-driven) for them, or rule=mn.BPTT()."
+            )
+        yield from moves
 
     def _into_filter(self, seat: Seat, made: Delivery, key: str) -> Iterator[Move]:
         """What a spike adds to the filter of its trace."""

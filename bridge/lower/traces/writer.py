@@ -19,6 +19,9 @@ from .seat import Seat
 from .slopes import Seed, Slopes, define, where
 
 
+LEAST = 1e-30  # share of what is stored, below which a synapse has been silent for too long
+
+
 class Writer:
     """Writes slots.
 
@@ -290,6 +293,10 @@ class Writer:
             code.set(into, value, move.goes, "+=")
         for name, tree in self._wide_slopes(part).items():
             code.set(name, tree)
+        stored = {m.target.key for m in part.moves if m.kind == "spikes"} & set(made.left)
+        for key in sorted(stored):  # where a spike comes, what is stored is as of now
+            worth = self.worth_key(slot, key)
+            code.set(worth, times(code.read(worth), code.read(self._left_key(slot, key))))
         kept = [m for m in part.moves if m.kind == "keep" and not _is_wide(m, slot)]
         new = [code.define(f"_new_{k}", self._arrived(code, made.kept[m.target.key], m))
                for k, m in enumerate(kept)]  # fmt: skip
@@ -402,12 +409,21 @@ class Writer:
     def worth_key(self, slot: Slot, key: str) -> str:
         return f"{slot.name}_worth.{key.replace('.', '_')}"
 
+    def _left_key(self, slot: Slot, key: str) -> str:
+        return f"{slot.name}_left.{key.replace('.', '_')}"
+
     def worth(self, made: Delivery, keys: Collection[str], like: Slot | None = None) -> Slot:
         """A slot that works out what a spike through each synapse would add to some variables."""
         slot, refs = made.slot, dict(made.slot.refs)
         lines = list(made.alone)
         for key in sorted(keys):
             tree = made.worth[key]
+            if key in made.left:
+                share = self.known.declare(self._left_key(slot, key), np.zeros(slot.size))
+                refs[share.replace(".", "_")] = Ref(share)
+                lines.append(define(share.replace(".", "_"), made.left[key], op="="))
+                some = ast.Compare(made.left[key], [ast.Gt()], [ast.Constant(LEAST)])
+                tree = where(some, ast.BinOp(tree, ast.Div(), made.left[key]), ZERO)
             name = self.known.declare(self.worth_key(slot, key), np.zeros(slot.size))
             refs[name.replace(".", "_")] = Ref(name)
             lines.append(define(name.replace(".", "_"), tree, op="="))
