@@ -28,10 +28,10 @@ from mirrorneuron.errors import GradientError
 
 from ...program import Array, Deliver, Group, Program, Ref, Slot, Threshold
 from ..derivative import ONE, ZERO, plus, times
-from .carrier import SpikeSlope
+from .carrier import Delivery, SpikeSlope
 from .moves import Move, Moves, Part, Term, Trace
 from .names import Code, Names
-from .seat import Seat, ends, seats
+from .seat import Seat, seats
 from .writer import Writer
 
 
@@ -90,7 +90,7 @@ def eligibility(
         GradientError: A statement, or what the loss reads, has no such traces; or no trace of a
             parameter reaches what the loss reads.
     """
-    places = seats(program, parameters, feedback != "exact")
+    places = seats(program, parameters, read, feedback != "exact")
     weights = feedback if isinstance(feedback, Mapping) else {}
     return _Builder(Moves(program, places, spikes), read, weights, kept).built()
 
@@ -206,7 +206,9 @@ class _Builder:
             for key in found:
                 self.known.declare(self._signal(key), np.zeros(self.known.elements(key)))
                 group = self.seats[seat.source].group if seat.source else ""
-                signal = backward[key, group] if seat.source else self._signal(key)
+                signal = self._signal(key)
+                if seat.source:
+                    signal = backward[key, group, seat.ways]
                 total = plus(
                     total, times(code.read(signal, seat.element), code.read(seat.key(key)))
                 )
@@ -216,60 +218,58 @@ class _Builder:
 
     def _sent_back(
         self, like: Slot, keys: Sequence[str]
-    ) -> Generator[Slot, None, dict[tuple[str, str], str]]:
+    ) -> Generator[Slot, None, dict[tuple[str, str, tuple[str, ...]], str]]:
         """Slots that send signals of readouts back to neurons; where they arrive."""
-        found: dict[tuple[str, str], str] = {}
+        found: dict[tuple[str, str, tuple[str, ...]], str] = {}
         for seat in self.seats.values():
             for key in keys if seat.source else ():
                 group = self.seats[seat.source].group
-                if Trace(seat.name, key) in self.kept and (key, group) not in found:
+                way = key, group, seat.ways
+                if Trace(seat.name, key) in self.kept and way not in found:
                     self.known.declare(self._signal(key), np.zeros(self.known.elements(key)))
-                    found[key, group] = yield from self._back(like, key, group)
+                    found[way] = yield from self._back(like, key, seat, len(found))
         return found
 
-    def _back(self, like: Slot, key: str, group: str) -> Generator[Slot, None, str]:
-        """Slots that send one signal back to a group, through the synapses by which it acts."""
-        into = f"{group}_signals.{key.replace('.', '_')}"
-        ways = [p for p in self.moves.parts if p.delivery is not None
-                and p.slot.owner in self._between(group, key.partition('.')[0])]  # fmt: skip
-        self.known.declare(into, np.zeros(self.program.groups[group].size))
-        parts: list[str] = []
-        for number, part in enumerate(ways):
-            made = part.delivery
-            if made is None or key.partition(".")[0] not in {
-                k.partition(".")[0] for k in made.goes
-            }:
-                continue
-            added = next(k for k in made.goes if k.partition(".")[0] == key.partition(".")[0])
-            slot = made.slot
-            weight = self.writer.worth_key(slot, added)
-            if slot.owner in self.feedback:
-                weight = f"{slot.owner}_feedback.w"
-                self.known.declare(weight, self.feedback[slot.owner])
-            else:
-                self.known.declare(weight, np.zeros(slot.size))
-                yield self.writer.worth(made, {added}, like)
-            one = self.known.declare(f"{into.replace('.', '_')}.part_{number}",
-                                np.zeros(self.program.groups[group].size))  # fmt: skip
-            code = Code(self.known, f"{slot.name}_back_{number}", like, slot.size)
-            error = code.read(self._signal(key), made.goes[added])
-            code.define("_synaptic_var", times(code.read(weight), error))
-            source = self.program.pathways[slot.pathway].source
-            yield code.sum(Ref(one, self.known.index_of(source)), self.program.groups[group].size)
-            parts.append(one)
-        code = Code(self.known, f"{into.replace('.', '_')}", like, self.program.groups[group].size)
+    def _back(
+        self, like: Slot, key: str, seat: Seat, number: int
+    ) -> Generator[Slot, None, str]:
+        """Slots that send one signal back to a group, through the synapses by which it acts.
+
+        Arguments:
+            like: The slot beside which they run.
+            key: What the loss reads.
+            seat: The filter of the traces that the signal is for.
+            number: Of the signal.
+        """
+        group = self.seats[seat.source].group
+        size = self.program.groups[group].size
+        into = self.known.declare(f"{group}_signals.{key.replace('.', '_')}_{number}", np.zeros(size))
         total: ast.expr = ZERO
-        for one in parts:
+        code = Code(self.known, into.replace(".", "_"), like, size)
+        for part in self.moves.parts:
+            made = part.delivery
+            if made is None or made.slot.name not in seat.ways:
+                continue
+            weight = yield from self._weight(made, seat.entry, like)
+            one = self.known.declare(f"{code.name}.{made.slot.name}", np.zeros(size))
+            pairs = Code(self.known, f"{code.name}_{made.slot.name}", like, made.slot.size)
+            error = pairs.read(self._signal(key), made.goes[seat.entry])
+            pairs.define("_synaptic_var", times(pairs.read(weight), error))
+            source = self.program.pathways[made.slot.pathway].source
+            yield pairs.sum(Ref(one, self.known.index_of(source)), size)
             total = plus(total, code.read(one))
         code.set(into, total)
         yield code.update()
         return into
 
-    def _between(self, group: str, readout: str) -> set[str]:
-        """Synapses that carry the spikes of a group to a readout."""
-        slots = self.program.slots_of(Deliver)
-        return {s.owner for s in slots if s.event == f"{group}.spike"
-                and readout in dict(ends(self.program, s.owner))}  # fmt: skip
+    def _weight(self, made: Delivery, added: str, like: Slot) -> Generator[Slot, None, str]:
+        """The variable with the weights by which a signal goes back through synapses."""
+        slot = made.slot
+        if slot.owner in self.feedback:
+            return self.known.declare(f"{slot.owner}_feedback.w", self.feedback[slot.owner])
+        weight = self.known.declare(self.writer.worth_key(slot, added), np.zeros(slot.size))
+        yield self.writer.worth(made, {added}, like)
+        return weight
 
     def _forgetting(self, like: Slot) -> Iterator[Slot]:
         """Slots that let the traces of groups without spikes decay."""

@@ -378,7 +378,7 @@ class Moves:
     def _into_filter(self, seat: Seat, made: Delivery, key: str) -> Iterator[Move]:
         """What a spike adds to the filter of its trace."""
         source, slot = self.seats[seat.source], made.slot
-        if slot.event != f"{source.group}.spike" or slot.event not in self.spikes:
+        if slot.name not in seat.ways or key != seat.entry or slot.event not in self.spikes:
             return
         delays = np.unique(self.program.pathways[slot.pathway].delay)
         depends = changing_names(self.program, slot) & set(names(made.worth[key]))
@@ -389,6 +389,8 @@ class Moves:
                 f"rule=mn.EProp(...): the synapses {slot.owner!r} to {seat.group!r} have {why}, and"
                 " one trace stands for all of them. Write rule=mn.RTRL(...)."
             )
+        if slot.name != seat.ways[0]:  # they add to one trace, and weigh what it sends back
+            return
         whole = np.arange(seat.size)
         term = Term(Seed(slot.event), Trace(source.name, slot.event), whole)
         yield Move(Trace(seat.name, key), whole, whole, [term], "filter")
