@@ -33,7 +33,19 @@ from ..derivative import ONE, ZERO, derivative, negative, plus, times
 from ..expression import names, parse, rebuilt, substitute
 from ..functions import FUNCTIONS
 from ..step import Accumulate, Overwrite, Scale, operations, updated
-from .slopes import Forward, Seed, Slopes, define, followed, is_state, seeds, shadow, where
+from .slopes import (
+    Forward,
+    Seed,
+    Slopes,
+    define,
+    draws,
+    followed,
+    is_state,
+    named_draws,
+    seeds,
+    shadow,
+    where,
+)
 
 Rows = dict[str, Slopes]
 SPIKED, SLOPE, DEPTH = "spiked", "slope", "depth"
@@ -52,6 +64,7 @@ class SpikeSlope:
         passage: Takes the margin and its change in a step at threshold, "batch neuron", gives the
             derivative and the depth; None where the others say them.
         below: How far below threshold the change is looked at, in the variable that crosses it.
+        lacks: Why there is none; empty where there is one.
     """
 
     formula: str
@@ -61,6 +74,7 @@ class SpikeSlope:
     depth: Array
     passage: Callable[..., Any] | None = None
     below: Array | None = None
+    lacks: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,7 @@ class Carrier:
         spiked: Key of the variable that tells for which elements the derivatives hold; of others
             each trace stays. The slot sets it. Empty where they hold for all.
         variables: Variables that these slots need, by key: their values at the start.
+        refused: Why the derivatives are not known after all; empty where they are.
     """
 
     slot: Slot
@@ -87,6 +102,7 @@ class Carrier:
     inside: bool = False
     spiked: str = ""
     variables: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    refused: str = ""
 
 
 def carrier(
@@ -217,7 +233,7 @@ def _threshold(
     code = beside(slot, f"{slot.name}_slopes", made.lines, made.refs)
     element = {slot.event: np.arange(slot.size)}
     return Carrier(slot, {slot.event: found}, element, code, tuple(earlier),
-                   variables=made.variables)  # fmt: skip
+                   variables=made.variables, refused=spike.lacks)  # fmt: skip
 
 
 def _value(part: Condition) -> ast.expr:
@@ -427,7 +443,17 @@ def _reset(
     if depth and spike is not None:
         extra[depth] = spike.depth
     code = beside(base, f"{slot.name}_slopes", made.statements, refs, samplers=slot.samplers)
-    return Carrier(marked, rows, element, code, (off,), spiked=key, variables=extra)
+    refused = _drawn_twice(slot) if any(draws(slot, s.tree) for s in slot.statements) else ""
+    return Carrier(marked, rows, element, code, (off,), spiked=key, variables=extra,
+                   refused=refused)  # fmt: skip
+
+
+def _drawn_twice(slot: Slot) -> str:
+    return (
+        f"an online rule: {slot.name} draws random numbers, and its derivative would need the same"
+        " ones again. Draw them in the equations, in a variable that is held for a step, or write"
+        " rule=mn.BPTT()."
+    )
 
 
 def _combined(a: Slopes, b: Slopes, sign: int) -> Slopes:
@@ -507,6 +533,7 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
     Raises:
         GradientError: They multiply or set a variable of neurons.
     """
+    slot = named_draws(slot) if any(draws(slot, s.tree) for s in slot.statements) else slot
     forward = Forward(seeds(program, slot, parameters))
     lines: list[Statement] = []
     added: Rows = {}
@@ -607,6 +634,40 @@ class _Aged:
         """What a spike adds to a variable, as of now."""
         value, _ = self.now.get(name, (ast.Name(name, ast.Load()), ONE))
         return plus(new, negative(value))
+
+
+def by_turns(program: Program, slot: Update, parameters: Iterable[str]) -> dict[str, str]:
+    """What an update changes of elements that several of its own change, and why that is refused.
+
+    Arguments:
+        program: The network.
+        slot: The update.
+        parameters: Keys of what is trained.
+    """
+    forward = Forward(seeds(program, slot, parameters))
+    found: dict[str, str] = {}
+    for statement, operation in zip(slot.statements, operations(program, slot), strict=True):
+        slopes = forward.through(operation.tree)
+        if not isinstance(operation, Accumulate | Scale | Overwrite):
+            forward.of[statement.target] = slopes
+        elif slopes or not isinstance(operation, Accumulate):
+            key = operation.ref.variable
+            found[key] = (
+                f"an online rule: {slot.name} changes {key!r} by several elements one after the"
+                " other, and no trace follows that. Let it change a variable of the synapses that"
+                " a (summed) variable of the neurons reads, or write rule=mn.BPTT()."
+            )
+    return found
+
+
+def require_no_draws(made: Delivery) -> None:
+    """Refuse synapses that draw random numbers, where what no spike adds is needed.
+
+    Raises:
+        GradientError: They draw some.
+    """
+    if any(draws(made.slot, s.tree) for s in made.alone):
+        raise GradientError(_drawn_twice(made.slot))
 
 
 def _guarded_all(guard: str, slopes: Slopes) -> Slopes:

@@ -18,7 +18,7 @@ doi:10.1109/JPROC.2020.3045625. The slots are derived here from the statements o
 """
 
 import ast
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -72,6 +72,7 @@ def eligibility(
     spikes: Mapping[str, SpikeSlope],
     feedback: Mapping[str, Array] | Literal["exact", "symmetric"] = "exact",
     kept: float = 1.0,
+    driven: Collection[str] = (),
 ) -> Eligibility:
     """A network with the traces that an online rule needs.
 
@@ -85,6 +86,7 @@ def eligibility(
             one trace for all units; or likewise through weights of their own, by the name of the
             synapses.
         kept: Share that is left after a step of the traces of groups that do not spike.
+        driven: Keys of variables and events that inputs set at each step, whatever they were.
 
     Raises:
         GradientError: A statement, or what the loss reads, has no such traces; or no trace of a
@@ -92,7 +94,10 @@ def eligibility(
     """
     places = seats(program, parameters, read, feedback != "exact")
     weights = feedback if isinstance(feedback, Mapping) else {}
-    return _Builder(Moves(program, places, spikes), read, weights, kept).built()
+    moves = Moves(program, places, {k: v for k, v in spikes.items() if k not in driven})
+    if feedback != "exact":
+        moves.require_filters(read)
+    return _Builder(moves, read, weights, kept, driven).built()
 
 
 class _Builder:
@@ -103,16 +108,19 @@ class _Builder:
         read: What the loss reads.
         feedback: Weights by which signals go back, by the name of the synapses.
         share: What is left after a step of the traces of groups that do not spike.
+        driven: What inputs set.
     """
 
     def __init__(
-        self, moves: Moves, read: Sequence[str], feedback: Mapping[str, Array], share: float
-    ) -> None:
+        self, moves: Moves, read: Sequence[str], feedback: Mapping[str, Array], share: float,
+        driven: Collection[str],
+    ) -> None:  # fmt: skip
         self.moves, self.read, self.feedback, self.share = moves, list(read), feedback, share
         self.program, self.seats, self.spikes = moves.program, moves.seats, moves.spikes
         self.known = Names(self.program, self.seats)
         self.writer = Writer(self.known, moves)
         self.kept: set[Trace] = set()
+        self.driven = driven
 
     def _settle(self) -> None:
         """Find the traces that a parameter reaches and that reach what the loss reads."""
@@ -146,8 +154,9 @@ class _Builder:
             GradientError: No trace of a parameter reaches what the loss reads.
         """
         self._settle()
+        self._require_known()
         self._require_reached()
-        slots: list[Slot] = []
+        slots: list[Slot] = list(self._cleared(self.program.slots[0]))
         early = 0
         traced = [key for key in self.read if key not in self.spikes]
         for number, part in enumerate(self.moves.parts):
@@ -174,9 +183,25 @@ class _Builder:
         signals = {key: self._signal(key) for key in self.read}
         return Eligibility(program, totals, signals, list(self.moves.cuts))
 
+    def _cleared(self, like: Slot) -> Iterator[Slot]:
+        """Slots that begin a step without traces of what inputs set."""
+        for seat in self.seats.values():
+            keys = [key for name, key in self.kept if name == seat.name and key in self.driven]
+            if keys:
+                name = f"{seat.name}_driven"
+                code = Code(self.known, name, self._each_step(like), seat.size)
+                for key in keys:
+                    code.set(seat.key(key), ast.Constant(0.0))
+                yield code.update()
+
     def _each_step(self, slot: Slot) -> Slot:
         """Like a slot, but at each step of the network, as values are recorded at each."""
         return replace(slot, dt=self.program.dt, every=1, clock_dt=self.program.dt)
+
+    def _require_known(self) -> None:
+        for key in dict.fromkeys(trace.key for trace in self.kept):
+            if key in self.moves.refused:
+                raise GradientError(self.moves.refused[key])
 
     def _require_reached(self) -> None:
         for parameter in self.moves.parameters:

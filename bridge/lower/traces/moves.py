@@ -11,8 +11,8 @@ from mirrorneuron.errors import GradientError
 from ...program import Array, Deliver, Program, Slot, Sum, Update
 from ..expression import names
 from ..step import is_synaptic
-from .carrier import Carrier, Delivery, SpikeSlope, carrier, delivery
-from .seat import Seat, ends
+from .carrier import Carrier, Delivery, SpikeSlope, by_turns, carrier, delivery
+from .seat import Seat, ends, leading
 from .slopes import Seed, Slopes, is_state
 
 
@@ -120,6 +120,7 @@ class Moves:
         self.at = {(s.parameter, s.group): s for s in seats if s.kind != "filter"}
         self.parameters = list(dict.fromkeys(seat.parameter for seat in seats))
         self.cuts: dict[str, None] = {}
+        self.refused: dict[str, str] = {}
         self.parts = [self._part(slot) for slot in program.slots]
 
     def changes(self, key: str) -> bool:
@@ -137,13 +138,42 @@ class Moves:
             made = delivery(self.program, slot, self.parameters)
             return Part(slot, None, list(self._delivered(made)), made)
         if isinstance(slot, Update) and is_synaptic(self.program, slot):
-            self._cut(f"{slot.name}: several elements change one")
+            self.refused |= by_turns(self.program, slot, self.parameters)
             return Part(slot)
         made = carrier(self.program, slot, self.parameters, self.spikes)
         if made is None:
             return Part(slot)
+        self.refused |= {key: made.refused for key in made.rows if made.refused}
         moves = self._summed(made) if isinstance(slot, Sum) else self._mapped(made)
         return Part(slot, made, list(moves))
+
+    def require_filters(self, read: Sequence[str]) -> None:
+        """Refuse what reaches a readout otherwise than by spikes, where filters stand for traces.
+
+        Arguments:
+            read: What the loss reads.
+        """
+        groups = leading(self.program, read)
+        for part in self.parts:
+            rows = part.carrier.rows if part.carrier is not None else {}
+            if part.delivery is not None:
+                rows = {**part.delivery.kept, **part.delivery.added}
+            for key, row in rows.items():
+                group = key.partition(".")[0]
+                for seed in row if group in groups else ():
+                    self._require_filtered(part.slot, key, group, seed)
+
+    def _require_filtered(self, slot: Slot, key: str, group: str, seed: Seed) -> None:
+        other = seed.key.partition(".")[0]
+        for parameter in self.parameters if other != group else ():
+            acts = seed.key == parameter
+            acts |= self.changes(seed.key) and (parameter, other) in self.at
+            if acts and seed.key not in self.spikes and (parameter, group) not in self.at:
+                raise GradientError(
+                    f"rule=mn.EProp(...): {slot.name} changes {key!r} by {seed.key!r}, on which"
+                    f" {parameter!r} acts, and a readout is to filter spikes. Write"
+                    " rule=mn.RTRL(...)."
+                )
 
     def _cut(self, what: str) -> None:
         self.cuts[what] = None

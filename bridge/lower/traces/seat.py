@@ -232,6 +232,13 @@ def _silent_after(program: Program, start: Sequence[str]) -> list[str]:
     return list(found)
 
 
+def leading(program: Program, read: Sequence[str]) -> set[str]:
+    """Groups without spikes that lead, through such groups alone, to what the loss reads."""
+    owners = {key.partition(".")[0] for key in read}
+    silent = [name for name in stateful(program) if name not in program.spiking()]
+    return {g for g in silent if owners & {g, *_silent_after(program, [g])}}
+
+
 def _reached(program: Program, source: str) -> Iterator[str]:
     """Groups whose variables are set by the spikes or the values of one.
 

@@ -7,7 +7,7 @@ is statements again: a local name for each derivative that is not zero.
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...program import Program, Slot, Statement
 from ..derivative import ONE, ZERO, derivative, plus, times
@@ -158,7 +158,7 @@ def _with_slopes(
     """A statement, after those that give its derivatives."""
     target, guard = statement.target, slot.guards.get(statement.target)
     slopes = forward.through(updated(statement))
-    if any(set(names(tree)) & _random(slot) for tree in slopes.values()):
+    if any(draws(slot, tree) for tree in slopes.values()):
         drawn, statement = _with_named_draws(slot, statement, forward, guards)
         yield from drawn
         slopes = forward.through(updated(statement))
@@ -186,6 +186,11 @@ def _random(slot: Slot) -> set[str]:
     return set(RANDOM) | set(slot.samplers)
 
 
+def draws(slot: Slot, tree: ast.expr) -> bool:
+    """Whether an expression takes random numbers."""
+    return bool(set(names(tree)) & _random(slot))
+
+
 def _with_named_draws(
     slot: Slot, statement: Statement, forward: Forward, guards: dict[str, str]
 ) -> tuple[list[Statement], Statement]:
@@ -209,6 +214,18 @@ def _with_named_draws(
     kept = Statement(statement.target, statement.op, ast.unparse(tree), statement.kind,
                      statement.scalar)  # fmt: skip
     return made, kept
+
+
+def named_draws(slot: Slot) -> Slot:
+    """A slot whose random numbers have a name each, so that derivatives can read them."""
+    forward, guards = Forward(), dict(slot.guards)
+    lines: list[Statement] = []
+    for statement in slot.statements:
+        made, kept = _with_named_draws(slot, statement, forward, guards)
+        lines += [*made, kept]
+    scalar = tuple(s for s in lines if s.scalar)
+    vector = tuple(s for s in lines if not s.scalar)
+    return replace(slot, scalar=scalar, vector=vector, guards=guards)
 
 
 # ---- what statements would do, without doing it

@@ -12,7 +12,7 @@ from ...program import Array, Deliver, Ref, Slot, Statement, Sum
 from ..derivative import ONE, ZERO, plus, times
 from ..expression import names
 from ..functions import FUNCTIONS
-from .carrier import SPIKED, Delivery, beside
+from .carrier import SPIKED, Delivery, beside, require_no_draws
 from .moves import Move, Moves, Part, Term, Trace
 from .names import Code, Names
 from .seat import Seat
@@ -225,6 +225,7 @@ class Writer:
         apart = {m.target for m in reached}
         yield from self._begun(part, reached, [m for m in arriving if m.target in apart])
         if spikes or filters:
+            require_no_draws(made)
             yield self.worth(made, {m.target.key for m in (*spikes, *filters)})
         wide = [m for m in part.moves if m.kind in ("keep", "pairs") and _is_wide(m, slot)]
         yield from self._stored(part, wide)
