@@ -213,6 +213,8 @@ def _threshold(
         f"_{k}": ast.Name(f"_part_{k}", ast.Load()) for k in range(len(parts))
     }
     found: Slopes = {}
+    base, kept = _escape_gain(program, slot) if spike.follows else (slot, None)
+    made.refs |= base.refs
     for k, part in enumerate(parts):
         slopes = {} if isinstance(part, Truth) else forward.through(inner[k])
         if not slopes:
@@ -221,6 +223,8 @@ def _threshold(
         _require_known(slot, factor, parts)
         margin = isinstance(part, Margin)
         outer = _surrogate(spike, slot, made, k) if margin else _inside(inner[k])
+        if kept is not None and not margin and kept[0] in slopes:
+            outer = times(outer, _at_most_once(times(slopes[kept[0]], kept[1])))
         for seed, slope in slopes.items():
             found[seed] = plus(found.get(seed, ZERO), times(times(outer, factor), slope))
     if not found:
@@ -230,7 +234,7 @@ def _threshold(
     if cross is not None:
         earlier, more = _approach(program, slot, spike, cross)
         made.variables |= more
-    code = beside(slot, f"{slot.name}_slopes", made.lines, made.refs)
+    code = beside(base, f"{slot.name}_slopes", made.lines, made.refs)
     element = {slot.event: np.arange(slot.size)}
     return Carrier(slot, {slot.event: found}, element, code, tuple(earlier),
                    variables=made.variables, refused=spike.lacks)  # fmt: skip
@@ -263,6 +267,33 @@ def _inside(probability: ast.expr) -> ast.expr:
     high = ast.Compare(probability, [ast.Lt()], [ast.Constant(1)])
     both = ast.BoolOp(ast.And(), [low, high])
     return where(both, ONE, ast.Constant(0))
+
+
+def _escape_gain(program: Program, slot: Threshold) -> tuple[Slot, tuple[Seed, ast.expr] | None]:
+    """The variable that decides on an escape and is reset by it, and what the reset adds to it.
+
+    With them comes the slot, with the names that the reset reads.
+    """
+    cross = crossing(program, slot)
+    reset = next(iter(program.resets(slot.event)), None)
+    if cross is None or cross.place is not None or reset is None:
+        return slot, None
+    now: dict[str, ast.expr] = {}
+    for statement in reset.statements:
+        now[statement.target] = substitute(updated(statement), now)
+    name = next((n for n in now if n in reset.refs and reset.refs[n].variable == cross.variable), "")
+    if not name:
+        return slot, None
+    jump = plus(now[name], negative(ast.Name(name, ast.Load())))
+    base, (jump,) = _joined(slot, reset, jump, prefix="_reset_")
+    return base, (Seed(cross.variable), jump)
+
+
+def _at_most_once(taken: ast.expr) -> ast.expr:
+    """Factor that keeps a gradient from taking more than there is through a reset."""
+    size = ast.Call(ast.Name("abs", ast.Load()), [taken], [])
+    more = ast.Compare(size, [ast.Gt()], [ONE])
+    return where(more, ast.BinOp(ONE, ast.Div(), size), ONE)
 
 
 def _require_known(slot: Threshold, factor: ast.expr, parts: tuple[Condition, ...]) -> None:

@@ -209,9 +209,10 @@ class _Builder:
             if not any(t.seat in seats and t.key in self.read for t in self.kept):
                 raise GradientError(
                     f"an online rule: no trace of {parameter!r} reaches what the loss reads"
-                    f" ({', '.join(self.read)}). An online rule follows a parameter within its own"
-                    " neurons and to groups that do not spike; what spikes do to other spiking"
-                    " neurons is left out. Read the spikes of the neurons that it acts on, or write"
+                    f" ({', '.join(self.read)}). An online rule follows a parameter within the"
+                    " neurons that it acts on and to groups that do not spike; what these do to"
+                    " other spiking neurons, by spikes or otherwise, is left out. Read the spikes"
+                    f" of the neurons that it acts on, leave {parameter!r} out of train, or write"
                     " rule=mn.BPTT()."
                 )
 

@@ -350,8 +350,12 @@ class Moves:
         if terms:
             yield Move(target, trace, seat.element, terms, "reached")
         mine = seat.parameter.partition(".")[0] == slot.owner and seat.size == count
+        rest = {s: t for s, t in row.items() if s not in theirs}
+        for seed in rest if not mine else ():
+            other = seat.parameter, seed.key.partition(".")[0]
+            if seed.key == seat.parameter or (self.changes(seed.key) and other in self.at):
+                self._cut(f"{slot.name}: what {seed.key} does to {key} of other elements")
         if seat.kind == "own" and mine:
-            rest = {s: t for s, t in row.items() if s not in theirs}
             own = self._terms_of(seat.parameter, trace, slot, rest, trace)
             yield Move(target, trace, trace, own, "own")
 
