@@ -482,7 +482,7 @@ def _reset(
 def _drawn_twice(slot: Slot) -> str:
     return (
         f"an online rule: {slot.name} draws random numbers, and its derivative would need the same"
-        " ones again. Draw them in the equations, in a variable that is held for a step, or write"
+        " ones again. Let run_regularly('x = rand()', dt=...) draw them into a variable, or write"
         " rule=mn.BPTT()."
     )
 

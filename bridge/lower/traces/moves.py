@@ -37,7 +37,7 @@ class Term(NamedTuple):
     place: Array
 
 
-@dataclass
+@dataclass(eq=False)
 class Move:
     """How a slot changes a trace.
 

@@ -14,6 +14,7 @@ import numpy as np
 from mirrorneuron.errors import GradientError
 
 from ...program import Array, Deliver, Program, Ref, Slot, Sum
+from ..expression import names
 from .slopes import is_state
 
 FULL = 50_000_000
@@ -245,7 +246,7 @@ def _reached(program: Program, source: str) -> Iterator[str]:
     It is among them where some of its elements set others.
     """
     for slot in program.slots:
-        reads = {ref.variable.partition(".")[0] for ref in slot.refs.values()}
+        reads = {ref.variable.partition(".")[0] for ref in _read(slot)}
         spikes = isinstance(slot, Deliver) and slot.event.partition(".")[0] == source
         if spikes or source in reads or slot.owner == source:
             yield from {key.partition(".")[0] for key in slot.written()} - {source}
@@ -253,13 +254,19 @@ def _reached(program: Program, source: str) -> Iterator[str]:
             yield source
 
 
+def _read(slot: Slot) -> list[Ref]:
+    """What the statements of a slot read, besides what they add to."""
+    read = {name for s in slot.statements for name in names(s.tree)} | set(slot.guards.values())
+    return [ref for name, ref in slot.refs.items() if name in read]
+
+
 def _couples(program: Program, slot: Slot, group: str) -> bool:
     """Whether a slot sets elements of a group by other elements of it."""
-    written = slot.written()
-    inside = [ref for ref in slot.refs.values() if ref.variable.partition(".")[0] == group]
-    inside += [slot.target] if isinstance(slot, Sum) else []
-    sets = {_seen(program, ref) for ref in inside if ref.variable in written}
-    reads = {_seen(program, ref) for ref in inside if is_state(program, ref.variable)}
+    targets = [slot.refs[s.target] for s in slot.statements if s.target in slot.refs]
+    targets += [slot.target] if isinstance(slot, Sum) else []
+    sets = {_seen(program, r) for r in targets if r.variable.partition(".")[0] == group}
+    reads = {_seen(program, r) for r in _read(slot)
+             if r.variable.partition(".")[0] == group and is_state(program, r.variable)}  # fmt: skip
     return bool(sets) and len(sets | reads) > 1
 
 

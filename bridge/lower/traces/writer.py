@@ -213,7 +213,8 @@ class Writer:
         """Slots in the place of one that delivers."""
         slot = made.slot
         reached = [m for m in part.moves if m.kind == "reached"]
-        arriving = [m for m in part.moves if m.kind in ("own", "pairs") and not _is_wide(m, slot)]
+        wide = self._wide(part)
+        arriving = [m for m in part.moves if m.kind in ("own", "pairs") and m not in wide]
         spikes = [m for m in part.moves if m.kind == "spikes"]
         filters = [m for m in part.moves if m.kind == "filter"]
         if slot.sequential and not all(_by_itself(m, made) for m in reached):
@@ -227,7 +228,6 @@ class Writer:
         if spikes or filters:
             require_no_draws(made)
             yield self.worth(made, {m.target.key for m in (*spikes, *filters)})
-        wide = [m for m in part.moves if m.kind in ("keep", "pairs") and _is_wide(m, slot)]
         yield from self._stored(part, wide)
         yield self._with_arrivals(part, made, reached, arriving, apart)
         for target in dict.fromkeys(m.target for m in reached):
@@ -298,7 +298,8 @@ class Writer:
         for key in sorted(stored):  # where a spike comes, what is stored is as of now
             worth = self.worth_key(slot, key)
             code.set(worth, times(code.read(worth), code.read(self._left_key(slot, key))))
-        kept = [m for m in part.moves if m.kind == "keep" and not _is_wide(m, slot)]
+        wide = self._wide(part)
+        kept = [m for m in part.moves if m.kind == "keep" and m not in wide]
         new = [code.define(f"_new_{k}", self._arrived(code, made.kept[m.target.key], m))
                for k, m in enumerate(kept)]  # fmt: skip
         for tree, move in zip(new, kept, strict=True):
@@ -311,9 +312,18 @@ class Writer:
 
     # ---- traces of more pairs than there are synapses
 
+    def _wide(self, part: Part) -> list[Move]:
+        """Moves that change other traces than one for each synapse."""
+        each = np.arange(part.slot.size)
+        return [
+            m for m in part.moves
+            if (m.kind in ("keep", "pairs") and not np.array_equal(m.element, each))
+            or (m.kind == "keep" and self.seats[m.target.seat].size != len(each))
+        ]  # fmt: skip
+
     def _wide_slopes(self, part: Part) -> dict[str, ast.expr]:
         """Variables for what traces outside the slot need of it, and the value of each."""
-        wide = [m for m in part.moves if m.kind in ("keep", "pairs") and _is_wide(m, part.slot)]
+        wide = self._wide(part)
         found: dict[str, ast.expr] = {}
         for move in wide:
             row = part.row(move)
@@ -498,11 +508,6 @@ class Writer:
             before = code.read(self._past(slot, source, trace, delay - 1))
             code.set(self._past(slot, source, trace, delay), before)
         yield code.update()
-
-
-def _is_wide(move: Move, slot: Slot) -> bool:
-    """Whether a move changes other traces than one for each synapse of a slot."""
-    return not np.array_equal(move.element, np.arange(slot.size))
 
 
 def _by_itself(move: Move, made: Delivery) -> bool:
