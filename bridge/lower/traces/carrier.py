@@ -281,7 +281,9 @@ def _escape_gain(program: Program, slot: Threshold) -> tuple[Slot, tuple[Seed, a
     now: dict[str, ast.expr] = {}
     for statement in reset.statements:
         now[statement.target] = substitute(updated(statement), now)
-    name = next((n for n in now if n in reset.refs and reset.refs[n].variable == cross.variable), "")
+    name = next(
+        (n for n in now if n in reset.refs and reset.refs[n].variable == cross.variable), ""
+    )
     if not name:
         return slot, None
     jump = plus(now[name], negative(ast.Name(name, ast.Load())))

@@ -26,13 +26,15 @@ import numpy as np
 
 from mirrorneuron.errors import GradientError
 
-from ...program import Array, Deliver, Group, Program, Ref, Slot, Threshold
+from ...program import Array, Group, Program, Ref, Slot, Threshold
 from ..derivative import ONE, ZERO, plus, times
 from .carrier import Delivery, SpikeSlope
 from .moves import Move, Moves, Part, Term, Trace
 from .names import Code, Names
 from .seat import Seat, seats
 from .writer import Writer
+
+Way = tuple[str, str, str, tuple[str, ...]]  # signal, group, entry and slots
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ class _Builder:
                 group = self.seats[seat.source].group if seat.source else ""
                 signal = self._signal(key)
                 if seat.source:
-                    signal = backward[key, group, seat.ways]
+                    signal = backward[key, group, seat.entry, seat.ways]
                 total = plus(
                     total, times(code.read(signal, seat.element), code.read(seat.key(key)))
                 )
@@ -242,23 +244,19 @@ class _Builder:
             code.set(f"{seat.name}.gradient", total, op="+=")
             yield code.update()
 
-    def _sent_back(
-        self, like: Slot, keys: Sequence[str]
-    ) -> Generator[Slot, None, dict[tuple[str, str, tuple[str, ...]], str]]:
+    def _sent_back(self, like: Slot, keys: Sequence[str]) -> Generator[Slot, None, dict[Way, str]]:
         """Slots that send signals of readouts back to neurons; where they arrive."""
-        found: dict[tuple[str, str, tuple[str, ...]], str] = {}
+        found: dict[Way, str] = {}
         for seat in self.seats.values():
             for key in keys if seat.source else ():
                 group = self.seats[seat.source].group
-                way = key, group, seat.ways
+                way = key, group, seat.entry, seat.ways
                 if Trace(seat.name, key) in self.kept and way not in found:
                     self.known.declare(self._signal(key), np.zeros(self.known.elements(key)))
                     found[way] = yield from self._back(like, key, seat, len(found))
         return found
 
-    def _back(
-        self, like: Slot, key: str, seat: Seat, number: int
-    ) -> Generator[Slot, None, str]:
+    def _back(self, like: Slot, key: str, seat: Seat, number: int) -> Generator[Slot, None, str]:
         """Slots that send one signal back to a group, through the synapses by which it acts.
 
         Arguments:
@@ -269,7 +267,9 @@ class _Builder:
         """
         group = self.seats[seat.source].group
         size = self.program.groups[group].size
-        into = self.known.declare(f"{group}_signals.{key.replace('.', '_')}_{number}", np.zeros(size))
+        into = self.known.declare(
+            f"{group}_signals.{key.replace('.', '_')}_{number}", np.zeros(size)
+        )
         total: ast.expr = ZERO
         code = Code(self.known, into.replace(".", "_"), like, size)
         for part in self.moves.parts:

@@ -116,7 +116,8 @@ def seats(
     near = [seat for key in parameters for seat in _seats_of(program, key, keeps)]
     if not filtered:
         return near
-    return [*near, *(made for seat in near for made in _filters(program, seat, silent))]
+    ends_here = [name for name in silent if name in leading(program, read)]
+    return [*near, *(made for seat in near for made in _filters(program, seat, ends_here))]
 
 
 def _ends_at_neurons(program: Program, name: str, read: Sequence[str]) -> bool:
@@ -144,13 +145,13 @@ def _filters(program: Program, seat: Seat, silent: Sequence[str]) -> Iterator[Se
                 same = slot.event, program.pathways[slot.pathway].max_delay, slot.when, slot.every
                 ways.setdefault((key, same), []).append(slot.name)
     count: dict[str, int] = {}
-    for (key, _), names in ways.items():
+    for (key, _), slots in ways.items():
         group = key.partition(".")[0]
         base = f"{group}_by_{seat.parameter.replace('.', '_')}_of_{seat.group}"
         count[group] = count.get(group, 0) + 1
         name = base if count[group] == 1 else f"{base}_{count[group]}"
         yield Seat(name, seat.parameter, group, seat.origin, seat.element, "filter", seat.name,
-                   key, tuple(names))  # fmt: skip
+                   key, tuple(slots))  # fmt: skip
 
 
 def _added(slot: Deliver) -> list[str]:
@@ -264,9 +265,10 @@ def _couples(program: Program, slot: Slot, group: str) -> bool:
     """Whether a slot sets elements of a group by other elements of it."""
     targets = [slot.refs[s.target] for s in slot.statements if s.target in slot.refs]
     targets += [slot.target] if isinstance(slot, Sum) else []
-    sets = {_seen(program, r) for r in targets if r.variable.partition(".")[0] == group}
-    reads = {_seen(program, r) for r in _read(slot)
-             if r.variable.partition(".")[0] == group and is_state(program, r.variable)}  # fmt: skip
+    mine = [r for r in targets if r.variable.partition(".")[0] == group]
+    read = [r for r in _read(slot) if r.variable.partition(".")[0] == group]
+    sets = {_seen(program, ref) for ref in mine}
+    reads = {_seen(program, ref) for ref in read if is_state(program, ref.variable)}
     return bool(sets) and len(sets | reads) > 1
 
 

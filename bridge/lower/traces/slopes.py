@@ -8,6 +8,7 @@ is statements again: a local name for each derivative that is not zero.
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from ...program import Program, Slot, Statement
 from ..derivative import ONE, ZERO, derivative, plus, times
@@ -31,6 +32,7 @@ class Seed:
 
 Slopes = dict[Seed, ast.expr]
 SLOPE = "_slope_"
+Timed = TypeVar("Timed", bound=Slot)
 
 
 @dataclass
@@ -216,7 +218,7 @@ def _with_named_draws(
     return made, kept
 
 
-def named_draws(slot: Slot) -> Slot:
+def named_draws(slot: Timed) -> Timed:
     """A slot whose random numbers have a name each, so that derivatives can read them."""
     forward, guards = Forward(), dict(slot.guards)
     lines: list[Statement] = []

@@ -18,8 +18,7 @@ from .names import Code, Names
 from .seat import Seat
 from .slopes import Seed, Slopes, define, where
 
-
-LEAST = 1e-30  # share of what is stored, below which a synapse has been silent for too long
+LEAST = 1e-30  # below that share of what is stored, a synapse has been silent for too long
 
 
 class Writer:
