@@ -5,7 +5,7 @@ own equations, threshold and reset: see `lower/traces/`. For those of the paper,
 mirror(net, surrogate=mn.Triangle(width=...), reset_gradient="detach").
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,11 +62,12 @@ class EProp(RTRL):
                 " on. Write seed=0."
             )
 
-    def traced(self, model: Mirror, read: Sequence[str]) -> Traced:
+    def traced(self, model: Mirror, read: Sequence[str], driven: Iterable[str] = ()) -> Traced:
         """See `RTRL.traced`."""
         if self.feedback == "symmetric":
-            return traced(model, read, "symmetric", self.kept(model))
-        return traced(model, read, random_feedback(model, self.seed), self.kept(model))
+            return traced(model, read, "symmetric", self.kept(model), driven)
+        back = random_feedback(model, self.seed)
+        return traced(model, read, back, self.kept(model), driven)
 
 
 def random_feedback(model: Mirror, seed: int) -> dict[str, Array]:

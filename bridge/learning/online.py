@@ -162,23 +162,20 @@ def signals(leaves: Recording) -> dict[str, Tensor]:
 
 
 def spike_slopes(model: Mirror) -> dict[str, SpikeSlope]:
-    """What stands for the derivatives of spikes, as data.
-
-    Raises:
-        GradientError: The width of a surrogate does not follow from the model.
-    """
+    """What stands for the derivatives of spikes, as data."""
     sizes = {name: group.size for name, group in model.program.groups.items()}
     return {
         event: _slope(event, made, sizes[event.partition(".")[0]])
         for event, made in model.gradients.items()
-        if made.unit is None or made.width is not None
     }
 
 
 def _slope(event: str, made: SpikeGradient, size: int) -> SpikeSlope:
     ones = np.ones(size)
-    if made.unit is None or made.width is None:
+    if made.unit is None:
         return SpikeSlope("", ones, ones, made.follows_reset, ones)
+    if made.width is None:
+        return SpikeSlope("1", ones, ones, made.follows_reset, ones, lacks=_lack(event, made))
     width, gain = _array(made.width, size), _array(made.gain, size)
     if made.reset is None:
         return SpikeSlope(made.surrogate.formula, width, gain / width, made.follows_reset, ones)
@@ -207,6 +204,15 @@ def _rise(made: SpikeGradient, reset: ResetDepth, size: int) -> Rise | None:
     )  # fmt: skip
 
 
+def _lack(event: str, made: SpikeGradient) -> str:
+    """Why the spikes of a group have no derivative."""
+    try:
+        made.require_width(event.partition(".")[0])
+    except GradientError as error:
+        return str(error)
+    return ""
+
+
 def _table(x: Tensor) -> Array:
     return x.double().cpu().numpy()
 
@@ -221,6 +227,7 @@ def traced(
     read: Iterable[str],
     feedback: Mapping[str, Array] | Literal["exact", "symmetric"] = "exact",
     kept: float = 1.0,
+    driven: Iterable[str] = (),
 ) -> Traced:
     """The network of a model with its traces; the same for the same model.
 
@@ -228,15 +235,17 @@ def traced(
         model: A mirror.
         read: What a loss reads: recorded variables, and spikes as "cells.spike".
         feedback, kept: See `eligibility`.
+        driven: Names of the inputs of a run: variables, and groups whose spikes are given.
     """
     wanted = tuple(sorted(read))
+    given = tuple(sorted(key if "." in key else f"{key}.spike" for key in driven))
     name = feedback if isinstance(feedback, str) else tuple(
         (key, value.tobytes()) for key, value in feedback.items()
     )  # fmt: skip
     known = _KEPT.setdefault(model, {})
-    if (wanted, name, kept) not in known:
+    if (wanted, name, kept, given) not in known:
         keys, slopes = list(model.keys), spike_slopes(model)
-        known[wanted, name, kept] = Traced(
-            eligibility(model.program, keys, wanted, slopes, feedback, kept)
+        known[wanted, name, kept, given] = Traced(
+            eligibility(model.program, keys, wanted, slopes, feedback, kept, given)
         )
-    return known[wanted, name, kept]
+    return known[wanted, name, kept, given]

@@ -5,7 +5,7 @@ Bellec et al. 2020, doi:10.1038/s41467-020-17236-y; the family: Zenke & Neftci 2
 doi:10.1109/JPROC.2020.3045625. See `lower/traces/` for what is carried along.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import exp
@@ -93,14 +93,15 @@ class RTRL(Rule[RTRLState]):
         """
         return self.traced(model, read).found.program
 
-    def traced(self, model: Mirror, read: Sequence[str]) -> Traced:
+    def traced(self, model: Mirror, read: Sequence[str], driven: Iterable[str] = ()) -> Traced:
         """A model with its traces.
 
         Arguments:
             model: A mirror.
             read: What a loss reads.
+            driven: Names of the inputs of a run.
         """
-        return traced(model, read, kept=self.kept(model))
+        return traced(model, read, kept=self.kept(model), driven=driven)
 
     def kept(self, model: Mirror) -> float:
         """Share of a trace that is left after a step, in groups that do not spike."""
@@ -188,7 +189,7 @@ class _Episode:
         run, model = self.run, self.run.model
         spiking = [f"{name}.spike" for name in model.program.spiking()]
         read = list(found) or [*spiking, *run.task.recorded]
-        self.traced = self.rule.traced(model, read)
+        self.traced = self.rule.traced(model, read, run.trial.inputs)
         batch = next(iter(recording.spikes.sizes.values()), (1, 0))[0]
         if run.trial.batch_size is not None:
             batch = run.trial.batch_size

@@ -102,7 +102,9 @@ class Case(NamedTuple):
     record: tuple[str, ...] = ("R.y",)
 
 
-def parts(cell: Cell = CELLS["LIF"], more: str = "", n: int = 5) -> dict[str, Any]:
+def parts(
+    cell: Cell = CELLS["LIF"], more: str = "", n: int = 5, readout: str = "dy/dt = -y/tau_r : 1"
+) -> dict[str, Any]:
     """Poisson spikes drive cells, whose spikes reach a readout after delays of many lengths."""
     start_scope()
     defaultclock.dt = 0.5 * ms
@@ -113,9 +115,8 @@ def parts(cell: Cell = CELLS["LIF"], more: str = "", n: int = 5) -> dict[str, An
         method="euler", name="E", **options,
     )  # fmt: skip
     E.tau, E.v = 10 * ms, cell.start
-    R = NeuronGroup(
-        2, "dy/dt = -y/tau_r : 1", method="exact", name="R", namespace={"tau_r": 20 * ms}
-    )
+    method = "exact" if readout.count("=") == 1 and "x" not in readout else "euler"
+    R = NeuronGroup(2, readout, method=method, name="R", namespace={"tau_r": 20 * ms})
     s: Any = Synapses(source, E, "w : 1", on_pre="g_post += w", delay=1 * ms, name="s")
     s.connect()
     s.w = np.linspace(0.3, 1, 8 * n) * cell.weight
@@ -224,6 +225,73 @@ def arm() -> Case:
     return Case(joined(of, link, *body.objects), keys, (), record)
 
 
+def two_variables() -> Case:
+    of = parts(readout="dy/dt = -y/tau_r : 1\ndz/dt = (y - z)/tau_r : 1")
+    more = wired(of["E"], of["R"], 0.4, model="w : 1", on_pre="y_post += w; z_post += 0.3*w",
+                 delay=1 * ms)  # fmt: skip
+    return Case(joined(of, more), ["s.w", "E.tau", "out.w", "ee.w"], (), ("R.y", "R.z"))
+
+
+def senders() -> Case:
+    """Synapses to a readout read what the neurons are that send."""
+    cell = CELLS["LIF"]._replace(reset="v = 0; x += 1")
+    of = parts(cell, more="\ndx/dt = -x/(30*ms) : 1\ngain : 1 (constant)")
+    of["E"].gain = 1.2
+    reads = wired(of["E"], of["R"], 0.4, model="w : 1", on_pre="y_post += w*x_pre*gain_pre",
+                  delay=1 * ms)  # fmt: skip
+    return Case(joined(of, reads), ["s.w", "E.tau", "E.gain", "ee.w"])
+
+
+def plastic_readout(kind: str = "clock-driven") -> Case:
+    of = parts()
+    model = f"w : 1\nU : 1\ndr/dt = (1 - r)/(80*ms) : 1 ({kind})"
+    method = {"method": "exact"} if kind == "clock-driven" else {}
+    falls = wired(of["E"], of["R"], 0.4, model=model, on_pre="y_post += w*r; r -= U*r",
+                  delay=1 * ms, **method)  # fmt: skip
+    falls.r, falls.U = 1, 0.3
+    return Case(joined(of, falls), ["s.w", "E.tau", "ee.w", "ee.U"])
+
+
+def summed_readout() -> Case:
+    of = parts(readout="dy/dt = (x - y)/tau_r : 1\nx : 1")
+    model = "w : 1\nx_post = w*q : 1 (summed)\ndq/dt = -q/(10*ms) : 1 (clock-driven)"
+    sums = wired(of["E"], of["R"], 0.4, model=model, on_pre="q += 1", method="exact")
+    return Case(joined(of, sums), ["s.w", "E.tau", "ee.w"])
+
+
+def rate_network() -> Case:
+    of = parts()
+    rates = NeuronGroup(
+        3, "dz/dt = (k - z + u)/tz : 1\nk : 1\nu : 1\ntz : second", method="euler", name="Q"
+    )
+    rates.tz, rates.u = 10 * ms, 0.3
+    loop = wired(rates, rates, 0.8, model="w : 1\nk_post = w*tanh(z_pre) : 1 (summed)")
+    link = Synapses(of["R"], rates, "u_post = 0.4*y_pre : 1 (summed)", name="link")
+    link.connect()
+    return Case(joined(of, rates, loop, link), ["s.w", "ee.w", "Q.tz"], (), ("Q.z",))
+
+
+def regular() -> Case:
+    """Code that runs now and then, and reads what it sets afterwards."""
+    of = parts(readout="dy/dt = -y/tau_r : 1\nk : 1 (constant)\nz : 1")
+    of["R"].k = 0.3
+    of["R"].run_regularly("z = k*y; y = 0.8*y", dt=2 * ms)
+    of["E"].run_regularly("v += 0.1*g; g *= 0.9", dt=5 * ms)
+    return Case(joined(of), ["s.w", "E.tau", "out.w", "R.k"], (), ("R.y", "R.z"))
+
+
+def steep_escape() -> Case:
+    steep = CELLS["LIF"]._replace(threshold="rand() < 0.1*exp((v - 1)/0.2)", weight=0.9)
+    of = parts(steep)
+    return Case(joined(of), ["s.w", "E.tau", "out.w"])
+
+
+def unreliable_synapses() -> Case:
+    of = parts()
+    some = wired(of["inp"], of["E"], 0.3, model="w : 1", on_pre="g_post += w*int(rand() < 0.6)")
+    return Case(joined(of, some), ["s.w", "ee.w", "E.tau", "out.w"])
+
+
 CASES: dict[str, Callable[[], Case]] = {
     **{name: lambda name=name: recurrent(name) for name in CELLS},
     "depressing synapses": depressing,
@@ -236,6 +304,14 @@ CASES: dict[str, Callable[[], Case]] = {
     "a slower clock": slower_clock,
     "plasticity": plastic,
     "an arm": arm,
+    "a readout of two variables": two_variables,
+    "a readout that reads the senders": senders,
+    "a plastic readout": plastic_readout,
+    "a readout that sums": summed_readout,
+    "a rate network": rate_network,
+    "run_regularly": regular,
+    "a steep escape rate": steep_escape,
+    "synapses that fail": unreliable_synapses,
 }
 
 
@@ -258,10 +334,13 @@ def task_of(case: Case, duration: Any = 100 * ms) -> mn.Task:
     return mn.Task(duration, loss_of(case), record=case.record, additive=True)
 
 
-def gradients(model: mn.Mirror, rule: mn.Rule[Any], task: mn.Task) -> dict[str, torch.Tensor]:
+def gradients(
+    model: mn.Mirror, rule: mn.Rule[Any], task: mn.Task, **inputs: torch.Tensor
+) -> dict[str, torch.Tensor]:
     for p in model.parameters():
         p.grad = None
-    trial = mn.Trial(batch_size=3)
+    given = {key.replace("_", "."): value for key, value in inputs.items()}
+    trial = mn.Trial(batch_size=3, inputs=given)
     outcome, _ = rule.step(rule.init(model), model, task, trial, 3, lambda: True)
     assert outcome.rates["E"] > 3, "a silent network tells nothing"
     return {key: model.parameter(key).grad.clone() for key in model.limits}  # type: ignore[union-attr]
@@ -462,3 +541,99 @@ def test_forgetting_a_little_changes_little() -> None:
     for constant, most in ((1000 * second, 1e-3), (1 * ms, 2.0)):
         some = gradients(model, mn.RTRL(forgetting=constant), task)
         assert 0 < apart(whole, some) < most
+
+
+def test_event_driven_synapses_of_a_readout_are_those_of_a_clock() -> None:
+    clock, event = (plastic_readout(kind) for kind in ("clock-driven", "event-driven"))
+    expected = gradients(mirrored(clock), mn.RTRL(), task_of(clock))
+    assert apart(expected, gradients(mirrored(event), mn.RTRL(), task_of(event))) < TOLERANCE
+
+
+@pytest.mark.parametrize("code", ["y_post += w", "z_post += w", "y_post += w; z_post += 0.5*w"])
+@pytest.mark.parametrize("delay", [1 * ms, 3 * ms])
+def test_e_prop_filters_spikes_by_each_way_into_a_readout(code: str, delay: Any) -> None:
+    of = parts(readout="dy/dt = -y/tau_r : 1\ndz/dt = (y - z)/tau_r : 1")
+    of["out"].delay = 1 * ms
+    more = wired(of["E"][1:], of["R"], 0.4, model="w : 1", on_pre=code, delay=delay)
+    case = Case(joined(of, more), ["s.w", "E.tau", "out.w", "ee.w"], (), ("R.y", "R.z"))
+    model, task = mirrored(case), task_of(case)
+    expected = gradients(model, mn.RTRL(), task)
+    assert apart(expected, gradients(model, mn.EProp(), task)) < TOLERANCE
+
+
+def test_what_reaches_a_readout_without_spikes_is_refused_by_e_prop() -> None:
+    of = parts(readout="dy/dt = (x - y)/tau_r : 1\nx : 1")
+    of["out"].delay = 1 * ms
+    sums = wired(of["E"], of["R"], 0.4, model="w : 1\nx_post = w*v_pre : 1 (summed)")
+    case = Case(joined(of, sums), ["s.w"])
+    with pytest.raises(GradientError, match=r"sets R\.x to a sum over synapses, and a"):
+        gradients(mirrored(case), mn.EProp(), task_of(case))
+
+
+def test_a_readout_of_potentials_is_refused_by_e_prop() -> None:
+    of = parts()
+    last = NeuronGroup(2, "dz/dt = (x - z)/(20*ms) : 1\nx : 1", method="euler", name="Q")
+    sums = wired(of["E"], last, 0.4, model="w : 1\nx_post = w*v_pre : 1 (summed)")
+    case = Case(joined(of, last, sums), ["s.w"], (), ("Q.z",))
+    with pytest.raises(GradientError, match=r"changes 'Q\.x' by 'E\.v', on which 's\.w' acts"):
+        gradients(mirrored(case), mn.EProp(), task_of(case))
+
+
+def test_inputs_that_drive_variables_and_spikes_end_traces() -> None:
+    of = parts(more="\ndh/dt = (g - h)/tau : 1")
+    case = Case(joined(of), ["E.tau", "out.w", "R.tau_r"], (), ("R.y", "E.h"))
+    model, task = mirrored(case), task_of(case)
+    drive = 2 * torch.rand(200, 3, 5, generator=torch.Generator().manual_seed(0))
+    for given in ({"E_g": drive}, {"E": (drive < 0.1).to(drive)}):
+        expected = gradients(model, mn.BPTT(), task, **given)
+        assert apart(expected, gradients(model, mn.RTRL(), task, **given)) < TOLERANCE
+
+
+def test_random_numbers_that_would_be_drawn_twice_are_refused() -> None:
+    of = parts(CELLS["LIF"]._replace(reset="v = 0.3*rand()"))
+    case = Case(joined(of), ["s.w"])
+    with pytest.raises(GradientError, match="E_spike_resetter draws random numbers"):
+        gradients(mirrored(case), mn.RTRL(), task_of(case))
+    of = parts()
+    fails = wired(of["E"], of["R"], 0.4, model="w : 1", on_pre="y_post += w*int(rand() < 0.5)")
+    case = Case(joined(of, fails), ["s.w"])
+    with pytest.raises(GradientError, match="ee_pre draws random numbers"):
+        gradients(mirrored(case), mn.RTRL(), task_of(case))
+
+
+def test_synapses_that_change_neurons_in_turn_are_refused() -> None:
+    of = parts()
+    of["s"].run_regularly("v_post += 0.01*w", dt=4 * ms)
+    case = Case(joined(of), ["s.w"])
+    with pytest.raises(GradientError, match=r"changes 'E\.v' by several elements one after"):
+        gradients(mirrored(case), mn.RTRL(), task_of(case))
+
+
+def test_spikes_without_a_width_are_refused() -> None:
+    of = parts(CELLS["LIF"]._replace(reset="v += 0"))
+    case = Case(joined(of), ["s.w"])
+    with pytest.raises(GradientError, match=r"no width of the surrogate follows"):
+        gradients(mirrored(case), mn.RTRL(), task_of(case))
+
+
+def test_traces_that_lead_nowhere_are_not_made() -> None:
+    n = 100
+    cells = "dv/dt = (g - v)/(10*ms) : 1\ndg/dt = -g/(5*ms) : 1"
+    E = NeuronGroup(n, cells, threshold="v > 1", reset="v = 0", method="exact", name="E")
+    model = "w : 1\ndr/dt = (1 - r)/(80*ms) : 1 (event-driven)"
+    loop = wired(E, E, 0.1, model=model, on_pre="g_post += w*r; r -= 0.3*r")
+    other = NeuronGroup(n, "dy/dt = -y/(10*ms) : 1", method="exact", name="R")
+    up: Any = Synapses(
+        PoissonGroup(n, 9 * Hz, name="inp"), E, "w : 1", on_pre="g_post += w", name="s"
+    )
+    up.connect()
+    net = Network(E, loop, other, up, up.source)
+    made = mn.RTRL().program(mn.mirror(net, train=["s.w", "ee.w"]), ["E.spike"])
+    assert "ee_by_s_w" not in str(made)
+    out: Any = Synapses(E, other, "w : 1", on_pre="y_post += w", name="out")
+    out.connect()
+    net.add(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mirrorneuron.bridge.lower.traces.seat.FULL", 500_000)
+        with pytest.raises(GradientError, match=r"'s\.w' has 10,000 elements and 'R' has 100"):
+            mn.RTRL().program(mn.mirror(net, train=["s.w"]), ["R.y"])

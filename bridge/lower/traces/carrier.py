@@ -35,7 +35,19 @@ from ..derivative import ONE, ZERO, derivative, negative, plus, times
 from ..expression import names, parse, rebuilt, substitute
 from ..functions import FUNCTIONS
 from ..step import Accumulate, Overwrite, Scale, operations, updated
-from .slopes import Forward, Seed, Slopes, define, followed, is_state, seeds, shadow, where
+from .slopes import (
+    Forward,
+    Seed,
+    Slopes,
+    define,
+    draws,
+    followed,
+    is_state,
+    named_draws,
+    seeds,
+    shadow,
+    where,
+)
 
 Rows = dict[str, Slopes]
 SPIKED, DEPTH = "spiked", "depth"
@@ -54,6 +66,7 @@ class SpikeSlope:
         pause: What a refractory period and a leak make of the depth, by the velocity; None where it
             does not depend on that.
         rise: What an upstroke makes of it, if there is one; `pause` is there too then.
+        lacks: Why there is none; empty where there is one.
     """
 
     formula: str
@@ -63,6 +76,7 @@ class SpikeSlope:
     depth: Array
     pause: "Pause | None" = None
     rise: "Rise | None" = None
+    lacks: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +135,7 @@ class Carrier:
             each trace stays. The slot sets it. Empty where they hold for all.
         variables: Variables that these slots need, by key: their values at the start.
         tables: Likewise, tables.
+        refused: Why the derivatives are not known after all; empty where they are.
     """
 
     slot: Slot
@@ -132,6 +147,7 @@ class Carrier:
     spiked: str = ""
     variables: Mapping[str, Array] = field(default_factory=dict[str, Array])
     tables: Mapping[str, Table] = field(default_factory=dict[str, Table])
+    refused: str = ""
 
 
 def carrier(
@@ -242,6 +258,8 @@ def _threshold(
         f"_{k}": ast.Name(f"_part_{k}", ast.Load()) for k in range(len(parts))
     }
     found: Slopes = {}
+    base, kept = _escape_gain(program, slot) if spike.follows else (slot, None)
+    made.refs |= base.refs
     for k, part in enumerate(parts):
         slopes = {} if isinstance(part, Truth) else forward.through(inner[k])
         if not slopes:
@@ -250,6 +268,8 @@ def _threshold(
         _require_known(slot, factor, parts)
         margin = isinstance(part, Margin)
         outer = _surrogate(spike, slot, made, k) if margin else _inside(inner[k])
+        if kept is not None and not margin and kept[0] in slopes:
+            outer = times(outer, _at_most_once(times(slopes[kept[0]], kept[1])))
         for seed, slope in slopes.items():
             found[seed] = plus(found.get(seed, ZERO), times(times(outer, factor), slope))
     if not found:
@@ -259,11 +279,11 @@ def _threshold(
     if cross is not None:
         earlier, more = _approach(program, slot, spike, cross)
         made.variables |= more
-    code = beside(slot, f"{slot.name}_slopes", made.lines, made.refs)
+    code = beside(base, f"{slot.name}_slopes", made.lines, made.refs)
     element = {slot.event: np.arange(slot.size)}
     code = replace(code, tables={**code.tables, **{key: key for key in made.tables}})
     return Carrier(slot, {slot.event: found}, element, code, tuple(earlier),
-                   variables=made.variables, tables=made.tables)  # fmt: skip
+                   variables=made.variables, tables=made.tables, refused=spike.lacks)  # fmt: skip
 
 
 def _value(part: Condition) -> ast.expr:
@@ -293,6 +313,35 @@ def _inside(probability: ast.expr) -> ast.expr:
     high = ast.Compare(probability, [ast.Lt()], [ast.Constant(1)])
     both = ast.BoolOp(ast.And(), [low, high])
     return where(both, ONE, ast.Constant(0))
+
+
+def _escape_gain(program: Program, slot: Threshold) -> tuple[Slot, tuple[Seed, ast.expr] | None]:
+    """The variable that decides on an escape and is reset by it, and what the reset adds to it.
+
+    With them comes the slot, with the names that the reset reads.
+    """
+    cross = crossing(program, slot)
+    reset = next(iter(program.resets(slot.event)), None)
+    if cross is None or cross.place is not None or reset is None:
+        return slot, None
+    now: dict[str, ast.expr] = {}
+    for statement in reset.statements:
+        now[statement.target] = substitute(updated(statement), now)
+    name = next(
+        (n for n in now if n in reset.refs and reset.refs[n].variable == cross.variable), ""
+    )
+    if not name:
+        return slot, None
+    jump = plus(now[name], negative(ast.Name(name, ast.Load())))
+    base, (jump,) = _joined(slot, reset, jump, prefix="_reset_")
+    return base, (Seed(cross.variable), jump)
+
+
+def _at_most_once(taken: ast.expr) -> ast.expr:
+    """Factor that keeps a gradient from taking more than there is through a reset."""
+    size = ast.Call(ast.Name("abs", ast.Load()), [taken], [])
+    more = ast.Compare(size, [ast.Gt()], [ONE])
+    return where(more, ast.BinOp(ONE, ast.Div(), size), ONE)
 
 
 def _require_known(slot: Threshold, factor: ast.expr, parts: tuple[Condition, ...]) -> None:
@@ -524,7 +573,17 @@ def _reset(
     if depth and spike is not None:
         extra[depth] = spike.depth
     code = beside(base, f"{slot.name}_slopes", made.statements, refs, samplers=slot.samplers)
-    return Carrier(marked, rows, element, code, (off,), spiked=key, variables=extra)
+    refused = _drawn_twice(slot) if any(draws(slot, s.tree) for s in slot.statements) else ""
+    return Carrier(marked, rows, element, code, (off,), spiked=key, variables=extra,
+                   refused=refused)  # fmt: skip
+
+
+def _drawn_twice(slot: Slot) -> str:
+    return (
+        f"an online rule: {slot.name} draws random numbers, and its derivative would need the same"
+        " ones again. Let run_regularly('x = rand()', dt=...) draw them into a variable, or write"
+        " rule=mn.BPTT()."
+    )
 
 
 def _combined(a: Slopes, b: Slopes, sign: int) -> Slopes:
@@ -581,7 +640,10 @@ class Delivery:
         added: Derivatives of what is added to neurons, by key.
         goes: Element that each synapse reaches, by key.
         times: How many statements add to each, by key.
-        worth: What a spike adds through each synapse, by key, in the names of `alone`.
+        worth: What a spike adds through each synapse, or to what it holds itself, by key, in the
+            names of `alone`.
+        left: What is left now of a change of a variable as it is stored, by key, likewise; without
+            those of which all is.
         alone: Statements that work that out without a spike.
     """
 
@@ -591,6 +653,7 @@ class Delivery:
     goes: Mapping[str, Array]
     times: Mapping[str, int]
     worth: Mapping[str, ast.expr]
+    left: Mapping[str, ast.expr]
     alone: tuple[Statement, ...]
 
 
@@ -600,6 +663,7 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
     Raises:
         GradientError: They multiply or set a variable of neurons.
     """
+    slot = named_draws(slot) if any(draws(slot, s.tree) for s in slot.statements) else slot
     forward = Forward(seeds(program, slot, parameters))
     lines: list[Statement] = []
     added: Rows = {}
@@ -608,6 +672,7 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
     worth: dict[str, ast.expr] = {}
     alone: list[Statement] = []
     now: dict[str, ast.expr] = {}
+    aged = _Aged(program, slot)
     for number, (statement, operation) in enumerate(
         zip(slot.statements, operations(program, slot), strict=True)
     ):
@@ -634,12 +699,15 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
             )
         forward.of[target] = short
         alone.append(Statement(f"_alone_{number}", ":=", ast.unparse(tree), statement.kind, scalar))
-        now[target] = ast.Name(f"_alone_{number}", ast.Load())
-    kept = {
-        slot.refs[name].variable: forward.of[name]
-        for name in {s.target for s in slot.statements}
-        if name in slot.refs and slot.refs[name].index is None
-    }
+        here = ast.Name(f"_alone_{number}", ast.Load())
+        aged.see(target, operation.tree, here, now)
+        now[target] = here
+    own = [name for name in dict.fromkeys(s.target for s in slot.statements)
+           if name in slot.refs and slot.refs[name].index is None]  # fmt: skip
+    kept = {slot.refs[name].variable: forward.of[name] for name in own}
+    for name in own:
+        if is_state(program, slot.refs[name].variable) and name not in aged.coupled:
+            worth[slot.refs[name].variable] = aged.worth(name, now[name])
     used = {n for s in lines for n in names(s.tree)} & set(FUNCTIONS)
     code = replace(
         slot,
@@ -647,7 +715,89 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
         vector=tuple(s for s in lines if not s.scalar),
         functions={**slot.functions, **{n: n for n in used}},
     )
-    return Delivery(code, kept, added, goes, count, worth, tuple(alone))
+    left = {slot.refs[name].variable: tree for name, (_, tree) in aged.now.items()}
+    return Delivery(code, kept, added, goes, count, worth, left, tuple(alone))
+
+
+class _Aged:
+    """What variables of synapses have become since a spike last came (event-driven equations).
+
+    They are stored as they were then. A spike that might come now would change what they are now,
+    and of that, what is stored is as much more as has decayed since.
+
+    Arguments:
+        program: The network.
+        slot: Synapses that deliver.
+    """
+
+    def __init__(self, program: Program, slot: Deliver) -> None:
+        self.states = {name for name, ref in slot.refs.items()
+                       if ref.index is None and is_state(program, ref.variable)}  # fmt: skip
+        self.late = {n for n, ref in slot.refs.items() if ref.variable.endswith(".lastupdate")}
+        self.whole: dict[str, ast.expr] = {}
+        self.now: dict[str, tuple[ast.expr, ast.expr]] = {}
+        self.coupled: set[str] = set()
+
+    def see(
+        self, target: str, tree: ast.expr, value: ast.expr, known: Mapping[str, ast.expr]
+    ) -> None:
+        """Take a statement into account.
+
+        Arguments:
+            target, tree: The statement.
+            value: The name that its value has.
+            known: The names that other values have.
+        """
+        if target in self.now or not self.late & set(names(tree)):
+            return
+        self.late.add(target)
+        self.whole[target] = substitute(tree, self.whole)
+        if target in self.states:
+            self.late.discard(target)
+            left = substitute(derivative(self.whole.pop(target), target), known)
+            others = self.states - {target}
+            if any(derivative(substitute(tree, self.whole), n) is not ZERO for n in others):
+                self.coupled.add(target)
+            self.now[target] = (value, left)
+
+    def worth(self, name: str, new: ast.expr) -> ast.expr:
+        """What a spike adds to a variable, as of now."""
+        value, _ = self.now.get(name, (ast.Name(name, ast.Load()), ONE))
+        return plus(new, negative(value))
+
+
+def by_turns(program: Program, slot: Update, parameters: Iterable[str]) -> dict[str, str]:
+    """What an update changes of elements that several of its own change, and why that is refused.
+
+    Arguments:
+        program: The network.
+        slot: The update.
+        parameters: Keys of what is trained.
+    """
+    forward = Forward(seeds(program, slot, parameters))
+    found: dict[str, str] = {}
+    for statement, operation in zip(slot.statements, operations(program, slot), strict=True):
+        slopes = forward.through(operation.tree)
+        if not isinstance(operation, Accumulate | Scale | Overwrite):
+            forward.of[statement.target] = slopes
+        elif slopes or not isinstance(operation, Accumulate):
+            key = operation.ref.variable
+            found[key] = (
+                f"an online rule: {slot.name} changes {key!r} by several elements one after the"
+                " other, and no trace follows that. Let it change a variable of the synapses that"
+                " a (summed) variable of the neurons reads, or write rule=mn.BPTT()."
+            )
+    return found
+
+
+def require_no_draws(made: Delivery) -> None:
+    """Refuse synapses that draw random numbers, where what no spike adds is needed.
+
+    Raises:
+        GradientError: They draw some.
+    """
+    if any(draws(made.slot, s.tree) for s in made.alone):
+        raise GradientError(_drawn_twice(made.slot))
 
 
 def _guarded_all(guard: str, slopes: Slopes) -> Slopes:

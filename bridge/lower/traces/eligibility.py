@@ -19,7 +19,7 @@ doi:10.1109/JPROC.2020.3045625. The slots are derived here from the statements o
 
 import ast
 from collections import ChainMap
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -27,13 +27,15 @@ import numpy as np
 
 from mirrorneuron.errors import GradientError
 
-from ...program import Array, Deliver, Group, Program, Ref, Slot, Threshold
+from ...program import Array, Group, Program, Ref, Slot, Threshold
 from ..derivative import ONE, ZERO, plus, times
-from .carrier import SpikeSlope
+from .carrier import Delivery, SpikeSlope
 from .moves import Move, Moves, Part, Term, Trace
 from .names import Code, Names
-from .seat import Seat, ends, seats
+from .seat import Seat, seats
 from .writer import Writer
+
+Way = tuple[str, str, str, tuple[str, ...]]  # signal, group, entry and slots
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def eligibility(
     spikes: Mapping[str, SpikeSlope],
     feedback: Mapping[str, Array] | Literal["exact", "symmetric"] = "exact",
     kept: float = 1.0,
+    driven: Collection[str] = (),
 ) -> Eligibility:
     """A network with the traces that an online rule needs.
 
@@ -86,14 +89,18 @@ def eligibility(
             one trace for all units; or likewise through weights of their own, by the name of the
             synapses.
         kept: Share that is left after a step of the traces of groups that do not spike.
+        driven: Keys of variables and events that inputs set at each step, whatever they were.
 
     Raises:
         GradientError: A statement, or what the loss reads, has no such traces; or no trace of a
             parameter reaches what the loss reads.
     """
-    places = seats(program, parameters, feedback != "exact")
+    places = seats(program, parameters, read, feedback != "exact")
     weights = feedback if isinstance(feedback, Mapping) else {}
-    return _Builder(Moves(program, places, spikes), read, weights, kept).built()
+    moves = Moves(program, places, {k: v for k, v in spikes.items() if k not in driven})
+    if feedback != "exact":
+        moves.require_filters(read)
+    return _Builder(moves, read, weights, kept, driven).built()
 
 
 class _Builder:
@@ -104,16 +111,19 @@ class _Builder:
         read: What the loss reads.
         feedback: Weights by which signals go back, by the name of the synapses.
         share: What is left after a step of the traces of groups that do not spike.
+        driven: What inputs set.
     """
 
     def __init__(
-        self, moves: Moves, read: Sequence[str], feedback: Mapping[str, Array], share: float
-    ) -> None:
+        self, moves: Moves, read: Sequence[str], feedback: Mapping[str, Array], share: float,
+        driven: Collection[str],
+    ) -> None:  # fmt: skip
         self.moves, self.read, self.feedback, self.share = moves, list(read), feedback, share
         self.program, self.seats, self.spikes = moves.program, moves.seats, moves.spikes
         self.known = Names(self.program, self.seats)
         self.writer = Writer(self.known, moves)
         self.kept: set[Trace] = set()
+        self.driven = driven
 
     def _settle(self) -> None:
         """Find the traces that a parameter reaches and that reach what the loss reads."""
@@ -147,20 +157,21 @@ class _Builder:
             GradientError: No trace of a parameter reaches what the loss reads.
         """
         self._settle()
+        self._require_known()
         self._require_reached()
-        slots: list[Slot] = []
+        slots: list[Slot] = list(self._cleared(self.program.slots[0]))
         early = 0
         traced = [key for key in self.read if key not in self.spikes]
         for number, part in enumerate(self.moves.parts):
             if number == self.program.early:
                 early = len(slots)
-                slots += self._gathering(part.slot, traced)
+                slots += self._gathering(self._each_step(part.slot), traced)
             slots += self.writer.written(part)
             if isinstance(part.slot, Threshold) and part.slot.event in self.read:
                 slots += self._gathering(part.slot, [part.slot.event])
         if self.program.early == len(self.moves.parts):
             early = len(slots)
-            slots += self._gathering(self.program.slots[-1], traced)
+            slots += self._gathering(self._each_step(self.program.slots[-1]), traced)
         slots += self._forgetting(self.program.slots[-1]) if self.share < 1 else ()
         groups = {**self.program.groups, **self._added()}
         tables = [p.carrier.tables for p in self.moves.parts if p.carrier is not None]
@@ -177,15 +188,36 @@ class _Builder:
         signals = {key: self._signal(key) for key in self.read}
         return Eligibility(program, totals, signals, list(self.moves.cuts))
 
+    def _cleared(self, like: Slot) -> Iterator[Slot]:
+        """Slots that begin a step without traces of what inputs set."""
+        for seat in self.seats.values():
+            keys = [key for name, key in self.kept if name == seat.name and key in self.driven]
+            if keys:
+                name = f"{seat.name}_driven"
+                code = Code(self.known, name, self._each_step(like), seat.size)
+                for key in keys:
+                    code.set(seat.key(key), ast.Constant(0.0))
+                yield code.update()
+
+    def _each_step(self, slot: Slot) -> Slot:
+        """Like a slot, but at each step of the network, as values are recorded at each."""
+        return replace(slot, dt=self.program.dt, every=1, clock_dt=self.program.dt)
+
+    def _require_known(self) -> None:
+        for key in dict.fromkeys(trace.key for trace in self.kept):
+            if key in self.moves.refused:
+                raise GradientError(self.moves.refused[key])
+
     def _require_reached(self) -> None:
         for parameter in self.moves.parameters:
             seats = {s.name for s in self.seats.values() if s.parameter == parameter}
             if not any(t.seat in seats and t.key in self.read for t in self.kept):
                 raise GradientError(
                     f"an online rule: no trace of {parameter!r} reaches what the loss reads"
-                    f" ({', '.join(self.read)}). An online rule follows a parameter within its own"
-                    " neurons and to groups that do not spike; what spikes do to other spiking"
-                    " neurons is left out. Read the spikes of the neurons that it acts on, or write"
+                    f" ({', '.join(self.read)}). An online rule follows a parameter within the"
+                    " neurons that it acts on and to groups that do not spike; what these do to"
+                    " other spiking neurons, by spikes or otherwise, is left out. Read the spikes"
+                    f" of the neurons that it acts on, leave {parameter!r} out of train, or write"
                     " rule=mn.BPTT()."
                 )
 
@@ -205,7 +237,9 @@ class _Builder:
             for key in found:
                 self.known.declare(self._signal(key), np.zeros(self.known.elements(key)))
                 group = self.seats[seat.source].group if seat.source else ""
-                signal = backward[key, group] if seat.source else self._signal(key)
+                signal = self._signal(key)
+                if seat.source:
+                    signal = backward[key, group, seat.entry, seat.ways]
                 total = plus(
                     total, times(code.read(signal, seat.element), code.read(seat.key(key)))
                 )
@@ -213,62 +247,58 @@ class _Builder:
             code.set(f"{seat.name}.gradient", total, op="+=")
             yield code.update()
 
-    def _sent_back(
-        self, like: Slot, keys: Sequence[str]
-    ) -> Generator[Slot, None, dict[tuple[str, str], str]]:
+    def _sent_back(self, like: Slot, keys: Sequence[str]) -> Generator[Slot, None, dict[Way, str]]:
         """Slots that send signals of readouts back to neurons; where they arrive."""
-        found: dict[tuple[str, str], str] = {}
+        found: dict[Way, str] = {}
         for seat in self.seats.values():
             for key in keys if seat.source else ():
                 group = self.seats[seat.source].group
-                if Trace(seat.name, key) in self.kept and (key, group) not in found:
+                way = key, group, seat.entry, seat.ways
+                if Trace(seat.name, key) in self.kept and way not in found:
                     self.known.declare(self._signal(key), np.zeros(self.known.elements(key)))
-                    found[key, group] = yield from self._back(like, key, group)
+                    found[way] = yield from self._back(like, key, seat, len(found))
         return found
 
-    def _back(self, like: Slot, key: str, group: str) -> Generator[Slot, None, str]:
-        """Slots that send one signal back to a group, through the synapses by which it acts."""
-        into = f"{group}_signals.{key.replace('.', '_')}"
-        ways = [p for p in self.moves.parts if p.delivery is not None
-                and p.slot.owner in self._between(group, key.partition('.')[0])]  # fmt: skip
-        self.known.declare(into, np.zeros(self.program.groups[group].size))
-        parts: list[str] = []
-        for number, part in enumerate(ways):
-            made = part.delivery
-            if made is None or key.partition(".")[0] not in {
-                k.partition(".")[0] for k in made.goes
-            }:
-                continue
-            added = next(k for k in made.goes if k.partition(".")[0] == key.partition(".")[0])
-            slot = made.slot
-            weight = self.writer.worth_key(slot, added)
-            if slot.owner in self.feedback:
-                weight = f"{slot.owner}_feedback.w"
-                self.known.declare(weight, self.feedback[slot.owner])
-            else:
-                self.known.declare(weight, np.zeros(slot.size))
-                yield self.writer.worth(made, like)
-            one = self.known.declare(f"{into.replace('.', '_')}.part_{number}",
-                                np.zeros(self.program.groups[group].size))  # fmt: skip
-            code = Code(self.known, f"{slot.name}_back_{number}", like, slot.size)
-            error = code.read(self._signal(key), made.goes[added])
-            code.define("_synaptic_var", times(code.read(weight), error))
-            source = self.program.pathways[slot.pathway].source
-            yield code.sum(Ref(one, self.known.index_of(source)), self.program.groups[group].size)
-            parts.append(one)
-        code = Code(self.known, f"{into.replace('.', '_')}", like, self.program.groups[group].size)
+    def _back(self, like: Slot, key: str, seat: Seat, number: int) -> Generator[Slot, None, str]:
+        """Slots that send one signal back to a group, through the synapses by which it acts.
+
+        Arguments:
+            like: The slot beside which they run.
+            key: What the loss reads.
+            seat: The filter of the traces that the signal is for.
+            number: Of the signal.
+        """
+        group = self.seats[seat.source].group
+        size = self.program.groups[group].size
+        into = self.known.declare(
+            f"{group}_signals.{key.replace('.', '_')}_{number}", np.zeros(size)
+        )
         total: ast.expr = ZERO
-        for one in parts:
+        code = Code(self.known, into.replace(".", "_"), like, size)
+        for part in self.moves.parts:
+            made = part.delivery
+            if made is None or made.slot.name not in seat.ways:
+                continue
+            weight = yield from self._weight(made, seat.entry, like)
+            one = self.known.declare(f"{code.name}.{made.slot.name}", np.zeros(size))
+            pairs = Code(self.known, f"{code.name}_{made.slot.name}", like, made.slot.size)
+            error = pairs.read(self._signal(key), made.goes[seat.entry])
+            pairs.define("_synaptic_var", times(pairs.read(weight), error))
+            source = self.program.pathways[made.slot.pathway].source
+            yield pairs.sum(Ref(one, self.known.index_of(source)), size)
             total = plus(total, code.read(one))
         code.set(into, total)
         yield code.update()
         return into
 
-    def _between(self, group: str, readout: str) -> set[str]:
-        """Synapses that carry the spikes of a group to a readout."""
-        slots = self.program.slots_of(Deliver)
-        return {s.owner for s in slots if s.event == f"{group}.spike"
-                and readout in dict(ends(self.program, s.owner))}  # fmt: skip
+    def _weight(self, made: Delivery, added: str, like: Slot) -> Generator[Slot, None, str]:
+        """The variable with the weights by which a signal goes back through synapses."""
+        slot = made.slot
+        if slot.owner in self.feedback:
+            return self.known.declare(f"{slot.owner}_feedback.w", self.feedback[slot.owner])
+        weight = self.known.declare(self.writer.worth_key(slot, added), np.zeros(slot.size))
+        yield self.writer.worth(made, {added}, like)
+        return weight
 
     def _forgetting(self, like: Slot) -> Iterator[Slot]:
         """Slots that let the traces of groups without spikes decay."""
@@ -276,10 +306,11 @@ class _Builder:
         for seat in self.seats.values():
             kept = [key for name, key in self.kept if name == seat.name]
             if kept and seat.group not in spiking:
-                code = Code(self.known, f"{seat.name}_forgetting", like, seat.size)
+                name = f"{seat.name}_forgetting"
+                code = Code(self.known, name, self._each_step(like), seat.size)
                 for key in kept:
                     code.set(seat.key(key), ast.Constant(self.share), op="*=")
-                yield replace(code.update(), dt=self.program.dt, every=1)
+                yield code.update()
 
     def _added(self) -> dict[str, Group]:
         """Declare the traces; the seats that have some, as groups."""

@@ -11,8 +11,8 @@ from mirrorneuron.errors import GradientError
 from ...program import Array, Deliver, Program, Slot, Sum, Update
 from ..expression import names
 from ..step import is_synaptic
-from .carrier import Carrier, Delivery, SpikeSlope, carrier, delivery
-from .seat import Seat
+from .carrier import Carrier, Delivery, SpikeSlope, by_turns, carrier, delivery
+from .seat import Seat, ends, leading
 from .slopes import Seed, Slopes, is_state
 
 
@@ -37,7 +37,7 @@ class Term(NamedTuple):
     place: Array
 
 
-@dataclass
+@dataclass(eq=False)
 class Move:
     """How a slot changes a trace.
 
@@ -91,7 +91,7 @@ class Part:
     @property
     def gated(self) -> bool:
         """Whether the slopes hold for some elements alone."""
-        return self.carrier is not None and bool(self.carrier.spiked)
+        return self.delivery is not None or (self.carrier is not None and bool(self.carrier.spiked))
 
     def row(self, move: Move) -> Slopes:
         """The slopes of a move."""
@@ -120,6 +120,7 @@ class Moves:
         self.at = {(s.parameter, s.group): s for s in seats if s.kind != "filter"}
         self.parameters = list(dict.fromkeys(seat.parameter for seat in seats))
         self.cuts: dict[str, None] = {}
+        self.refused: dict[str, str] = {}
         self.parts = [self._part(slot) for slot in program.slots]
 
     def changes(self, key: str) -> bool:
@@ -137,13 +138,42 @@ class Moves:
             made = delivery(self.program, slot, self.parameters)
             return Part(slot, None, list(self._delivered(made)), made)
         if isinstance(slot, Update) and is_synaptic(self.program, slot):
-            self._cut(f"{slot.name}: several elements change one")
+            self.refused |= by_turns(self.program, slot, self.parameters)
             return Part(slot)
         made = carrier(self.program, slot, self.parameters, self.spikes)
         if made is None:
             return Part(slot)
+        self.refused |= {key: made.refused for key in made.rows if made.refused}
         moves = self._summed(made) if isinstance(slot, Sum) else self._mapped(made)
         return Part(slot, made, list(moves))
+
+    def require_filters(self, read: Sequence[str]) -> None:
+        """Refuse what reaches a readout otherwise than by spikes, where filters stand for traces.
+
+        Arguments:
+            read: What the loss reads.
+        """
+        groups = leading(self.program, read)
+        for part in self.parts:
+            rows = part.carrier.rows if part.carrier is not None else {}
+            if part.delivery is not None:
+                rows = {**part.delivery.kept, **part.delivery.added}
+            for key, row in rows.items():
+                group = key.partition(".")[0]
+                for seed in row if group in groups else ():
+                    self._require_filtered(part.slot, key, group, seed)
+
+    def _require_filtered(self, slot: Slot, key: str, group: str, seed: Seed) -> None:
+        other = seed.key.partition(".")[0]
+        for parameter in self.parameters if other != group else ():
+            acts = seed.key == parameter
+            acts |= self.changes(seed.key) and (parameter, other) in self.at
+            if acts and seed.key not in self.spikes and (parameter, group) not in self.at:
+                raise GradientError(
+                    f"rule=mn.EProp(...): {slot.name} changes {key!r} by {seed.key!r}, on which"
+                    f" {parameter!r} acts, and a readout is to filter spikes. Write"
+                    " rule=mn.RTRL(...)."
+                )
 
     def _cut(self, what: str) -> None:
         self.cuts[what] = None
@@ -162,9 +192,23 @@ class Moves:
                     yield self._filtered(seat, key, made, row)
                     continue
                 element = inverse[seat.element]
-                chosen = np.flatnonzero(element >= 0)
-                terms = self._terms(seat, made.slot, row, chosen, element[chosen])
-                yield Move(Trace(seat.name, key), chosen, element[chosen], terms)
+                for chosen in self._split(seat, made.slot, row, element):
+                    terms = self._terms(seat, made.slot, row, chosen, element[chosen])
+                    yield Move(Trace(seat.name, key), chosen, element[chosen], terms)
+
+    def _split(self, seat: Seat, slot: Slot, row: Slopes, element: Array) -> list[Array]:
+        """Elements of a seat that a slot sets, those on which the parameter itself acts apart.
+
+        Arguments:
+            seat, slot, row: Where traces are, the slot, its slopes.
+            element: Element of the slot for each element of the seat; -1 where there is none.
+        """
+        chosen = np.flatnonzero(element >= 0)
+        direct = [seed for seed in row if seed.key == seat.parameter]
+        if seat.kind != "every" or self.changes(seat.parameter) or not direct:
+            return [chosen]
+        own = self._seen(slot, direct[0], element[chosen]) == seat.origin[chosen]
+        return [part for part in (chosen[own], chosen[~own]) if len(part)]
 
     def _filtered(self, seat: Seat, key: str, made: Carrier, row: Slopes) -> Move:
         """A move of a filter: that of any unit of a readout all of whose units are alike."""
@@ -243,6 +287,8 @@ class Moves:
         ((key, row),) = made.rows.items()
         goes, count = made.element[key], made.slot.size
         for seat in self.at_group(key):
+            if seat.kind == "filter":
+                self._refuse_sum(made.slot, key)
             yield from self._over_synapses(seat, made.slot, key, row, goes, count)
 
     def _over_synapses(
@@ -257,11 +303,6 @@ class Moves:
             count: Number of synapses.
         """
         target, synapse = Trace(seat.name, key), np.arange(count)
-        if seat.kind == "filter":
-            raise GradientError(
-                f"rule=mn.EProp(...): {slot.name} sets {key} to a sum over synapses, and a readout"
-                " is to filter spikes. Write rule=mn.RTRL(...)."
-            )
         if seat.kind == "each":
             terms = self._terms_of(seat.parameter, np.zeros(count, np.int64), slot, row, synapse)
             yield Move(target, synapse, synapse, terms, "pairs", goes)
@@ -271,19 +312,27 @@ class Moves:
         else:
             yield from self._of_one(seat, slot, key, row, goes, count)
 
+    @staticmethod
+    def _refuse_sum(slot: Slot, key: str) -> None:
+        raise GradientError(
+            f"rule=mn.EProp(...): {slot.name} sets {key} to a sum over synapses, and a readout is"
+            " to filter spikes. Write rule=mn.RTRL(...)."
+        )
+
     def _every_pair(
         self, seat: Seat, slot: Slot, key: str, seed: Seed, goes: Array
     ) -> Iterator[Move]:
         """What synapses pass on through one slope, of all traces of what each of them sees."""
         source = self.at.get((seat.parameter, seed.key.partition(".")[0]))
         synapse = np.arange(len(goes))
-        if seed.key == seat.parameter and seed.index is None and not self.changes(seed.key):
-            term = Term(seed, None, synapse)
-            place = seat.find(synapse, goes)
-            yield Move(Trace(seat.name, key), synapse, synapse, [term], "pairs", place)
+        seen = self._seen(slot, seed, synapse)
+        if seed.key == seat.parameter and not self.changes(seed.key):
+            place = seat.find(seen, goes)
+            yield Move(Trace(seat.name, key), synapse, synapse, [Term(seed, None, seen)], "pairs",
+                       place)  # fmt: skip
         if source is None or not self.changes(seed.key):
             return
-        trace, pair = joins(source.element, self._seen(slot, seed, synapse))
+        trace, pair = joins(source.element, seen)
         place = seat.find(source.origin[trace], goes[pair])
         if place is not None and len(trace):
             term = Term(seed, Trace(source.name, seed.key), trace)
@@ -301,8 +350,12 @@ class Moves:
         if terms:
             yield Move(target, trace, seat.element, terms, "reached")
         mine = seat.parameter.partition(".")[0] == slot.owner and seat.size == count
+        rest = {s: t for s, t in row.items() if s not in theirs}
+        for seed in rest if not mine else ():
+            other = seat.parameter, seed.key.partition(".")[0]
+            if seed.key == seat.parameter or (self.changes(seed.key) and other in self.at):
+                self._cut(f"{slot.name}: what {seed.key} does to {key} of other elements")
         if seat.kind == "own" and mine:
-            rest = {s: t for s, t in row.items() if s not in theirs}
             own = self._terms_of(seat.parameter, trace, slot, rest, trace)
             yield Move(target, trace, trace, own, "own")
 
@@ -332,8 +385,11 @@ class Moves:
         slot, count = made.slot, made.slot.size
         for key, row in made.kept.items():
             for seat in self.at_group(key) if is_state(self.program, key) else []:
-                terms = self._terms(seat, slot, row, np.arange(seat.size), seat.element)
-                yield Move(Trace(seat.name, key), np.arange(seat.size), seat.element, terms, "keep")
+                for chosen in self._split(seat, slot, row, seat.element):
+                    element = seat.element[chosen]
+                    terms = self._terms(seat, slot, row, chosen, element)
+                    yield Move(Trace(seat.name, key), chosen, element, terms, "keep")
+                yield from self._kept_by_spikes(seat, made, key)
         for key, row in made.added.items():
             for seat in self.at_group(key) if is_state(self.program, key) else []:
                 if seat.kind == "filter":
@@ -342,10 +398,21 @@ class Moves:
                 yield from self._arriving(seat, slot, key, row, made.goes[key], count)
                 yield from self._transmitted(seat, slot, key, made.goes[key])
 
+    def _kept_by_spikes(self, seat: Seat, made: Delivery, key: str) -> Iterator[Move]:
+        """What a spike that a parameter makes more likely adds to variables of synapses."""
+        moves = list(self._transmitted(seat, made.slot, key, np.arange(made.slot.size)))
+        if moves and key not in made.worth:
+            raise GradientError(
+                f"an online rule: {made.slot.name} changes {key!r}, which goes on by event-driven"
+                " equations that act on each other, and what a spike is worth does not follow from"
+                " what is stored. Write (clock-driven) for them, or rule=mn.BPTT()."
+            )
+        yield from moves
+
     def _into_filter(self, seat: Seat, made: Delivery, key: str) -> Iterator[Move]:
         """What a spike adds to the filter of its trace."""
         source, slot = self.seats[seat.source], made.slot
-        if slot.event != f"{source.group}.spike" or slot.event not in self.spikes:
+        if slot.name not in seat.ways or key != seat.entry or slot.event not in self.spikes:
             return
         delays = np.unique(self.program.pathways[slot.pathway].delay)
         depends = changing_names(self.program, slot) & set(names(made.worth[key]))
@@ -356,6 +423,8 @@ class Moves:
                 f"rule=mn.EProp(...): the synapses {slot.owner!r} to {seat.group!r} have {why}, and"
                 " one trace stands for all of them. Write rule=mn.RTRL(...)."
             )
+        if slot.name != seat.ways[0]:  # they add to one trace, and weigh what it sends back
+            return
         whole = np.arange(seat.size)
         term = Term(Seed(slot.event), Trace(source.name, slot.event), whole)
         yield Move(Trace(seat.name, key), whole, whole, [term], "filter")
@@ -370,10 +439,9 @@ class Moves:
         if seat.kind == "each":
             terms = self._terms_of(seat.parameter, np.zeros(count, np.int64), slot, rest, synapse)
             yield Move(Trace(seat.name, key), synapse, synapse, terms, "pairs", goes)
-        elif seat.kind == "every" and seat.parameter.partition(".")[0] == slot.owner:
-            terms = self._terms_of(seat.parameter, synapse, slot, rest, synapse)
-            place = seat.find(synapse, goes)
-            yield Move(Trace(seat.name, key), synapse, synapse, terms, "pairs", place)
+        elif seat.kind == "every":
+            for seed in rest:
+                yield from self._every_pair(seat, slot, key, seed, goes)
 
     def _transmitted(self, seat: Seat, slot: Deliver, key: str, goes: Array) -> Iterator[Move]:
         """What a spike that a parameter makes more likely adds to a group that does not spike."""
@@ -381,7 +449,9 @@ class Moves:
         source = self.at.get((seat.parameter, group))
         if source is None or slot.event not in self.spikes:
             return
-        if seat.group in self.program.spiking() or seat.kind == "own":
+        spiking = self.program.spiking()
+        onward = {seat.group, *dict(ends(self.program, slot.owner))}
+        if onward & set(spiking) or seat.kind == "own":
             self._cut(f"{slot.name}: what a spike of {group} does to {seat.group}")
             return
         sources = self.program.pathways[slot.pathway].source

@@ -5,7 +5,7 @@ all variables of a group by one parameter, for chosen pairs of an element of the
 element of the group. The choice is the approximation: what a seat does not hold counts as zero.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from mirrorneuron.errors import GradientError
 
-from ...program import Array, Deliver, Program, Sum
+from ...program import Array, Deliver, Program, Ref, Slot, Sum
+from ..expression import names
 from .slopes import is_state
 
 FULL = 50_000_000
@@ -36,6 +37,8 @@ class Seat:
             the parameter and each of the group; "filter": one trace for each trace of the spikes
             that reach the group, as of a unit that receives them with weight one.
         source: Name of the seat of these spikes.
+        entry: Key of the variable to which these spikes are added.
+        ways: Names of the slots that add them to it, after the same delay.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Seat:
     element: Array
     kind: Kind
     source: str = ""
+    entry: str = ""
+    ways: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -87,23 +92,39 @@ class Seat:
         return order[found] if (found < len(known)).all() else None
 
 
-def seats(program: Program, parameters: Sequence[str], filtered: bool) -> list[Seat]:
+def seats(
+    program: Program, parameters: Sequence[str], read: Sequence[str], filtered: bool
+) -> list[Seat]:
     """Where the traces of each parameter are kept.
 
     Arguments:
         program: The network.
         parameters: Keys of what is trained.
+        read: What the loss reads.
         filtered: Whether groups without spikes have filters, and no traces of each element.
 
     Raises:
         GradientError: There would be too many.
     """
-    found = [seat for key in parameters for seat in _seats_of(program, key)]
-    if not filtered:
-        return found
     silent = [name for name in stateful(program) if name not in program.spiking()]
-    near = [s for s in found if s.group not in silent or _acts_on(program, s.parameter, s.group)]
-    return [*near, *(made for seat in near for made in _filters(program, seat, silent))]
+    left = {name for name in silent if _ends_at_neurons(program, name, read)}
+
+    def keeps(key: str, group: str) -> bool:
+        far = filtered and group in silent and not _acts_on(program, key, group)
+        return not far and (group not in left or group == key.partition(".")[0])
+
+    near = [seat for key in parameters for seat in _seats_of(program, key, keeps)]
+    if not filtered:
+        return near
+    ends_here = [name for name in silent if name in leading(program, read)]
+    return [*near, *(made for seat in near for made in _filters(program, seat, ends_here))]
+
+
+def _ends_at_neurons(program: Program, name: str, read: Sequence[str]) -> bool:
+    """Whether a group is synapses to neurons that spike, which pass on no traces of others."""
+    reached = set(dict(ends(program, name)))
+    spiking = set(program.spiking())
+    return bool(reached) and reached <= spiking and name not in {k.partition(".")[0] for k in read}
 
 
 def _acts_on(program: Program, key: str, group: str) -> bool:
@@ -113,17 +134,34 @@ def _acts_on(program: Program, key: str, group: str) -> bool:
 
 
 def _filters(program: Program, seat: Seat, silent: Sequence[str]) -> Iterator[Seat]:
-    """Filters of the traces of spikes, in the groups that receive these."""
-    event = f"{seat.group}.spike"
+    """Filters of the traces of spikes, in the groups that receive these.
+
+    There is one for each variable to which spikes are added, each kind of event and each delay.
+    """
+    ways: dict[tuple[str, Any], list[str]] = {}
     for slot in program.slots_of(Deliver):
-        for group in dict(ends(program, slot.owner)) if slot.event == event else {}:
-            if group in silent:
-                name = f"{group}_by_{seat.parameter.replace('.', '_')}_of_{seat.group}"
-                yield Seat(name, seat.parameter, group, seat.origin, seat.element, "filter",
-                           seat.name)  # fmt: skip
+        for key in _added(slot) if slot.event.partition(".")[0] == seat.group else ():
+            if key.partition(".")[0] in silent:
+                same = slot.event, program.pathways[slot.pathway].max_delay, slot.when, slot.every
+                ways.setdefault((key, same), []).append(slot.name)
+    count: dict[str, int] = {}
+    for (key, _), slots in ways.items():
+        group = key.partition(".")[0]
+        base = f"{group}_by_{seat.parameter.replace('.', '_')}_of_{seat.group}"
+        count[group] = count.get(group, 0) + 1
+        name = base if count[group] == 1 else f"{base}_{count[group]}"
+        yield Seat(name, seat.parameter, group, seat.origin, seat.element, "filter", seat.name,
+                   key, tuple(slots))  # fmt: skip
 
 
-def _seats_of(program: Program, key: str) -> Iterator[Seat]:
+def _added(slot: Deliver) -> list[str]:
+    """Keys of the variables of neurons that a slot of synapses sets."""
+    targets = [slot.refs[s.target] for s in slot.statements if s.target in slot.refs]
+    return list(dict.fromkeys(ref.variable for ref in targets if ref.index is not None))
+
+
+def _seats_of(program: Program, key: str, keeps: Callable[[str, str], bool]) -> Iterator[Seat]:
+    """Seats of a parameter, in the groups that keep its traces."""
     owner = key.partition(".")[0]
     variable = program.variables.get(key)
     short = key.replace(".", "_")
@@ -133,31 +171,31 @@ def _seats_of(program: Program, key: str) -> Iterator[Seat]:
 
     changing = stateful(program)
     if variable is None or variable.scalar:
-        for group in changing:
+        for group in (g for g in changing if keeps(key, g)):
             whole = np.arange(program.groups[group].size)
             yield seat(group, np.zeros(len(whole), np.int64), whole, "each")
         return
     whole = np.arange(len(variable.value))
-    if owner in changing:
-        yield seat(owner, whole, whole, "own")
     reached = dict(ends(program, owner))
     after = _silent_after(program, [owner, *reached])
     coupled = {group for group in after if group in _silent_after(program, [group])}
-    for group, array in reached.items():
-        if group not in coupled:
+    alone = {owner: whole, **reached} if owner in changing else reached
+    for group, array in alone.items():
+        if group not in coupled and keeps(key, group):
             yield seat(group, whole, array, "own")
     for group in after:
-        if group != owner and (group not in reached or group in coupled):
-            yield _every(seat, program, group, len(whole))
+        if (group not in alone or group in coupled) and keeps(key, group):
+            yield _every(seat, program, key, group, len(whole))
 
 
-def _every(seat: Any, program: Program, group: str, count: int) -> Seat:
+def _every(seat: Any, program: Program, key: str, group: str, count: int) -> Seat:
     size = program.groups[group].size
     if count * size > FULL:
         raise GradientError(
-            f"the traces of {count} parameters in {group!r}, of {size} elements, are"
-            f" {count * size:,}. Read the loss from fewer units, or write rule=mn.EProp(...), which"
-            " needs one trace for each."
+            f"an online rule: {key!r} has {count:,} elements and {group!r} has {size:,}, and each"
+            f" variable of {group!r} would need a trace for each pair, {count * size:,}, of which"
+            f" {FULL:,} are the most. Write rule=mn.EProp(...), which needs one trace for each"
+            f" parameter where {group!r} filters spikes, or give {group!r} fewer elements."
         )
     origin, element = np.repeat(np.arange(count), size), np.tile(np.arange(size), count)
     return seat(group, origin, element, "every")
@@ -196,10 +234,44 @@ def _silent_after(program: Program, start: Sequence[str]) -> list[str]:
     return list(found)
 
 
+def leading(program: Program, read: Sequence[str]) -> set[str]:
+    """Groups without spikes that lead, through such groups alone, to what the loss reads."""
+    owners = {key.partition(".")[0] for key in read}
+    silent = [name for name in stateful(program) if name not in program.spiking()]
+    return {g for g in silent if owners & {g, *_silent_after(program, [g])}}
+
+
 def _reached(program: Program, source: str) -> Iterator[str]:
-    """Groups whose variables are set by the spikes or the values of one."""
+    """Groups whose variables are set by the spikes or the values of one.
+
+    It is among them where some of its elements set others.
+    """
     for slot in program.slots:
-        reads = {ref.variable.partition(".")[0] for ref in slot.refs.values()}
+        reads = {ref.variable.partition(".")[0] for ref in _read(slot)}
         spikes = isinstance(slot, Deliver) and slot.event.partition(".")[0] == source
         if spikes or source in reads or slot.owner == source:
             yield from {key.partition(".")[0] for key in slot.written()} - {source}
+        if source in reads and _couples(program, slot, source):
+            yield source
+
+
+def _read(slot: Slot) -> list[Ref]:
+    """What the statements of a slot read, besides what they add to."""
+    read = {name for s in slot.statements for name in names(s.tree)} | set(slot.guards.values())
+    return [ref for name, ref in slot.refs.items() if name in read]
+
+
+def _couples(program: Program, slot: Slot, group: str) -> bool:
+    """Whether a slot sets elements of a group by other elements of it."""
+    targets = [slot.refs[s.target] for s in slot.statements if s.target in slot.refs]
+    targets += [slot.target] if isinstance(slot, Sum) else []
+    mine = [r for r in targets if r.variable.partition(".")[0] == group]
+    read = [r for r in _read(slot) if r.variable.partition(".")[0] == group]
+    sets = {_seen(program, ref) for ref in mine}
+    reads = {_seen(program, ref) for ref in read if is_state(program, ref.variable)}
+    return bool(sets) and len(sets | reads) > 1
+
+
+def _seen(program: Program, ref: Ref) -> bytes:
+    """Which elements of a variable a slot sees, to compare."""
+    return b"" if ref.index is None else program.indices[ref.index].tobytes()

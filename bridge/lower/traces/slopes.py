@@ -7,11 +7,12 @@ is statements again: a local name for each derivative that is not zero.
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from ...program import Program, Slot, Statement
 from ..derivative import ONE, ZERO, derivative, plus, times
-from ..expression import LEAVES, names, rebuilt, substitute
+from ..expression import names, rebuilt, substitute
 from ..functions import RANDOM
 from ..step import updated
 
@@ -30,6 +31,8 @@ class Seed:
 
 
 Slopes = dict[Seed, ast.expr]
+SLOPE = "_slope_"
+Timed = TypeVar("Timed", bound=Slot)
 
 
 @dataclass
@@ -60,17 +63,24 @@ class Forward:
         return found
 
     def named(self, slopes: Slopes, scalar: bool) -> tuple[list[Statement], Slopes]:
-        """Statements that give derivatives a name each, and the names."""
+        """Statements that give derivatives a name each, and the names.
+
+        So has a derivative that is a variable, as later statements may change that.
+        """
         made: list[Statement] = []
         short: Slopes = {}
         for seed, tree in slopes.items():
-            if isinstance(tree, LEAVES):
+            if isinstance(tree, ast.Constant) or self._is_mine(tree):
                 short[seed] = tree
                 continue
             self.made += 1
-            made.append(define(f"_slope_{self.made}", tree, scalar))
+            made.append(define(f"{SLOPE}{self.made}", tree, scalar))
             short[seed] = ast.Name(made[-1].target, ast.Load())
         return made, short
+
+    @staticmethod
+    def _is_mine(tree: ast.expr) -> bool:
+        return isinstance(tree, ast.Name) and tree.id.startswith(SLOPE)
 
 
 def define(target: str, tree: ast.expr, scalar: bool = False, op: str = ":=") -> Statement:
@@ -150,7 +160,7 @@ def _with_slopes(
     """A statement, after those that give its derivatives."""
     target, guard = statement.target, slot.guards.get(statement.target)
     slopes = forward.through(updated(statement))
-    if any(set(names(tree)) & _random(slot) for tree in slopes.values()):
+    if any(draws(slot, tree) for tree in slopes.values()):
         drawn, statement = _with_named_draws(slot, statement, forward, guards)
         yield from drawn
         slopes = forward.through(updated(statement))
@@ -178,6 +188,11 @@ def _random(slot: Slot) -> set[str]:
     return set(RANDOM) | set(slot.samplers)
 
 
+def draws(slot: Slot, tree: ast.expr) -> bool:
+    """Whether an expression takes random numbers."""
+    return bool(set(names(tree)) & _random(slot))
+
+
 def _with_named_draws(
     slot: Slot, statement: Statement, forward: Forward, guards: dict[str, str]
 ) -> tuple[list[Statement], Statement]:
@@ -201,6 +216,18 @@ def _with_named_draws(
     kept = Statement(statement.target, statement.op, ast.unparse(tree), statement.kind,
                      statement.scalar)  # fmt: skip
     return made, kept
+
+
+def named_draws(slot: Timed) -> Timed:
+    """A slot whose random numbers have a name each, so that derivatives can read them."""
+    forward, guards = Forward(), dict(slot.guards)
+    lines: list[Statement] = []
+    for statement in slot.statements:
+        made, kept = _with_named_draws(slot, statement, forward, guards)
+        lines += [*made, kept]
+    scalar = tuple(s for s in lines if s.scalar)
+    vector = tuple(s for s in lines if not s.scalar)
+    return replace(slot, scalar=scalar, vector=vector, guards=guards)
 
 
 # ---- what statements would do, without doing it

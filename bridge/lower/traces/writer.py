@@ -1,7 +1,7 @@
 """Writing: the slots that change traces, beside or in the place of the slots of a network."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +12,13 @@ from ...program import Array, Deliver, Ref, Slot, Statement, Sum
 from ..derivative import ONE, ZERO, plus, times
 from ..expression import names
 from ..functions import FUNCTIONS
-from .carrier import Delivery, beside
+from .carrier import SPIKED, Delivery, beside, require_no_draws
 from .moves import Move, Moves, Part, Term, Trace
 from .names import Code, Names
 from .seat import Seat
 from .slopes import Seed, Slopes, define, where
+
+LEAST = 1e-30  # below that share of what is stored, a synapse has been silent for too long
 
 
 class Writer:
@@ -210,7 +212,8 @@ class Writer:
         """Slots in the place of one that delivers."""
         slot = made.slot
         reached = [m for m in part.moves if m.kind == "reached"]
-        arriving = [m for m in part.moves if m.kind in ("own", "pairs")]
+        wide = self._wide(part)
+        arriving = [m for m in part.moves if m.kind in ("own", "pairs") and m not in wide]
         spikes = [m for m in part.moves if m.kind == "spikes"]
         filters = [m for m in part.moves if m.kind == "filter"]
         if slot.sequential and not all(_by_itself(m, made) for m in reached):
@@ -222,14 +225,19 @@ class Writer:
         apart = {m.target for m in reached}
         yield from self._begun(part, reached, [m for m in arriving if m.target in apart])
         if spikes or filters:
-            yield self.worth(made)
+            require_no_draws(made)
+            yield self.worth(made, {m.target.key for m in (*spikes, *filters)})
+        yield from self._stored(part, wide)
         yield self._with_arrivals(part, made, reached, arriving, apart)
         for target in dict.fromkeys(m.target for m in reached):
             yield self._reaching(part, target, [m for m in reached if m.target == target])
+        yield from self._spread_wide(part, [m for m in wide if m.kind == "pairs"])
+        yield from self._kept_wide(part, [m for m in wide if m.kind == "keep"])
         for move in spikes:
             yield from self._spreading(part, made, move)
         for move in filters:
             yield from self._filtering(made, move)
+        yield from self._aged(slot, [*spikes, *filters])
 
     def _apart(self, slot: Slot, target: Trace) -> str:
         """Key of what arriving spikes add to a trace, where it is added later."""
@@ -283,7 +291,14 @@ class Writer:
                 so_far = code.read(self._sums_name(slot, *mine), made.goes[target.key])
                 value = ast.BinOp(value, ast.Div(), so_far)
             code.set(into, value, move.goes, "+=")
-        kept = [m for m in part.moves if m.kind == "keep"]
+        for name, tree in self._wide_slopes(part).items():
+            code.set(name, tree)
+        stored = {m.target.key for m in part.moves if m.kind == "spikes"} & set(made.left)
+        for key in sorted(stored):  # where a spike comes, what is stored is as of now
+            worth = self.worth_key(slot, key)
+            code.set(worth, times(code.read(worth), code.read(self._left_key(slot, key))))
+        wide = self._wide(part)
+        kept = [m for m in part.moves if m.kind == "keep" and m not in wide]
         new = [code.define(f"_new_{k}", self._arrived(code, made.kept[m.target.key], m))
                for k, m in enumerate(kept)]  # fmt: skip
         for tree, move in zip(new, kept, strict=True):
@@ -293,6 +308,78 @@ class Writer:
             slot, vector=(*slot.vector, *code.lines), refs={**slot.refs, **code.refs},
             functions={**slot.functions, **{n: n for n in used}},
         )  # fmt: skip
+
+    # ---- traces of more pairs than there are synapses
+
+    def _wide(self, part: Part) -> list[Move]:
+        """Moves that change other traces than one for each synapse."""
+        each = np.arange(part.slot.size)
+        return [
+            m for m in part.moves
+            if (m.kind in ("keep", "pairs") and not np.array_equal(m.element, each))
+            or (m.kind == "keep" and self.seats[m.target.seat].size != len(each))
+        ]  # fmt: skip
+
+    def _wide_slopes(self, part: Part) -> dict[str, ast.expr]:
+        """Variables for what traces outside the slot need of it, and the value of each."""
+        wide = self._wide(part)
+        found: dict[str, ast.expr] = {}
+        for move in wide:
+            row = part.row(move)
+            for term in move.terms:
+                name = self._slope_name(part.slot, move.target.key, term.seed)
+                found[name] = row[term.seed]
+        if wide:
+            found[self._reached_name(part.slot)] = ONE
+        return found
+
+    def _reached_name(self, slot: Slot) -> str:
+        return f"{slot.name}_slopes.{SPIKED}"
+
+    def _stored(self, part: Part, wide: Sequence[Move]) -> Iterator[Slot]:
+        """A slot that clears what the synapses which a spike reaches are going to tell."""
+        slot = part.slot
+        if not wide:
+            return
+        if isinstance(slot, Deliver) and slot.sequential:
+            raise GradientError(
+                f"an online rule: {slot.name} changes, one synapse after the other, what it reads,"
+                f" and the traces of {wide[0].target.key!r} would need each value on the way. Let"
+                " the synapses add to a variable of its own, or write rule=mn.BPTT()."
+            )
+        code = Code(self.known, f"{slot.name}_slopes_start", slot, slot.size)
+        for name in self._wide_slopes(part):
+            self.known.declare(name, np.zeros(slot.size))
+            code.set(name, ast.Constant(0.0))
+        yield code.update()
+
+    def _spread_wide(self, part: Part, moves: Sequence[Move]) -> Iterator[Slot]:
+        """Slots that add what arrived to traces, for each trace of what a synapse saw."""
+        for number, move in enumerate(moves):
+            seat = self.seats[move.target.seat]
+            into = f"{part.slot.name}_wide_{number}_{seat.name}.added"
+            self.known.declare(into, np.zeros(seat.size))
+            yield self._sum_of(part, move, into, f"_wide_{number}")
+            code = Code(self.known, f"{seat.name}_{part.slot.name}_widely_{number}", part.slot,
+                        seat.size)  # fmt: skip
+            code.set(self.key(move.target), code.read(into), op="+=")
+            yield code.update()
+
+    def _kept_wide(self, part: Part, moves: Sequence[Move]) -> Iterator[Slot]:
+        """Slots that change the traces of synapses that a spike reached, by each parameter."""
+        groups: dict[tuple[str, bytes], list[Move]] = {}
+        for move in moves:
+            groups.setdefault((move.target.seat, move.chosen.tobytes()), []).append(move)
+        for number, same in enumerate(groups.values()):
+            name = f"{same[0].target.seat}_{part.slot.name}_kept_{number}"
+            code = Code(self.known, name, part.slot, len(same[0].chosen))
+            marker = code.read(self._reached_name(part.slot), same[0].element)
+            there = ast.Compare(marker, [ast.Gt()], [ast.Constant(0)])
+            new = [code.define(f"_new_{k}", self._value(code, part, m)) for k, m in enumerate(same)]
+            for tree, move in zip(new, same, strict=True):
+                old = code.read(self.key(move.target), move.chosen)
+                code.set(self.key(move.target), where(there, tree, old), move.chosen)
+            yield code.update()
 
     def _arrived(self, code: Code, row: Slopes, move: Move) -> ast.expr:
         """What one arriving spike does to a trace, in the names of its synapse."""
@@ -332,11 +419,21 @@ class Writer:
     def worth_key(self, slot: Slot, key: str) -> str:
         return f"{slot.name}_worth.{key.replace('.', '_')}"
 
-    def worth(self, made: Delivery, like: Slot | None = None) -> Slot:
-        """A slot that works out what a spike through each synapse would add."""
+    def _left_key(self, slot: Slot, key: str) -> str:
+        return f"{slot.name}_left.{key.replace('.', '_')}"
+
+    def worth(self, made: Delivery, keys: Collection[str], like: Slot | None = None) -> Slot:
+        """A slot that works out what a spike through each synapse would add to some variables."""
         slot, refs = made.slot, dict(made.slot.refs)
         lines = list(made.alone)
-        for key, tree in made.worth.items():
+        for key in sorted(keys):
+            tree = made.worth[key]
+            if key in made.left:
+                share = self.known.declare(self._left_key(slot, key), np.zeros(slot.size))
+                refs[share.replace(".", "_")] = Ref(share)
+                lines.append(define(share.replace(".", "_"), made.left[key], op="="))
+                some = ast.Compare(made.left[key], [ast.Gt()], [ast.Constant(LEAST)])
+                tree = where(some, ast.BinOp(tree, ast.Div(), made.left[key]), ZERO)
             name = self.known.declare(self.worth_key(slot, key), np.zeros(slot.size))
             refs[name.replace(".", "_")] = Ref(name)
             lines.append(define(name.replace(".", "_"), tree, op="="))
@@ -368,7 +465,6 @@ class Writer:
             total = plus(total, code.read(into))
         code.set(self.key(move.target), total, op="+=")
         yield code.update()
-        yield from self._shifted(slot, source, trace, int(delays.max()))
 
     def _filtering(self, made: Delivery, move: Move) -> Iterator[Slot]:
         """Slots that add the traces of spikes to their filters."""
@@ -381,7 +477,6 @@ class Writer:
         code = Code(self.known, f"{seat.name}_{slot.name}_spikes", slot, seat.size)
         code.set(self.key(move.target), code.read(self._past(slot, source, trace, delay)), op="+=")
         yield code.update()
-        yield from self._shifted(slot, source, trace, delay)
 
     def _past(self, slot: Slot, source: Seat, trace: Trace, delay: int) -> str:
         """Key of the trace of spikes some deliveries ago."""
@@ -390,6 +485,18 @@ class Writer:
         return self.known.declare(
             f"{source.name}_past_{slot.name}.ago_{delay}", np.zeros(source.size)
         )
+
+    def _aged(self, slot: Deliver, moves: Sequence[Move]) -> Iterator[Slot]:
+        """Slots that move the traces of past spikes one step on, once for all that read them."""
+        longest: dict[Trace, int] = {}
+        delay = self.moves.program.pathways[slot.pathway].delay
+        for move in moves:
+            ((_, trace, _),) = move.terms
+            if trace is not None:
+                mine = int(delay[move.chosen].max() if move.kind == "spikes" else delay.max())
+                longest[trace] = max(longest.get(trace, 0), mine)
+        for trace, steps in longest.items():
+            yield from self._shifted(slot, self.seats[trace.seat], trace, steps)
 
     def _shifted(self, slot: Slot, source: Seat, trace: Trace, longest: int) -> Iterator[Slot]:
         """A slot that moves the traces of past spikes one step on."""
