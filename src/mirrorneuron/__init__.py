@@ -15,6 +15,7 @@ if _typing.TYPE_CHECKING:
     from .bio.recording import Simulation
     from .bio.simulate import simulate
     from .bridge import losses
+    from .bridge.event_driven.spike_times import SpikeTimes
     from .bridge.fitting import RecordingFit, fit_recording
     from .bridge.learning import (
         BPTT,
@@ -22,6 +23,7 @@ if _typing.TYPE_CHECKING:
         FPTT_K,
         RTRL,
         EProp,
+        EventProp,
         Fit,
         GradientCheck,
         Rule,
@@ -63,6 +65,7 @@ __all__ = [
     "ArmTask",
     "Bounded",
     "EProp",
+    "EventProp",
     "FastSigmoid",
     "Fit",
     "Free",
@@ -77,6 +80,7 @@ __all__ = [
     "Sigmoid",
     "Sign",
     "Simulation",
+    "SpikeTimes",
     "SuperSpike",
     "Task",
     "Tied",
@@ -107,8 +111,9 @@ _HOMES = {  # module to the public names that it has
     "bio.genn": "genn_findings",
     "bio.recording": "Simulation",
     "bio.simulate": "simulate",
+    "bridge.event_driven.spike_times": "SpikeTimes",
     "bridge.fitting": "RecordingFit fit_recording",
-    "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp Fit GradientCheck "
+    "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp EventProp Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",
     "bridge.mirror": "Mirror mirror",
     "bridge.nudge": "Nudge",
