@@ -7,7 +7,7 @@ is kept: the state at the start of each round, and what each event read.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,7 +25,8 @@ from .spike_list import SpikeList
 State = dict[str, Tensor]
 ROUNDING = 100  # units in the last place of the largest margin
 MOST = 10_000  # events of a trial within one step
-HALVINGS = 80
+ATTEMPTS = 200
+ENOUGH = {torch.float64: 4.0, torch.float32: 32.0}  # units of the margin at a root
 
 
 class Jump(NamedTuple):
@@ -160,6 +161,7 @@ class Simulation:
         self.spans = {e: (ends[k], ends[k + 1]) for k, e in enumerate(events)}
         self.size = {e: torch.zeros((), device=self.device) for e in events}
         self.scale = torch.finfo(self.numbers.dtype).eps * ROUNDING
+        self.rounding = torch.finfo(self.numbers.dtype).eps * ENOUGH[self.numbers.dtype]
         queued = self.network.queued
         self.next = torch.zeros(self.batch, len(queued), dtype=torch.long, device=self.device)
         self.tables: dict[tuple[int, str], Value] = {}
@@ -274,18 +276,31 @@ class Simulation:
         return found[0] if len(found) == 1 else torch.cat(found, 1)
 
     def _margin_after(
-        self, event: str, state: State, rows: Tensor, who: Tensor, h: Tensor
-    ) -> Tensor:
-        """Margin of one element in some trials after a time each."""
-        code = self.network.margins[event]
-        later = self.flowed(event, state, rows, who, self.t, h, self.row)
-        seen = self.elements(code, state, rows, who, self.t, h, self.row)
-        for name in code.reads:
-            key = key_of(code.slot, name)
-            if key in later:
-                seen[name] = later[key]
-        value = torch.as_tensor(code.run(seen, self.f)["_value"])
-        return value.expand(len(rows), 1)[:, 0]
+        self, event: str, rows: Tensor, who: Tensor
+    ) -> Callable[[Tensor], Tensor]:
+        """The margin of one element in each of some trials, as a function of time from now."""
+        code, flow = self.network.margins[event], self.network.flows.get(event.partition(".")[0])
+        none = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
+        seen = self.elements(code, self.state, rows, who, self.t, none, self.row)
+        before: dict[str, Value] = {}
+        later: dict[str, str] = {}
+        clocks: list[str] = []
+        if flow is not None:
+            before = self.elements(flow, self.state, rows, who, self.t, none, self.row)
+            lines = {o.ref.variable: o.line for o in flow.block.outcomes.values()}
+            keys = {name: key_of(code.slot, name) for name in code.reads}
+            later = {name: lines[key] for name, key in keys.items() if key in lines}
+            clocks = [name for name in flow.reads if flow.slot.clock.get(name) == "dt"]
+
+        def margin(h: Tensor) -> Tensor:
+            passed = h[:, None].to(self.numbers.dtype)
+            before.update(dict.fromkeys(clocks, passed))
+            found = {} if flow is None else flow.run(before, self.f)
+            seen.update({name: found[line] for name, line in later.items()})
+            value = torch.as_tensor(code.run(seen, self.f)["_value"])
+            return value.expand(len(rows), 1)[:, 0].double()
+
+        return margin
 
     def flowed(
         self, event: str, state: State, rows: Tensor, who: Tensor, t: Tensor, h: Tensor, row: Tensor
@@ -393,25 +408,31 @@ class Simulation:
     def _root(
         self, event: str, rows: Tensor, who: Tensor, high: Tensor, below: Tensor, above: Tensor
     ) -> Tensor:
-        low, last = torch.zeros_like(high), torch.zeros_like(high)
-        enough = torch.finfo(self.numbers.dtype).eps * 2 * torch.maximum(below.abs(), above.abs())
+        margin = self._margin_after(event, rows, who)
+        enough = float(self.rounding * self.size[event])
+        low, side = torch.zeros_like(high), torch.zeros_like(high)
         best = torch.where(below >= 0, low, high)
         done = below >= 0
-        side = torch.zeros_like(high)
-        for _ in range(HALVINGS):
+        least = torch.finfo(self.numbers.dtype).eps * self.dt
+        for k in range(ATTEMPTS):
             last = (high * below - low * above) / (below - above)
-            last = torch.where(torch.isfinite(last), last, (low + high) / 2).clamp(min=0)
-            m = self._margin_after(event, self.state, rows, who, last).double()
+            halve = ~torch.isfinite(last) | (k % 3 == 2 and k > 4)
+            last = torch.where(halve, (low + high) / 2, last).clamp(min=0)
+            m = margin(last)
             best = torch.where(done, best, last)
-            done = done | (m.abs() <= enough) | (high - low <= 1e-16 * self.dt)
+            done |= (m.abs() <= enough) | (high - low <= least)
             if bool(done.all()):
-                break
-            up = m > 0
-            below = torch.where(up & (side == 1), below / 2, torch.where(up, below, m))
-            above = torch.where(~up & (side == -1), above / 2, torch.where(up, m, above))
+                return best
+            up = ~(m <= 0)
+            below = torch.where(up, torch.where(side > 0, below / 2, below), m)
+            above = torch.where(up, m, torch.where(side < 0, above / 2, above))
             low, high = torch.where(up, low, last), torch.where(up, last, high)
-            side = torch.where(up, 1.0, -1.0)
-        return best
+            side = up * 2.0 - 1.0
+        raise NumericalError(
+            f"EventProp: the time at which {event} crosses its threshold was not found within"
+            f" {ATTEMPTS} attempts: the integrator's result jumps within one step. Write a smaller"
+            " dt or method='rk4'."
+        )
 
     def _arrive(self, now: Tensor, which: Tensor) -> tuple[list[Arrived], list[Jump]]:
         """Let spikes arrive."""
