@@ -284,4 +284,6 @@ def _clear(x: Tensor, rows: Tensor, places: Tensor | None, held: Tensor | None) 
         x[rows] = 0
         return
     zero = x.new_zeros(len(rows), places.shape[1])
-    x[rows[:, None], places] = zero if held is None else torch.where(held, x[rows[:, None], places], 0)
+    x[rows[:, None], places] = (
+        zero if held is None else torch.where(held, x[rows[:, None], places], 0)
+    )

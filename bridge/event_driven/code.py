@@ -7,7 +7,7 @@ changed in place. Each part of an expression is computed once.
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,9 +40,9 @@ class _Writer:
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return self.atom(operand)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return self._kept(f"-{self.atom(operand)}")
+                return self.kept(f"-{self.atom(operand)}")
             case _:
-                return self._kept(self._text(node))
+                return self.kept(self._text(node))
 
     def _text(self, node: ast.expr) -> str:
         match node:
@@ -71,7 +71,8 @@ class _Writer:
             self.lines.append(f"{self.names[name]} = a[{name!r}]")
         return self.names[name]
 
-    def _kept(self, text: str) -> str:
+    def kept(self, text: str) -> str:
+        """A name for the value of some code, computed once."""
         if text not in self.known:
             self.known[text] = f"k{len(self.known)}"
             self.lines.append(f"{self.known[text]} = {text}")
@@ -100,13 +101,15 @@ def backward(block: Block, wanted: Sequence[str], active: Set[str]) -> Backward:
     writer = _Writer()
     for line in block.lines:
         writer.define(line.name, line.tree)
-    bars: dict[str, str] = {name: writer._kept(f"p[{name!r}]") for name in dict.fromkeys(wanted)}
+    bars: dict[str, str] = {name: writer.kept(f"p[{name!r}]") for name in dict.fromkeys(wanted)}
     for pulled in reverse(block.lines, active):
         bar = bars.get(pulled.name)
-        for name, factor in pulled.factors.items() if bar is not None else ():
+        if bar is None:
+            continue
+        for name, factor in pulled.factors.items():
             one = isinstance(factor, ast.Constant) and factor.value == 1
-            part = bar if one else writer._kept(f"{bar} * {writer.atom(factor)}")
-            bars[name] = part if name not in bars else writer._kept(f"{bars[name]} + {part}")
+            part = bar if one else writer.kept(f"{bar} * {writer.atom(factor)}")
+            bars[name] = part if name not in bars else writer.kept(f"{bars[name]} + {part}")
     given = [name for name in bars if name in active]
     pairs = [f"{name!r}: {bars[name]}" for name in given]
     return _compiled("a, p, f", [*writer.lines, f"return {{{', '.join(pairs)}}}"])
@@ -117,7 +120,7 @@ def _compiled(arguments: str, lines: Iterable[str]) -> Any:
     text = f"def made({arguments}):\n" + "\n".join(f"    {line}" for line in lines)
     space: dict[str, Any] = {}
     exec(compile(text, "<block>", "exec"), space)
-    return cast(Any, space["made"])
+    return space["made"]
 
 
 def summed(x: Value, shape: torch.Size) -> Tensor:

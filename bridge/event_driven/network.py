@@ -97,9 +97,7 @@ class Network:
         return {key for code in codes for n in code.reads if (key := key_of(code.slot, n))}
 
 
-def network(
-    hybrid: Hybrid, trained: Set[str], driven: Set[str], device: torch.device
-) -> Network:
+def network(hybrid: Hybrid, trained: Set[str], driven: Set[str], device: torch.device) -> Network:
     """Code of a network.
 
     Arguments:
@@ -164,9 +162,7 @@ def _code(
     return Code(slot, block, wanted, reads, active, run, pull)
 
 
-def _bundles(
-    program: Program, slot: Deliver, code: Code, device: torch.device
-) -> list[Bundle]:
+def _bundles(program: Program, slot: Deliver, code: Code, device: torch.device) -> list[Bundle]:
     path = program.pathways[slot.pathway]
     steps = np.broadcast_to(path.delay, path.source.shape)
     indices = {r.index for n, r in slot.refs.items() if r.index and n in _mentioned(code)}
@@ -174,17 +170,23 @@ def _bundles(
     for delay in np.unique(steps):
         chosen = np.flatnonzero(steps == delay)
         table, held = _table(path.source[chosen], chosen, path.n_sources)
-        index = {name: torch.from_numpy(program.indices[name][table]).long().to(device)
-                 for name in indices}  # fmt: skip
+        index = {
+            name: torch.from_numpy(program.indices[name][table]).long().to(device)
+            for name in indices
+        }
         made.append(
             Bundle(
-                code, slot.event, float(delay) * program.dt,
+                code,
+                slot.event,
+                float(delay) * program.dt,
                 torch.from_numpy(table).to(device),
                 None if held.all() else torch.from_numpy(held).to(device),
                 index,
-                frozenset(n for n in indices if held.all() and _is_whole(program, slot, n, index[n])),
+                frozenset(
+                    n for n in indices if held.all() and _is_whole(program, slot, n, index[n])
+                ),
             )
-        )  # fmt: skip
+        )
     return made
 
 
@@ -208,8 +210,11 @@ def _table(source: Array, synapses: Array, size: int) -> tuple[Array, Array]:
 
 def _is_whole(program: Program, slot: Slot, index: str, seen: Tensor) -> bool:
     """Whether all sources see all elements of a variable, in order."""
-    sizes = {program.variables[r.variable].value.size for r in slot.refs.values()
-             if r.index == index and not program.variables[r.variable].scalar}  # fmt: skip
+    sizes = {
+        program.variables[r.variable].value.size
+        for r in slot.refs.values()
+        if r.index == index and not program.variables[r.variable].scalar
+    }
     return sizes == {seen.shape[1]} and bool((seen == torch.arange(seen.shape[1]).to(seen)).all())
 
 

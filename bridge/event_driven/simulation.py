@@ -26,7 +26,7 @@ State = dict[str, Tensor]
 ROUNDING = 100  # units in the last place of the largest margin
 MOST = 10_000  # events of a trial within one step
 ATTEMPTS = 200
-ENOUGH = {torch.float64: 4.0, torch.float32: 32.0}  # units of the margin at a root
+ENOUGH = 4  # units in the last place of the margin at a root
 
 
 class Jump(NamedTuple):
@@ -161,7 +161,7 @@ class Simulation:
         self.spans = {e: (ends[k], ends[k + 1]) for k, e in enumerate(events)}
         self.size = {e: torch.zeros((), device=self.device) for e in events}
         self.scale = torch.finfo(self.numbers.dtype).eps * ROUNDING
-        self.rounding = torch.finfo(self.numbers.dtype).eps * ENOUGH[self.numbers.dtype]
+        self.rounding = torch.finfo(self.numbers.dtype).eps * ENOUGH
         queued = self.network.queued
         self.next = torch.zeros(self.batch, len(queued), dtype=torch.long, device=self.device)
         self.tables: dict[tuple[int, str], Value] = {}
@@ -174,7 +174,9 @@ class Simulation:
         at = row.clamp(max=max(self.steps - 1, 0))
         return series[at, self.every if series.shape[1] > 1 else torch.zeros_like(self.every)]
 
-    def everywhere(self, code: Code, state: State, t: Tensor, h: Tensor, row: Tensor) -> dict[str, Value]:  # noqa: E501
+    def everywhere(
+        self, code: Code, state: State, t: Tensor, h: Tensor, row: Tensor
+    ) -> dict[str, Value]:
         """Values for all elements of a group, "batch element"."""
         seen: dict[str, Value] = {}
         for name in code.reads:
@@ -211,7 +213,9 @@ class Simulation:
                 continue
             value = self._fixed(key, row)
             if not isinstance(value, Tensor) or value.dim() == 0 or value.shape[-1] == 1:
-                seen[name] = value if not isinstance(value, Tensor) or value.dim() < 2 else value[rows]
+                seen[name] = (
+                    value if not isinstance(value, Tensor) or value.dim() < 2 else value[rows]
+                )
             else:
                 picked = value[who] if value.dim() == 1 else value[rows, who]
                 seen[name] = picked[:, None]
@@ -275,9 +279,7 @@ class Simulation:
             return torch.full((self.batch, 1), -math.inf, device=self.device)
         return found[0] if len(found) == 1 else torch.cat(found, 1)
 
-    def _margin_after(
-        self, event: str, rows: Tensor, who: Tensor
-    ) -> Callable[[Tensor], Tensor]:
+    def _margin_after(self, event: str, rows: Tensor, who: Tensor) -> Callable[[Tensor], Tensor]:
         """The margin of one element in each of some trials, as a function of time from now."""
         code, flow = self.network.margins[event], self.network.flows.get(event.partition(".")[0])
         none = torch.zeros(len(rows), dtype=torch.float64, device=self.device)
@@ -292,13 +294,15 @@ class Simulation:
             later = {name: lines[key] for name, key in keys.items() if key in lines}
             clocks = [name for name in flow.reads if flow.slot.clock.get(name) == "dt"]
 
+        before, seen = _in_double(before), _in_double(seen)
+
         def margin(h: Tensor) -> Tensor:
-            passed = h[:, None].to(self.numbers.dtype)
+            passed = h[:, None]
             before.update(dict.fromkeys(clocks, passed))
             found = {} if flow is None else flow.run(before, self.f)
             seen.update({name: found[line] for name, line in later.items()})
             value = torch.as_tensor(code.run(seen, self.f)["_value"])
-            return value.expand(len(rows), 1)[:, 0].double()
+            return value.expand(len(rows), 1)[:, 0]
 
         return margin
 
@@ -344,7 +348,11 @@ class Simulation:
         raised, more = self._raise(chosen, made & ~lifted)
         passed = self._pass(free & ~arrives & (row < self.steps))
         if self.keep:
-            self.rounds.append(Round(state, t, h, row, free, passed, arrived, raised, (*jumps, *more)))
+            self.rounds.append(
+                Round(
+                    state, t, h, row, free, passed, tuple(arrived), tuple(raised), (*jumps, *more)
+                )
+            )
 
     def _bound(self) -> tuple[Tensor, Tensor, Tensor]:
         """When each trial stops at the latest, which spikes arrive then, and whether any does."""
@@ -497,7 +505,11 @@ class Simulation:
             else:
                 places = bundle.index[index][who]
                 held = bundle.held
-                kept = value if held is None else torch.where(held[who], value, x[rows[:, None], places])
+                kept = (
+                    value
+                    if held is None
+                    else torch.where(held[who], value, x[rows[:, None], places])
+                )
                 x[rows[:, None], places] = kept
         return Jump(bundle, rows, who, seen)
 
@@ -537,6 +549,11 @@ class Simulation:
                 " threshold, or cells that excite each other without a delay, spike again at the"
                 " same moment, for ever. Write a reset below threshold, or a delay."
             )
+
+
+def _in_double(values: Mapping[str, Value]) -> dict[str, Value]:
+    """The same in double precision, so that a root is found in few attempts."""
+    return {name: x.double() if isinstance(x, Tensor) else x for name, x in values.items()}
 
 
 def _add(bundle: Bundle, x: Tensor, rows: Tensor, who: Tensor, index: str, value: Tensor) -> None:

@@ -73,7 +73,7 @@ class EventProp(Rule[EventPropState]):
         0.01
     """
 
-    least_speed: float = 0.01
+    least_speed: float | Any = 0.01
 
     def __post_init__(self) -> None:
         given: Any = self.least_speed

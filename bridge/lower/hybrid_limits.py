@@ -70,22 +70,35 @@ def _of_slot(program: Program, slot: Slot, driven: Set[str]) -> Iterator[Limit]:
     if isinstance(slot, Threshold) and slot.event in driven:
         return
     if slot.every > 1:
-        yield Limit(slot.name, f"a clock of its own, {slot.dt * 1e3:g} ms",
-                    "The state flows at one pace.", "Give all objects one dt.")  # fmt: skip
+        yield Limit(
+            slot.name,
+            f"a clock of its own, {slot.dt * 1e3:g} ms",
+            "The state flows at one pace.",
+            "Give all objects one dt.",
+        )
     match slot:
         case Host():
-            yield Limit(slot.name, f"Python between steps, {slot.title}",
-                        "No event interrupts it, and nothing says its derivative.",
-                        "Write it as equations. " + BY_SURROGATE)  # fmt: skip
+            yield Limit(
+                slot.name,
+                f"Python between steps, {slot.title}",
+                "No event interrupts it, and nothing says its derivative.",
+                "Write it as equations. " + BY_SURROGATE,
+            )
         case Sum():
-            yield Limit(slot.name, f"{slot.target.variable} sums over synapses in each step",
-                        "The flow of each element is followed for itself.",
-                        "Let spikes add to a variable of the neuron (on_pre='I_post += w'), or "
-                        + BY_SURROGATE)  # fmt: skip
+            yield Limit(
+                slot.name,
+                f"{slot.target.variable} sums over synapses in each step",
+                "The flow of each element is followed for itself.",
+                "Let spikes add to a variable of the neuron (on_pre='I_post += w'), or "
+                + BY_SURROGATE,
+            )
         case Update() if slot not in tuple(motions(program)):
-            yield Limit(slot.name, "run_regularly",
-                        "What it does at fixed steps is neither flow nor event.",
-                        "Write it as equations, or give it as an input. " + BY_SURROGATE)  # fmt: skip
+            yield Limit(
+                slot.name,
+                "run_regularly",
+                "What it does at fixed steps is neither flow nor event.",
+                "Write it as equations, or give it as an input. " + BY_SURROGATE,
+            )
         case Update():
             yield from _of_flow(program, slot, driven)
         case Threshold():
@@ -98,45 +111,80 @@ def _of_slot(program: Program, slot: Slot, driven: Set[str]) -> Iterator[Limit]:
 
 def _of_flow(program: Program, slot: Update, driven: Set[str]) -> Iterator[Limit]:
     if any(statement.target == "not_refractory" for statement in slot.statements):
-        yield Limit(slot.owner, "a refractory period",
-                    "Its end is an event whose time follows from the spike, which is not known"
-                    " here.", "Leave out refractory=..., or " + BY_SURROGATE)  # fmt: skip
+        yield Limit(
+            slot.owner,
+            "a refractory period",
+            "Its end is an event whose time follows from the spike, which is not known here.",
+            "Leave out refractory=..., or " + BY_SURROGATE,
+        )
         return
     if draws(program, slot) and not users_functions(program, slot):
-        yield Limit(slot.name, "noise", "The moment of a spike is chance then, without a derivative.",
-                    BY_SURROGATE)  # fmt: skip
-    indexed = sorted({r.variable for n, r in slot.refs.items()
-                      if r.index is not None and n in read_names(slot)})  # fmt: skip
+        yield Limit(
+            slot.name,
+            "noise",
+            "The moment of a spike is chance then, without a derivative.",
+            BY_SURROGATE,
+        )
+    indexed = sorted(
+        {r.variable for n, r in slot.refs.items() if r.index is not None and n in read_names(slot)}
+    )
     if indexed:
-        yield Limit(slot.name, f"equations that read {', '.join(indexed)} of other elements",
-                    "The flow of each element is followed for itself.", BY_SURROGATE)  # fmt: skip
-    if "dt" in {m for k in reads(slot) | slot.written() if k in program.rates
-                for m in program.rates[k].clock.values()}:  # fmt: skip
-        yield Limit(slot.name, "equations that read dt", "The length of a step follows from events.",
-                    "Write the time that is meant as a number.")  # fmt: skip
+        yield Limit(
+            slot.name,
+            f"equations that read {', '.join(indexed)} of other elements",
+            "The flow of each element is followed for itself.",
+            BY_SURROGATE,
+        )
+    if "dt" in {
+        m
+        for k in reads(slot) | slot.written()
+        if k in program.rates
+        for m in program.rates[k].clock.values()
+    }:
+        yield Limit(
+            slot.name,
+            "equations that read dt",
+            "The length of a step follows from events.",
+            "Write the time that is meant as a number.",
+        )
     if "step" in slot.clock.values():
-        yield Limit(slot.name, "equations that count steps", "Events happen between steps.",
-                    "Write them in the time t.")  # fmt: skip
+        yield Limit(
+            slot.name,
+            "equations that count steps",
+            "Events happen between steps.",
+            "Write them in the time t.",
+        )
     yield from _of_code(program, slot, driven)
 
 
 def _of_code(program: Program, slot: Slot, driven: Set[str]) -> Iterator[Limit]:
     """What has no derivative in statements of any kind."""
     for name in sorted(users_functions(program, slot)):
-        yield Limit(slot.name, f"the function {name}() of your own", "Its derivative is not known.",
-                    "Write its formula into the equations.")  # fmt: skip
+        yield Limit(
+            slot.name,
+            f"the function {name}() of your own",
+            "Its derivative is not known.",
+            "Write its formula into the equations.",
+        )
     varying = Dataflow(program, slot, program.written() | driven).varying
     for statement in slot.statements:
         for part in _switches(statement.tree, varying):
-            yield Limit(slot.name, f"{ast.unparse(part)!r} in '{statement}'",
-                        "It switches at a time that follows from the state, and that is no event.",
-                        "Write something continuous, exp, tanh or clip. " + BY_SURROGATE)  # fmt: skip
+            yield Limit(
+                slot.name,
+                f"{ast.unparse(part)!r} in '{statement}'",
+                "It switches at a time that follows from the state, and that is no event.",
+                "Write something continuous, exp, tanh or clip. " + BY_SURROGATE,
+            )
     for key in sorted(slot.written() & set(program.variables)):
         variable = program.variables[key]
         if variable.kind != "float" or variable.scalar:
             what = "is shared by all elements" if variable.scalar else "is no real number"
-            yield Limit(slot.name, f"{key} changes, and {what}", "The state of the flow consists of"
-                        " real numbers, one for each element.", BY_SURROGATE)  # fmt: skip
+            yield Limit(
+                slot.name,
+                f"{key} changes, and {what}",
+                "The state of the flow consists of real numbers, one for each element.",
+                BY_SURROGATE,
+            )
 
 
 def _switches(tree: ast.expr, varying: Set[str]) -> Iterator[ast.expr]:
@@ -165,46 +213,79 @@ def _of_threshold(program: Program, slot: Threshold) -> Iterator[Limit]:
     if any(isinstance(leaf, Chance) for leaf in found) or any(
         drawn & set(names(statement.tree)) for statement in slot.statements
     ):
-        yield Limit(slot.owner, f"the threshold {text!r} draws random numbers",
-                    "The moment of a spike is chance then, without a derivative.",
-                    f"Give the spikes as an input, mn.Trial(inputs={{{slot.owner!r}: ...}}), or "
-                    + BY_SURROGATE)  # fmt: skip
+        yield Limit(
+            slot.owner,
+            f"the threshold {text!r} draws random numbers",
+            "The moment of a spike is chance then, without a derivative.",
+            f"Give the spikes as an input, mn.Trial(inputs={{{slot.owner!r}: ...}}), or "
+            + BY_SURROGATE,
+        )
         return
     margin = margin_of(slot)
     if margin is None:
         compared = sum(isinstance(leaf, Margin) for leaf in found)
-        yield Limit(slot.owner, f"the threshold {text!r} joins {compared} comparisons with others",
-                    "Which of them a spike crosses is not one smooth margin.",
-                    "Write one comparison, 'v > v_th'. " + BY_SURROGATE)  # fmt: skip
+        yield Limit(
+            slot.owner,
+            f"the threshold {text!r} joins {compared} comparisons with others",
+            "Which of them a spike crosses is not one smooth margin.",
+            "Write one comparison, 'v > v_th'. " + BY_SURROGATE,
+        )
         return
     moving = {n for n, r in slot.refs.items() if r.variable in program.written()}
     if not moving & set(names(margin)):
-        yield Limit(slot.owner, f"the threshold {text!r} compares nothing that flows",
-                    "Nothing crosses it.", BY_SURROGATE)  # fmt: skip
+        yield Limit(
+            slot.owner,
+            f"the threshold {text!r} compares nothing that flows",
+            "Nothing crosses it.",
+            BY_SURROGATE,
+        )
     if any(meaning != "dt" for n, meaning in slot.clock.items() if n in set(names(margin))):
-        yield Limit(slot.owner, f"the threshold {text!r} reads the time",
-                    "Its margin has to follow from the state.",
-                    "Write a variable with an equation of its own.")  # fmt: skip
+        yield Limit(
+            slot.owner,
+            f"the threshold {text!r} reads the time",
+            "Its margin has to follow from the state.",
+            "Write a variable with an equation of its own.",
+        )
     if users_functions(program, slot):
-        yield Limit(slot.owner, f"the threshold {text!r} calls a function of your own",
-                    "Its derivative is not known.", "Write its formula.")  # fmt: skip
+        yield Limit(
+            slot.owner,
+            f"the threshold {text!r} calls a function of your own",
+            "Its derivative is not known.",
+            "Write its formula.",
+        )
     for part in _switches(margin, moving):
-        yield Limit(slot.owner, f"{ast.unparse(part)!r} in the threshold {text!r}",
-                    "The margin jumps there.", "Write something continuous.")  # fmt: skip
+        yield Limit(
+            slot.owner,
+            f"{ast.unparse(part)!r} in the threshold {text!r}",
+            "The margin jumps there.",
+            "Write something continuous.",
+        )
 
 
 def _of_jump(program: Program, slot: Reset | Deliver, driven: Set[str]) -> Iterator[Limit]:
     if draws(program, slot) and not users_functions(program, slot):
-        yield Limit(slot.name, "random numbers in what a spike does",
-                    "What follows from a spike is chance then.", BY_SURROGATE)  # fmt: skip
+        yield Limit(
+            slot.name,
+            "random numbers in what a spike does",
+            "What follows from a spike is chance then.",
+            BY_SURROGATE,
+        )
     used = {slot.clock[n] for n in read_names(slot) if n in slot.clock}
     if used - {"dt"}:
-        yield Limit(slot.name, "statements that read the time", "They have to follow from the"
-                    " state.", "Write a variable with an equation of its own.")  # fmt: skip
+        yield Limit(
+            slot.name,
+            "statements that read the time",
+            "They have to follow from the state.",
+            "Write a variable with an equation of its own.",
+        )
     plastic = sorted({o.ref.variable for o in operations(program, slot) if isinstance(o, Keep)})
     if plastic:
-        yield Limit(slot.owner, f"spikes change {', '.join(plastic)}: plastic synapses",
-                    "The state of each synapse would have to be followed.", BY_SURROGATE)  # fmt: skip
+        yield Limit(
+            slot.owner,
+            f"spikes change {', '.join(plastic)}: plastic synapses",
+            "The state of each synapse would have to be followed.",
+            BY_SURROGATE,
+        )
     else:
         yield from _of_code(program, slot, driven)
     if isinstance(slot, Deliver):
@@ -220,14 +301,19 @@ def _of_order(program: Program, slot: Deliver) -> Iterator[Limit]:
         if isinstance(operation, Write):
             seen |= set() if isinstance(operation, Accumulate) else {operation.ref.variable}
             unclear |= operation.ref.variable in changed
-            unclear |= isinstance(operation, Scale | Overwrite) and _repeats(program, slot, operation)
+            unclear |= isinstance(operation, Scale | Overwrite) and _repeats(
+                program, slot, operation
+            )
         unclear |= bool(seen & changed)
         changed |= {operation.ref.variable} if isinstance(operation, Write) else set()
     if unclear:
-        yield Limit(slot.owner, "the result of its statements depends on the order of synapses, or"
-                    " one reads what another has changed",
-                    "All synapses of a neuron are served at once.",
-                    "Write statements that add, 'I_post += w'. " + BY_SURROGATE)  # fmt: skip
+        yield Limit(
+            slot.owner,
+            "the result of its statements depends on the order of synapses, or"
+            " one reads what another has changed",
+            "All synapses of a neuron are served at once.",
+            "Write statements that add, 'I_post += w'. " + BY_SURROGATE,
+        )
 
 
 def _repeats(program: Program, slot: Deliver, write: Write) -> bool:
@@ -239,13 +325,19 @@ def _repeats(program: Program, slot: Deliver, write: Write) -> bool:
 
 def _of_input(program: Program, key: str) -> Iterator[Limit]:
     if key in program.variables and key in program.written():
-        yield Limit(key, "an input sets it, and equations or spikes do so too",
-                    "The flow would start anew in each step.",
-                    "Give the input to a parameter that the equations read.")  # fmt: skip
+        yield Limit(
+            key,
+            "an input sets it, and equations or spikes do so too",
+            "The flow would start anew in each step.",
+            "Give the input to a parameter that the equations read.",
+        )
 
 
 def _of_pathway(path: Pathway) -> Iterator[Limit]:
     if len(path.pending):
-        yield Limit(path.name, "spikes are under way at the start",
-                    "The times at which they were sent are not known.",
-                    "Mirror the network before it runs.")  # fmt: skip
+        yield Limit(
+            path.name,
+            "spikes are under way at the start",
+            "The times at which they were sent are not known.",
+            "Mirror the network before it runs.",
+        )

@@ -16,13 +16,11 @@ from brian2 import (
     SpikeGeneratorGroup,
     Synapses,
     TimedArray,
-    amp,
     ms,
     mV,
     nS,
     pA,
     pF,
-    second,
 )
 from torch import Tensor
 
@@ -46,8 +44,10 @@ def cells(equations: str, threshold: str, reset: str, size: int = 4, name: str =
                        name=name, namespace=namespace)  # fmt: skip
 
 
-def joined(source: Any, target: Any, name: str, low: float, high: float, seed: int = 0,
-           unit: Any = 1, text: str = "1", on_pre: str = "I_post += w", **more: Any) -> Synapses:  # fmt: skip
+def joined(
+    source: Any, target: Any, name: str, low: float, high: float, seed: int = 0, unit: Any = 1,
+    text: str = "1", on_pre: str = "I_post += w", **more: Any,
+) -> Synapses:  # fmt: skip
     made = Synapses(source, target, f"w : {text}", on_pre=on_pre, dt=DT, name=name, **more)
     made.connect("i != j" if source is target else True)
     rng = np.random.default_rng(seed)
@@ -253,7 +253,9 @@ def test_times_of_input_spikes_have_a_gradient():
 
     def of(x: Tensor) -> Tensor:
         record = ["cells.v"]
-        return loss(mn.EventProp().run(made, DURATION, {"stimulus": mn.SpikeTimes(x)}, record=record))
+        return loss(
+            mn.EventProp().run(made, DURATION, {"stimulus": mn.SpikeTimes(x)}, record=record)
+        )
 
     of(times).backward()
     assert times.grad is not None
@@ -263,3 +265,300 @@ def test_times_of_input_spikes_have_a_gradient():
         found = [float(of(times + k * h * way)) for k in (-2, -1, 1, 2)]
     truth = (8 * (found[2] - found[1]) - (found[3] - found[0])) / (12 * h)
     assert float((times.grad * way).sum()) == pytest.approx(truth, rel=1e-6)
+
+
+# ---- the run itself
+
+
+def test_an_exact_flow_gives_the_same_times_for_any_grid():
+    found = []
+    for dt in (0.5 * ms, 0.05 * ms):
+        network, _ = recurrent(1.5 * ms)
+        made = mn.mirror(at_step(network, dt), dtype=torch.float64)
+        found.append(mn.EventProp().run(made, DURATION, given("")).times("cells"))
+    assert found[0].shape == found[1].shape
+    finite = torch.isfinite(found[0])
+    assert torch.equal(finite, torch.isfinite(found[1]))
+    assert float((found[0] - found[1])[finite].abs().max()) < 1e-14
+
+
+def test_a_clocked_run_comes_closer_with_its_step():
+    """Brian2's spikes lie on the grid; those of its mirror here are those of Brian2."""
+    errors = []
+    for dt in (0.2 * ms, 0.02 * ms):
+        made = mn.mirror(at_step(recurrent(2 * ms)[0], dt), dtype=torch.float64)
+        steps = made.steps(DURATION)
+        exact: Any = mn.EventProp().run(made, DURATION, given(""))
+        grid = given("")["stimulus"].raster(steps, made.program.dt).double()
+        clocked = made.run_steps(steps, {"stimulus": grid}).spikes["cells"]
+        assert bool((clocked.sum(0) > 0).all())
+        first = clocked.argmax(0) * made.program.dt
+        errors.append(float((exact.first_times("cells") - first).abs().max()))
+    assert errors[0] < 3 * 0.2e-3
+    assert errors[1] < errors[0] / 4
+
+
+def at_step(network: Network, dt: Any) -> Network:
+    """The same network with another time step."""
+    for part in network.objects:
+        part.clock.dt = dt
+    return network
+
+
+def test_spikes_of_the_grid_are_those_of_the_times():
+    recording: Any = played(model("recurrent"), "recurrent")
+    times = recording.times("cells")
+    assert torch.equal(recording.spikes["cells"].sum(0), recording.counts("cells"))
+    assert recording.rates()["cells"] == pytest.approx(
+        float(recording.counts("cells").double().mean()) / 0.04
+    )
+    first = recording.first_times("cells")
+    assert torch.equal(first, times.min(2).values)
+    assert bool((times[:, :, 1:] >= times[:, :, :-1]).all())
+
+
+def test_a_silent_neuron_has_an_infinite_time_and_its_potential_a_gradient():
+    made = mn.mirror(layers()[0], train=["feed.w"], dtype=torch.float64)
+    with torch.no_grad():
+        made.parameter("feed.w").mul_(0.05)
+    recording: Any = played(made, "two layers")
+    assert torch.isinf(recording.first_times("hidden")).all()
+    out: Any = mn.EventProp().run(made, DURATION, given(""), record=["hidden.v"])
+    out["hidden.v"].mean().backward()
+    grad = made.parameter("feed.w").grad
+    assert grad is not None and bool((grad > 0).all())
+
+
+def slope_of(made: mn.Mirror, key: str) -> float:
+    """Derivative by a parameter of one element."""
+    grad = made.parameter(key).grad
+    assert grad is not None
+    return float(grad)
+
+
+def test_an_integral_over_time_is_a_variable():
+    text = "dv/dt = (c - v)/(20*ms) : 1\ndA/dt = v : second\nc : 1 (constant)"
+    network = Network(cells(text, "v > 1", "v = 0", size=1))
+    network["cells"].c = 1.5
+    made = mn.mirror(network, train=["cells.c"], dtype=torch.float64)
+    recording: Any = mn.EventProp().run(made, 30 * ms)
+    recording.state["cells.A"].sum().backward()
+    tau, c = 0.02, 1.5
+    period = tau * np.log(c / (c - 1))
+    rest = 0.03 - period
+    area = c * 0.03 - tau * 1 - c * tau * (1 - np.exp(-rest / tau))
+    assert float(recording.state["cells.A"].detach()) == pytest.approx(area, rel=1e-6)
+    slope = tau * (1 / c - 1 / (c - 1))
+    truth = 0.03 - tau * (1 - np.exp(-rest / tau)) + c * np.exp(-rest / tau) * slope
+    assert slope_of(made, "cells.c") == pytest.approx(truth, rel=1e-5)
+
+
+def test_slow_crossings_are_limited_counted_and_reported():
+    network = Network(cells("dv/dt = (c - v)/(5*ms) : 1\nc : 1 (constant)", "v > 1", "v = 0", 1,
+                            method="exact"))  # fmt: skip
+    network["cells"].c = 1.0001
+    made = mn.mirror(network, train=["cells.c"], dtype=torch.float64)
+
+    def first(recording: Any, trial: mn.Trial) -> Tensor:
+        return recording.first_times("cells").sum()
+
+    task = mn.Task(60 * ms, first)
+    with pytest.warns(mn.TrainingWarning, match="1 of 1 spikes of a trial only graze"):
+        _, state = mn.EventProp().step(
+            mn.EventProp().init(made), made, task, mn.Trial(), 0, lambda: False
+        )
+    assert state == (1, 1)
+    limited = abs(slope_of(made, "cells.c"))
+    made.zero_grad()
+    exact: Any = mn.EventProp(least_speed=1e-9).run(made, 60 * ms)
+    exact.first_times("cells").sum().backward()
+    assert limited < abs(slope_of(made, "cells.c")) / 2
+
+
+def test_learning_moves_a_spike_to_its_target():
+    made = mn.mirror(recurrent()[0], train=["feed.w"], dtype=torch.float64)
+
+    def late(recording: Any, trial: mn.Trial) -> Tensor:
+        first = recording.first_times("cells")
+        return (torch.where(torch.isfinite(first), first - 0.02, 0.0) / 1e-3).square().mean()
+
+    task = mn.Task(DURATION, late, lambda step: mn.Trial(given("")))
+    fit = mn.fit(made, task, mn.EventProp(), steps=40, report=None)
+    assert fit.losses[-1] < fit.losses[0] / 2
+
+
+# ---- what it does not do
+
+
+def poisson() -> list[Any]:
+    made, source = lif(), PoissonGroup(3, 50 * Hz, dt=DT, name="source")
+    return [made, source, joined(source, made, "feed", 1, 2)]
+
+
+def with_more(*more: Any, equations: str = LIF, threshold: str = "v > 1", reset: str = "v = 0",
+              **options: Any) -> list[Any]:  # fmt: skip
+    made = NeuronGroup(4, equations, threshold=threshold, reset=reset, method="euler", dt=DT,
+                       name="cells", namespace={}, **options)  # fmt: skip
+    if "tau" in made.variables:
+        made.tau = 20 * ms
+    return [made, *(one(made) for one in more)]
+
+
+def plastic(made: NeuronGroup) -> Synapses:
+    found = Synapses(made, made, "w : 1", on_pre="I_post += w; w += 0.1", dt=DT, name="loop")
+    found.connect()
+    return found
+
+
+def summed(made: NeuronGroup) -> Synapses:
+    found = Synapses(made, made, "w : 1\nS_post = w*v_pre : 1 (summed)", dt=DT, name="loop")
+    found.connect()
+    return found
+
+
+def regular(made: NeuronGroup) -> Any:
+    return made.run_regularly("v *= 0.5", dt=DT)
+
+
+PLAIN = "dv/dt = (1.5 - v)/(20*ms) : 1"
+REFUSED: dict[str, tuple[Callable[[], list[Any]], str]] = {
+    "random threshold": (poisson, r"source: the threshold .* draws random numbers"),
+    "escape rate": (
+        lambda: with_more(equations=PLAIN, threshold="rand() < v*0.1"),
+        "cells: the threshold .* draws random numbers",
+    ),
+    "two comparisons": (
+        lambda: with_more(equations=PLAIN, threshold="v > 1 and v < 5"),
+        "cells: the threshold .* joins 2 comparisons",
+    ),
+    "nothing crosses": (
+        lambda: with_more(equations=PLAIN + "\nx : 1", threshold="x > 1"),
+        "cells: the threshold .* compares nothing that flows",
+    ),
+    "noise": (
+        lambda: with_more(equations="dv/dt = -v/(20*ms) + xi*(20*ms)**-0.5 : 1"),
+        "cells_stateupdater: noise",
+    ),
+    "refractoriness": (
+        lambda: with_more(equations=PLAIN + " (unless refractory)", refractory=2 * ms),
+        "cells: a refractory period",
+    ),
+    "plastic synapses": (lambda: with_more(plastic), "loop: spikes change loop.w: plastic"),
+    "summed variables": (
+        lambda: with_more(summed, equations=PLAIN + "\nS : 1"), "cells.S sums over synapses"
+    ),
+    "run_regularly": (lambda: with_more(regular), "run_regularly"),
+    "a switch": (
+        lambda: with_more(equations="dv/dt = (1.5 - v*int(v > 0.5))/(20*ms) : 1"),
+        "switches at a time that follows from the state",
+    ),
+    "a drawn reset": (
+        lambda: with_more(equations=PLAIN, reset="v = -rand()"), "random numbers in what"
+    ),
+    "Poisson input": (
+        lambda: with_more(
+            lambda made: PoissonInput(made, "v", 10, 50 * Hz, 0.01), equations=PLAIN
+        ),
+        "poissoninput",
+    ),
+    "a threshold that reads the time": (
+        lambda: with_more(equations=PLAIN, threshold="v > 1 + t/second"), "reads the time"
+    ),
+    "whole numbers": (
+        lambda: with_more(equations=PLAIN + "\nn : integer", reset="v = 0; n += 1"),
+        "cells.n changes, and is no real number",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_has_no_exact_gradient_is_refused_by_name(what: str):
+    build, message = REFUSED[what]
+    made = mn.mirror(Network(*build()), dtype=torch.float64)
+    with pytest.raises(GradientError, match=message) as caught:
+        mn.EventProp().run(made, 10 * ms)
+    assert "EventProp follows a flow that events interrupt" in str(caught.value)
+
+
+def test_all_that_is_refused_is_listed():
+    made = mn.mirror(Network(*with_more(plastic, regular)), dtype=torch.float64)
+    with pytest.raises(GradientError, match="2 of the network's parts are neither"):
+        mn.EventProp().run(made, 10 * ms)
+
+
+def test_spikes_that_are_given_make_a_random_group_a_source():
+    made = mn.mirror(Network(*poisson()), train=["feed.w"], dtype=torch.float64)
+    recording: Any = mn.EventProp().run(
+        made, 10 * ms, {"source": mn.SpikeTimes(np.full((3, 1), 2.0) * ms)}
+    )
+    assert recording.times("source").tolist() == [[[0.002]] * 3]
+
+
+def stepped(loss_of: Any, record: list[str] | None = None) -> Any:
+    made = model("recurrent")
+    task = mn.Task(DURATION, loss_of, record=record or [])
+    rule = mn.EventProp()
+    return rule.step(rule.init(made), made, task, mn.Trial(given("")), 0, lambda: False)
+
+
+def test_a_loss_of_zeros_and_ones_is_refused():
+    with pytest.raises(GradientError, match="zeros and ones whose number"):
+        stepped(lambda recording, trial: recording.spikes["cells"].sum())
+
+
+def test_a_loss_without_an_exact_gradient_is_refused():
+    with pytest.raises(GradientError, match="the loss reads nothing that has an exact gradient"):
+        stepped(lambda recording, trial: recording.counts("cells").double().sum())
+
+
+def test_only_variables_that_change_are_recorded():
+    with pytest.raises(UnknownName, match="variables that change can be recorded"):
+        stepped(loss, ["cells.tau"])
+
+
+def test_a_reset_above_threshold_is_no_endless_loop():
+    network = Network(*with_more(equations="dv/dt = 1/ms : 1", reset="v += 1"))
+    made = mn.mirror(network, train=["cells.v"], dtype=torch.float64)
+    with pytest.raises(NumericalError, match="takes part in more than 10000 events"):
+        mn.EventProp().run(made, 2 * ms)
+
+
+@pytest.mark.parametrize("speed", [0, -1.0, float("nan"), "fast", True])
+def test_a_least_speed_is_a_positive_number(speed: Any):
+    with pytest.raises(DomainError, match=r"least_speed.* has to be a positive number"):
+        mn.EventProp(least_speed=speed)
+
+
+def test_spike_times_say_what_they_are_not():
+    with pytest.raises(ShapeError, match="each neuron of each trial has a row"):
+        mn.SpikeTimes([1.0, 2.0] * ms)
+    with pytest.raises(DomainError, match="negative or NaN"):
+        mn.SpikeTimes([[-1.0]] * ms)
+    with pytest.raises(ShapeError, match="has times of 2 neurons, and 'stimulus' has 6"):
+        mn.EventProp().run(
+            model("recurrent"), DURATION, {"stimulus": mn.SpikeTimes([[1.0], [2.0]] * ms)}
+        )
+    with pytest.raises(UnknownName, match="SpikeTimes"):
+        mn.EventProp().run(model("recurrent"), DURATION, {"feed": mn.SpikeTimes([[1.0]] * ms)})
+
+
+def halves(name: str) -> tuple[Any, Any]:
+    """A run, and the first part of the same."""
+    made = model(name)
+    strong = {"stimulus": mn.SpikeTimes(torch.full((1, 6, 1), 0.0095, dtype=torch.float64))}
+    with torch.no_grad():
+        return mn.EventProp().run(made, 20 * ms, strong), mn.EventProp().run(made, 12 * ms, strong)
+
+
+def test_a_run_goes_on_from_a_state():
+    whole, half = halves("recurrent")
+    rest: Any = mn.EventProp().run(model("recurrent"), 8 * ms, state=half.state)
+    assert half.counts("cells").sum() > 0 and rest.first == 24
+    assert torch.allclose(rest.state["cells.v"], whole.state["cells.v"], atol=1e-14)
+
+
+def test_a_run_does_not_go_on_with_spikes_under_way():
+    _, half = halves("several delays")
+    assert half.counts("cells").sum() > 0
+    with pytest.raises(DomainError, match="spikes on their way along 'loop_pre'"):
+        mn.EventProp().run(model("several delays"), 8 * ms, state=half.state)
