@@ -86,7 +86,7 @@ class Training:
         return mn.Trial(inputs, torch.from_numpy(labels), batch_size=len(labels))
 
     def fit(
-        self, samples: Samples, rule: mn.Rule[Any], folder: Path, progress: bool
+        self, samples: Samples, rule: mn.Rule[Any], folder: Path
     ) -> tuple[mn.Mirror, list[float]]:
         """A trained model, and the loss of each update; goes on from what the folder has."""
         model, every = self.model(), self.steps_per_epoch(samples)
@@ -99,7 +99,7 @@ class Training:
             return Adam(parameters, lr=self.lr)
 
         fit = mn.fit(model, task, rule, adam, self.epochs * every, folder, every, schedule=schedule,
-               seed=self.seed, report="text" if progress else None)  # fmt: skip
+               seed=self.seed, report=None)  # fmt: skip
         return model, list(fit.losses)
 
     def answers(self, model: mn.Mirror, samples: Samples, timed: bool, part: int = 250) -> Tensor:
