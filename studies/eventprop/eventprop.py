@@ -111,7 +111,7 @@ class EventPropStudy(Study):
     tested: int = 1000
     seeds: int = 5
     dt: float = 0.5e-3
-    duration: float = 30e-3
+    duration: float = 45e-3
     batch: int = 128
     epochs: int = 50
     lr: float = 6e-3

@@ -29,7 +29,7 @@ from mirrorneuron.errors import DomainError, GradientError, NumericalError, Shap
 
 DT = 0.5 * ms
 DURATION = 40 * ms
-TRIALS = 3
+TRIALS = 2
 SCALES = {"AdEx": 1e-3}  # of squared potentials
 Built = tuple[Network, list[str]]
 
@@ -115,7 +115,7 @@ def adex() -> Built:
                  C=200 * pF)  # fmt: skip
     made.v, made.V_T, made.b = -65 * mV, -50 * mV, 20 * pA
     given = stimulus()
-    feed = joined(given, made, "feed", 300, 900, 0, pA, "amp")
+    feed = joined(given, made, "feed", 200, 600, 0, pA, "amp")
     loop = joined(made, made, "loop", -50, 100, 1, pA, "amp")
     return Network(given, made, feed, loop), ["feed.w", "loop.w", "cells.V_T", "cells.b"]
 
