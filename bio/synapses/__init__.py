@@ -3,5 +3,6 @@
 from mirrorneuron._registry import Registry
 
 from ._contracts import SynapseModel
+from ._differentiable import DifferentiableSynapse as DifferentiableSynapse
 
 synapses: Registry[SynapseModel] = Registry(__name__, SynapseModel)

@@ -4,6 +4,7 @@ from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .central_difference import check_gradient
 from .eprop import EProp
+from .eventprop import EventProp
 from .fit import fit
 from .fptt import FPTT
 from .fptt_k import FPTT_K
@@ -18,6 +19,7 @@ __all__ = [
     "FPTT_K",
     "RTRL",
     "EProp",
+    "EventProp",
     "Fit",
     "GradientCheck",
     "Outcome",

@@ -16,6 +16,7 @@ if _typing.TYPE_CHECKING:
     from .bio.simulate import simulate
     from .bridge import init, losses
     from .bridge.bundle import load, save
+    from .bridge.event_driven.spike_times import SpikeTimes
     from .bridge.exchange import from_nir, to_nir
     from .bridge.fitting import RecordingFit, fit_recording
     from .bridge.learning import (
@@ -24,6 +25,7 @@ if _typing.TYPE_CHECKING:
         FPTT_K,
         RTRL,
         EProp,
+        EventProp,
         Fit,
         GradientCheck,
         Rule,
@@ -66,6 +68,7 @@ __all__ = [
     "ArmTask",
     "Bounded",
     "EProp",
+    "EventProp",
     "FastSigmoid",
     "Fit",
     "Free",
@@ -80,6 +83,7 @@ __all__ = [
     "Sigmoid",
     "Sign",
     "Simulation",
+    "SpikeTimes",
     "SuperSpike",
     "Task",
     "Tied",
@@ -121,8 +125,9 @@ _HOMES = {  # module to the public names that it has
     "bio.simulate": "simulate",
     "bridge.bundle": "load save",
     "bridge.exchange": "from_nir to_nir",
+    "bridge.event_driven.spike_times": "SpikeTimes",
     "bridge.fitting": "RecordingFit fit_recording",
-    "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp Fit GradientCheck "
+    "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp EventProp Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",
     "bridge.mirror": "Mirror mirror",
     "bridge.nudge": "Nudge",

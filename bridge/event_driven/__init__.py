@@ -1,0 +1,1 @@
+"""Event-driven runs of any network whose spikes are crossings, and their exact gradients."""
