@@ -579,6 +579,16 @@ def test_a_readout_of_potentials_is_refused_by_e_prop() -> None:
         gradients(mirrored(case), mn.EProp(), task_of(case))
 
 
+def test_a_readout_of_synapses_is_refused_by_e_prop() -> None:
+    of = parts()
+    last = NeuronGroup(2, "dz/dt = (x - z)/(20*ms) : 1\nx : 1", method="euler", name="Q")
+    model = "w : 1\nx_post = w*q : 1 (summed)\ndq/dt = -q/(10*ms) : 1 (clock-driven)"
+    sums = wired(of["E"], last, 0.4, model=model, on_pre="q += 1", method="exact")
+    case = Case(joined(of, last, sums), ["s.w"], (), ("Q.z",))
+    with pytest.raises(GradientError, match=r"changes 'ee\.q' by 'E\.spike', on which 's\.w'"):
+        gradients(mirrored(case), mn.EProp(), task_of(case))
+
+
 def test_inputs_that_drive_variables_and_spikes_end_traces() -> None:
     of = parts(more="\ndh/dt = (g - h)/tau : 1")
     case = Case(joined(of), ["E.tau", "out.w", "R.tau_r"], (), ("R.y", "E.h"))

@@ -161,14 +161,20 @@ class Moves:
             for key, row in rows.items():
                 group = key.partition(".")[0]
                 for seed in row if group in groups else ():
-                    self._require_filtered(part.slot, key, group, seed)
+                    if seed.key not in self.spikes:
+                        self._require_filtered(part.slot, key, group, seed)
+            if part.delivery is not None:
+                event = Seed(part.delivery.slot.event)
+                for key in part.delivery.kept:
+                    if key.partition(".")[0] in groups and is_state(self.program, key):
+                        self._require_filtered(part.slot, key, key.partition(".")[0], event)
 
     def _require_filtered(self, slot: Slot, key: str, group: str, seed: Seed) -> None:
         other = seed.key.partition(".")[0]
         for parameter in self.parameters if other != group else ():
             acts = seed.key == parameter
             acts |= self.changes(seed.key) and (parameter, other) in self.at
-            if acts and seed.key not in self.spikes and (parameter, group) not in self.at:
+            if acts and (parameter, group) not in self.at:
                 raise GradientError(
                     f"rule=mn.EProp(...): {slot.name} changes {key!r} by {seed.key!r}, on which"
                     f" {parameter!r} acts, and a readout is to filter spikes. Write"
