@@ -123,7 +123,15 @@ def test_the_example_of_the_cerebellum_makes_a_network_that_learns() -> None:
 def test_every_public_name_is_in_the_api_pages() -> None:
     pages = "".join(page.read_text() for page in (DOCS / "api").glob("*.md"))
     shown = set(re.findall(r"auto(?:function|class|exception):: mirrorneuron\.(\w+)$", pages, re.M))
-    modules = {"analysis", "bio", "data", "init", "losses", "muscle", "surrogates"}  # pages of their own
+    modules = {
+        "analysis",
+        "bio",
+        "data",
+        "init",
+        "losses",
+        "muscle",
+        "surrogates",
+    }  # pages of their own
     assert set(mn.__all__) - modules <= shown
     for name in ("analysis", "bio", "muscle"):
         assert f"mn.{name}" in pages

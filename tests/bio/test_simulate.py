@@ -192,8 +192,9 @@ mn.simulate(test_simulate.chain, 20*ms, "cpp").save(sys.argv[2])
 
 
 def test_two_compiled_runs_at_once_disturb_neither_each_other_nor_this_process(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mirrorneuron._progress.LOG_INTERVAL", 0.0)  # a log has a line each 30 s
     mine = chain()
     mine.run(5 * ms)
     before = mine["cells"].v_[:].copy()
@@ -343,7 +344,10 @@ def test_names_of_equations_are_found_around_build() -> None:
     assert given == pytest.approx(1 - np.exp(-0.5))
 
 
-def test_progress_is_shown_when_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_when_asked_for(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mirrorneuron._progress.LOG_INTERVAL", 0.0)  # a log has a line each 30 s
     numpy_run(report=None)
     numpy_run()
     assert capfd.readouterr() == ("", "")
