@@ -154,7 +154,7 @@ class ArmOnline(Study):
                 made.append(cached(path, lambda n=name, s=seed: self.episode(n, s), Episode.load))
             episodes[name] = tuple(made)
         found = Found(episodes, self.duration / self.parts, self.target)
-        figures = draw_all(out, found, [draw_episode], styled=True, dpi=None)
+        figures = draw_all(out, found, [draw_episode, draw_late, draw_rate], styled=True, dpi=None)
         return publish(out, "An arm that is held while learning", metrics(found), [table(found)],
                        figures, str(__doc__))  # fmt: skip
 
@@ -274,4 +274,27 @@ def draw_episode(found: Found) -> Figure:
         va="bottom",
         color="0.4",
     )
+    return figure
+
+
+def draw_late(found: Found) -> Figure:
+    """RMS angle over the last quarter of the episode: bars are means, points are networks."""
+    figure, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+    for place, (name, each) in enumerate(found.episodes.items()):
+        ax.bar(place, found.late(name), width=0.6, color="0.8")
+        ax.plot([place] * len(each), [episode.late for episode in each], "o", markersize=3)
+    ax.axhline(found.target, color="0.5", linewidth=0.8, linestyle=":")
+    ax.set_xticks(range(len(found.episodes)), list(found.episodes))
+    ax.set_ylabel("RMS angle, late [deg]")
+    return figure
+
+
+def draw_rate(found: Found) -> Figure:
+    """Mean rate of the motor neurons in each part of the episode, by rule."""
+    figure, ax = plt.subplots(figsize=(6.4, 3.0), layout="constrained")
+    for name, each in found.episodes.items():
+        rates = np.array([episode.rate for episode in each])
+        ax.plot((np.arange(rates.shape[1]) + 0.5) * found.part, rates.mean(0), label=name)
+    ax.set(xlabel="time in the episode [s]", ylabel="rate of motor neurons [Hz]")
+    ax.legend(frameon=False)
     return figure

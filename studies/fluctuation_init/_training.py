@@ -1,6 +1,7 @@
 """Training of the shallow network on randman, and what a run leaves on disk."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -11,7 +12,17 @@ import numpy as np
 import torch
 from brian2 import Hz, second
 
-from mirrorneuron import Fit, Mirror, Task, Trial, fit, init, losses, validate
+from mirrorneuron import (
+    Fit,
+    Mirror,
+    Task,
+    TrainingWarning,
+    Trial,
+    fit,
+    init,
+    losses,
+    validate,
+)
 from mirrorneuron.data import SpikeTimes, randman
 from mirrorneuron.errors import CheckpointError
 
@@ -156,11 +167,13 @@ def trained(setting: Setting, folder: Path) -> Run:
         if (step + 1) % batches == 0:
             scores.add((step + 1) // batches, judged(model, validation)[0])
 
-    done = fit(
-        model, Task(setting.duration * second, setting.loss, trial), steps=setting.epochs * batches,
-        optimizer=lambda p: torch.optim.Adam(p, lr=setting.rate), seed=setting.seed,
-        checkpoint=folder, every=batches, callback=after, report=None,
-    )  # fmt: skip
+    with warnings.catch_warnings():  # a start may be silent: that is what is compared
+        warnings.simplefilter("ignore", TrainingWarning)
+        done = fit(
+            model, Task(setting.duration * second, setting.loss, trial),
+            steps=setting.epochs * batches, seed=setting.seed, checkpoint=folder, every=batches,
+            optimizer=lambda p: torch.optim.Adam(p, lr=setting.rate), callback=after, report=None,
+        )  # fmt: skip
     share, rate = judged(model, test)
     return Run(
         np.array(done.losses).reshape(setting.epochs, batches).mean(1).tolist(),

@@ -25,7 +25,7 @@ Zenke & Neftci 2021, doi:10.1109/JPROC.2020.3045625. All numbers are ours.
 import json
 import multiprocessing
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ class LearningRules(Study):
     def quick(self) -> "LearningRules":
         """Two kinds of cells, short trials, few updates."""
         return replace(
-            self, kinds=("LIF", "AdEx"), cells=12, duration=60.0, batch=2, updates=4, weighed=False
+            self, kinds=("LIF", "AdEx"), cells=10, duration=60.0, batch=2, updates=4, weighed=False
         )
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
@@ -140,7 +140,7 @@ class LearningRules(Study):
                     folder / f"{k}-{r}.json", lambda k=kind, n=name: self.cell(k, n), Cell.load
                 )
                 table.setdefault(kind, {})[name] = made
-        figures = draw_all(out, table, [draw_table], styled=True, dpi=None)
+        figures = draw_all(out, table, [draw_cosine, draw_loss, draw_time], styled=True, dpi=None)
         return publish(
             out, "All learning rules", metrics(table), tables(table), figures, str(__doc__)
         )
@@ -260,20 +260,38 @@ def tables(found: Found) -> list[Table]:
     ]  # fmt: skip
 
 
-def draw_table(found: Found) -> Figure:
-    """Cosine with BPTT, and loss reached over that at the start, by rule and kind of neuron."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+def draw_cosine(found: Found) -> Figure:
+    """Cosine with backpropagation through the whole trial, by rule and kind of neuron."""
+    return _grid(found, lambda cell: cell.cosine, "cosine with BPTT")
+
+
+def draw_loss(found: Found) -> Figure:
+    """Loss reached over that at the start, by rule and kind of neuron."""
+    return _grid(found, lambda cell: cell.last / cell.first, "loss reached / loss at the start")
+
+
+def draw_time(found: Found) -> Figure:
+    """Time for a step of the simulation with a gradient; points are kinds of neurons."""
+    figure, ax = plt.subplots(figsize=(5.2, 3.2), layout="constrained")
+    for place, name in enumerate(rules()):
+        times = [row[name].seconds * 1e6 for row in found.values()]
+        ax.plot([place] * len(times), times, "o", color="0.6", markersize=3)
+        ax.plot(place, np.median(times), "_", color="black", markersize=14)
+    ax.set_xticks(range(len(rules())), list(rules()), rotation=30, ha="right")
+    ax.set(ylabel="time for a step [us]", yscale="log")
+    return figure
+
+
+def _grid(found: Found, value: Callable[[Cell], float], title: str) -> Figure:
+    """Numbers by rule and kind of neuron, as shades."""
     kinds, names = list(found), list(rules())
-    for ax, title, value in (
-        (left, "cosine with BPTT", lambda c: c.cosine),
-        (right, "loss reached / loss at the start", lambda c: min(c.last / c.first, 9.99)),
-    ):
-        grid = np.array([[value(found[kind][name]) for kind in kinds] for name in names])
-        ax.imshow(grid, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-        for (row, column), x in np.ndenumerate(grid):
-            color = "white" if x < 0.6 else "black"
-            ax.text(column, row, f"{x:.2f}", ha="center", va="center", color=color, fontsize=7)
-        ax.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
-        ax.set_yticks(range(len(names)), names if ax is left else [""] * len(names))
-        ax.set_title(title, fontsize=9)
+    grid = np.array([[value(found[kind][name]) for kind in kinds] for name in names])
+    figure, ax = plt.subplots(figsize=(1.6 + 0.8 * len(kinds), 3.4), layout="constrained")
+    ax.imshow(grid, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    for (row, column), x in np.ndenumerate(grid):
+        color = "white" if x < 0.6 else "black"
+        ax.text(column, row, f"{x:.2f}", ha="center", va="center", color=color, fontsize=7)
+    ax.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
+    ax.set_yticks(range(len(names)), names)
+    ax.set_title(title, fontsize=9)
     return figure

@@ -151,11 +151,13 @@ class OnlineRules(Study):
                 lambda r=rule: Kept(asdict(task.learn(r, self.steps, self.lr, progress))),
                 Kept.load,
             )  # fmt: skip
-            learnt[name] = Learnt(**made.value)
+            learnt[name] = Learnt(
+                **{k: tuple(x) if isinstance(x, list) else x for k, x in made.value.items()}
+            )
         peaks_ = {name: found for name, found in memory.items() if found}
         found = Found(identities, self.strengths, beside, lengths, peaks_, learnt,
                       task.curve.tolist())  # fmt: skip
-        figures = draw_all(out, found, [draw_curves, draw_beside], styled=True, dpi=None)
+        figures = draw_all(out, found, DRAWINGS, styled=True, dpi=None)
         tables = [identities_table(found), learnt_table(found)]
         return publish(out, "Online rules", metrics(found, self.target), tables, figures,
                        str(__doc__))  # fmt: skip
@@ -207,28 +209,45 @@ def learnt_table(found: Found) -> Table:
 
 
 def draw_curves(found: Found) -> Figure:
-    """The curve and what networks write after training; squared error over that of a silent one."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3), layout="constrained")
-    left.plot(found.curve, color="black", linewidth=1.5, label="target")
+    """The curve, and what networks write after training."""
+    figure, ax = plt.subplots(figsize=(5.2, 3), layout="constrained")
+    ax.plot(found.curve, color="black", linewidth=1.5, label="target")
     for name, learnt in found.learnt.items():
-        left.plot(learnt.curve, linewidth=0.8, label=name)
-        right.plot(learnt.losses, linewidth=0.8, label=name)
-    left.set(xlabel="time [ms]", ylabel="readout")
-    right.set(xlabel="training step", ylabel="squared error", yscale="log")
-    right.legend(frameon=False)
+        ax.plot(learnt.curve, linewidth=0.8, label=name)
+    ax.set(xlabel="time [ms]", ylabel="readout")
+    ax.legend(frameon=False)
     return figure
 
 
-def draw_beside(found: Found) -> Figure:
-    """Cosine with backpropagation over the strength of recurrence; peak memory over time."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3), layout="constrained")
+def draw_learning(found: Found) -> Figure:
+    """Squared error of the readout over that of a silent one, step by step."""
+    figure, ax = plt.subplots(figsize=(5.2, 3), layout="constrained")
+    for name, learnt in found.learnt.items():
+        ax.plot(learnt.losses, linewidth=0.8, label=name)
+    ax.set(xlabel="training step", ylabel="squared error", yscale="log")
+    ax.legend(frameon=False)
+    return figure
+
+
+def draw_left_out(found: Found) -> Figure:
+    """Cosine with backpropagation over the strength of recurrence; points are networks."""
+    figure, ax = plt.subplots(figsize=(4.4, 3), layout="constrained")
     each = np.array(found.cosines)
-    left.plot(found.strengths, each, "o", color="0.6", markersize=3)
-    left.plot(found.strengths, each.mean(1), color="black")
-    left.set(xlabel="strength of recurrence", ylabel="cosine with BPTT", ylim=(0, 1.05))
-    for name, seen in found.peaks.items():
-        right.plot(found.lengths[name], np.maximum(np.array(seen), 1e3) / 1e6, "o-", label=name)
-    right.set(xlabel="steps of a trial", ylabel="peak memory beyond the shortest [MB]",
-              xscale="log", yscale="log")  # fmt: skip
-    right.legend(frameon=False)
+    ax.plot(found.strengths, each, "o", color="0.6", markersize=3)
+    ax.plot(found.strengths, each.mean(1), color="black")
+    ax.set(xlabel="strength of recurrence", ylabel="cosine with BPTT", ylim=(-0.05, 1.05))
     return figure
+
+
+def draw_memory(found: Found) -> Figure:
+    """Peak memory of a training step over the length of a trial."""
+    figure, ax = plt.subplots(figsize=(4.4, 3), layout="constrained")
+    for name, seen in found.peaks.items():
+        ax.plot(found.lengths[name], np.maximum(np.array(seen), 1e3) / 1e6, "o-", label=name)
+    ax.set(xlabel="steps of a trial", ylabel="memory beyond the shortest [MB]", xscale="log",
+           yscale="log")  # fmt: skip
+    ax.legend(frameon=False)
+    return figure
+
+
+DRAWINGS = (draw_curves, draw_learning, draw_left_out, draw_memory)

@@ -35,7 +35,8 @@ def _forward(weights: Weights, beta: float) -> tuple[Values, Values, Values, Val
     w, v1, v2, u1, u2 = np.moveaxis(weights, -1, 0)
     g = expit(beta * w)
     last = u1 * expit(beta * v1 * g) + u2 * expit(beta * v2 * g)
-    return w, v1 * g, v2 * g, last, expit(beta * last)
+    first, one, two, last = (np.asarray(x) for x in (w, v1 * g, v2 * g, last))
+    return first, one, two, last, np.asarray(expit(beta * last))
 
 
 def gradient(weights: Weights, beta: float, surrogate: float) -> Weights:
@@ -51,7 +52,7 @@ def gradient(weights: Weights, beta: float, surrogate: float) -> Weights:
 
 def _slope(x: Values, beta: float) -> Values:
     made = expit(beta * x)
-    return beta * made * (1 - made)
+    return np.asarray(beta * made * (1 - made))
 
 
 class Loop(NamedTuple):
