@@ -415,7 +415,7 @@ def strings_for_lists() -> str:
     refused(DomainError, "neither one of torch", lambda: mn.fit(
         mn.mirror(layers(), train=["g.tau"]), mn.Task(5 * ms, rate_loss("h", 5)),
         optimizer="adam", report=None))  # fmt: skip
-    return refused(DomainError, "mapping from names", lambda: model(torch.zeros(5, 1, 4)))
+    return refused(DomainError, "a tensor alone goes to the only one", lambda: model(torch.zeros(5, 1, 4)))
 
 
 @case("what people hand over", "figures take what simulations give")
