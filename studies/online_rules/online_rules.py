@@ -151,8 +151,9 @@ class OnlineRules(Study):
                 lambda r=rule: Kept(asdict(task.learn(r, self.steps, self.lr, progress))),
                 Kept.load,
             )  # fmt: skip
+            kept: dict[str, Any] = made.value
             learnt[name] = Learnt(
-                **{k: tuple(x) if isinstance(x, list) else x for k, x in made.value.items()}
+                tuple(kept["losses"]), tuple(kept["curve"]), kept["rate"], kept["identical"]
             )
         peaks_ = {name: found for name, found in memory.items() if found}
         found = Found(identities, self.strengths, beside, lengths, peaks_, learnt,

@@ -415,7 +415,9 @@ def strings_for_lists() -> str:
     refused(DomainError, "neither one of torch", lambda: mn.fit(
         mn.mirror(layers(), train=["g.tau"]), mn.Task(5 * ms, rate_loss("h", 5)),
         optimizer="adam", report=None))  # fmt: skip
-    return refused(DomainError, "a tensor alone goes to the only one", lambda: model(torch.zeros(5, 1, 4)))
+    return refused(
+        DomainError, "a tensor alone goes to the only one", lambda: model(torch.zeros(5, 1, 4))
+    )
 
 
 @case("what people hand over", "figures take what simulations give")
@@ -747,10 +749,9 @@ def timed(*arguments: str) -> float:
 
 @case("impatience", "importing takes at most 1.3 times as long as torch and brian2")
 def import_time() -> str:
-    own = min(
-        timed("-c", "import mirrorneuron as mn; mn.mirror, mn.fit, mn.validate") for _ in range(2)
-    )
-    both = min(timed("-c", "import torch, brian2") for _ in range(2))
+    ours = "import mirrorneuron as mn; mn.mirror, mn.fit, mn.validate"
+    pairs = [(timed("-c", ours), timed("-c", "import torch, brian2")) for _ in range(3)]
+    own, both = (min(times) for times in zip(*pairs, strict=True))  # in turn: others work here too
     assert own <= 1.3 * both, (own, both)
     return f"{own:.1f} s with mirror, fit and validate, beside {both:.1f} s"
 
