@@ -58,6 +58,7 @@ def register(
             operation reads and writes.
 
     Example:
+        >>> import torch
         >>> from brian2 import check_units, exp, network_operation
         >>> @check_units(x=1, result=1)
         ... def softplus(x):

@@ -154,7 +154,7 @@ def largest_step(jacobian: Array, growth: Growth) -> float:
         growth: Factor of a deviation in a step, by lambda dt.
 
     Example:
-        >>> float(largest_step(np.array([[[-100.0]]]), GROWTH["euler"]))
+        >>> round(float(largest_step(np.array([[[-100.0]]]), GROWTH["euler"])), 6)
         0.02
     """
     different = np.unique(jacobian.reshape(len(jacobian), -1), axis=0)

@@ -31,7 +31,7 @@ def derivative(node: ast.expr, name: str) -> ast.expr:
 
     Example:
         >>> ast.unparse(derivative(parse("a*exp(-x/tau)"), "x"))
-        'a * (exp(-x / tau) * -(1 / tau))'
+        'a * (exp(-x / tau) * (-1 / tau))'
     """
     if name not in names(node):
         return ZERO
