@@ -33,7 +33,6 @@ from ..condition import Chance, Condition, Margin, Truth, condition_of
 from ..crossing import Crossing, crossing
 from ..derivative import ONE, ZERO, derivative, negative, plus, times
 from ..expression import names, parse, rebuilt, substitute
-from ..functions import FUNCTIONS
 from ..step import Accumulate, Overwrite, Scale, operations, updated
 from .slopes import (
     Forward,
@@ -42,6 +41,7 @@ from .slopes import (
     define,
     draws,
     followed,
+    functions_of,
     is_state,
     named_draws,
     seeds,
@@ -189,14 +189,13 @@ def beside(slot: Slot, name: str, statements: Iterable[Statement], refs: Mapping
            **changed: Any) -> Update:  # fmt: skip
     """An update of the same elements that runs where a slot does."""
     lines = tuple(statements)
-    used = {n for s in lines for n in names(s.tree)} & set(FUNCTIONS)
     given: dict[str, Any] = {
         "when": slot.when, "order": slot.order, "size": slot.size, "dt": slot.dt,
         "every": slot.every, "constants": slot.constants, "units": slot.units, "keys": slot.keys,
         "clock": slot.clock, "clock_dt": slot.clock_dt, "tables": slot.tables,
         "samplers": slot.samplers,
     }  # fmt: skip
-    functions = {**slot.functions, **{n: n for n in used}}
+    functions = {**slot.functions, **functions_of(lines)}
     scalar = tuple(s for s in lines if s.scalar)
     vector = tuple(s for s in lines if not s.scalar)
     return Update(name=name, owner=slot.owner, scalar=scalar, vector=vector, refs=dict(refs),
@@ -209,10 +208,9 @@ def beside(slot: Slot, name: str, statements: Iterable[Statement], refs: Mapping
 def _update(program: Program, slot: Update, parameters: Iterable[str]) -> Carrier:
     """A state update, which carries its derivatives itself."""
     made = followed(program, slot, parameters)
-    used = {n for s in (*made.scalar, *made.vector) for n in names(s.tree)} & set(FUNCTIONS)
     code = replace(
         slot, scalar=made.scalar, vector=made.vector, guards={**slot.guards, **made.guards},
-        functions={**slot.functions, **{n: n for n in used}},
+        functions={**slot.functions, **functions_of((*made.scalar, *made.vector))},
     )  # fmt: skip
     rows = {slot.refs[name].variable: slopes for name, slopes in made.slopes.items()}
     element = {ref.variable: elements(program, slot, ref) for ref in _targets(slot)}
@@ -708,12 +706,11 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
     for name in own:
         if is_state(program, slot.refs[name].variable) and name not in aged.coupled:
             worth[slot.refs[name].variable] = aged.worth(name, now[name])
-    used = {n for s in lines for n in names(s.tree)} & set(FUNCTIONS)
     code = replace(
         slot,
         scalar=tuple(s for s in lines if s.scalar),
         vector=tuple(s for s in lines if not s.scalar),
-        functions={**slot.functions, **{n: n for n in used}},
+        functions={**slot.functions, **functions_of(lines)},
     )
     left = {slot.refs[name].variable: tree for name, (_, tree) in aged.now.items()}
     return Delivery(code, kept, added, goes, count, worth, left, tuple(alone))

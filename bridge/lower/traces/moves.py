@@ -12,7 +12,7 @@ from ...program import Array, Deliver, Program, Slot, Sum, Update
 from ..expression import names
 from ..step import is_synaptic
 from .carrier import Carrier, Delivery, SpikeSlope, by_turns, carrier, delivery
-from .seat import Seat, ends, leading
+from .seat import Seat, elements_of, ends, leading
 from .slopes import Seed, Slopes, is_state
 
 
@@ -191,7 +191,7 @@ class Moves:
                 if row:
                     self._cut(f"{made.slot.name}: {key} is shared by all elements")
                 continue
-            inverse = np.full(self._elements(key), -1)
+            inverse = np.full(elements_of(self.program, key), -1)
             inverse[made.element[key]] = np.arange(len(made.element[key]))
             for seat in self.at_group(key):
                 if seat.kind == "filter":
@@ -199,7 +199,9 @@ class Moves:
                     continue
                 element = inverse[seat.element]
                 for chosen in self._split(seat, made.slot, row, element):
-                    terms = self._terms(seat, made.slot, row, chosen, element[chosen])
+                    terms = self._terms_of(
+                        seat.parameter, seat.origin[chosen], made.slot, row, element[chosen]
+                    )
                     yield Move(Trace(seat.name, key), chosen, element[chosen], terms)
 
     def _split(self, seat: Seat, slot: Slot, row: Slopes, element: Array) -> list[Array]:
@@ -234,23 +236,6 @@ class Moves:
                  if self.changes(seed.key)]  # fmt: skip
         return Move(Trace(seat.name, key), whole, np.zeros(seat.size, np.int64), terms)
 
-    def _terms(
-        self, seat: Seat, slot: Slot, row: Slopes, chosen: Array, element: Array
-    ) -> list[Term]:
-        """What passes to some elements of a seat.
-
-        Arguments:
-            seat: Where the trace is.
-            slot: The slot whose slopes these are.
-            row: The slopes.
-            chosen: Elements of the seat.
-            element: Element of the slot for each of them.
-        """
-        found = (
-            self._term(seat.parameter, seat.origin[chosen], slot, seed, element) for seed in row
-        )
-        return [term for term in found if term is not None]
-
     def _term(
         self, parameter: str, origin: Array, slot: Slot, seed: Seed, element: Array
     ) -> Term | None:
@@ -284,7 +269,11 @@ class Moves:
         """Element of a variable that each element of a slot sees."""
         if seed.index is not None:
             return self.program.indices[seed.index][element]
-        if seed.key in self.program.variables and self._elements(seed.key) == 1 and slot.size != 1:
+        if (
+            seed.key in self.program.variables
+            and elements_of(self.program, seed.key) == 1
+            and slot.size != 1
+        ):
             return np.zeros_like(element)
         return element
 
@@ -368,6 +357,14 @@ class Moves:
     def _terms_of(
         self, parameter: str, origin: Array, slot: Slot, row: Slopes, element: Array
     ) -> list[Term]:
+        """What passes to some traces.
+
+        Arguments:
+            parameter: Key of the parameter.
+            origin: Its element for each of them.
+            slot, row: The slot, and its slopes.
+            element: Element of the slot for each of them.
+        """
         found = (self._term(parameter, origin, slot, seed, element) for seed in row)
         return [term for term in found if term is not None]
 
@@ -393,7 +390,7 @@ class Moves:
             for seat in self.at_group(key) if is_state(self.program, key) else []:
                 for chosen in self._split(seat, slot, row, seat.element):
                     element = seat.element[chosen]
-                    terms = self._terms(seat, slot, row, chosen, element)
+                    terms = self._terms_of(seat.parameter, seat.origin[chosen], slot, row, element)
                     yield Move(Trace(seat.name, key), chosen, element, terms, "keep")
                 yield from self._kept_by_spikes(seat, made, key)
         for key, row in made.added.items():
@@ -466,12 +463,6 @@ class Moves:
         if place is not None and len(trace):
             term = Term(Seed(slot.event), Trace(source.name, slot.event), trace)
             yield Move(Trace(seat.name, key), synapse, synapse, [term], "spikes", place)
-
-    def _elements(self, key: str) -> int:
-        """Number of elements of a variable, or of the group of an event."""
-        if key in self.program.variables:
-            return self.program.variables[key].value.size
-        return self.program.groups[key.partition(".")[0]].size
 
 
 def changing_names(program: Program, slot: Slot) -> set[str]:

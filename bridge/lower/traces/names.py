@@ -8,10 +8,8 @@ import numpy as np
 from mirrorneuron.units import Dimensions
 
 from ...program import Array, Program, Ref, Slot, Statement, Sum, Update, Variable
-from ..expression import names
-from ..functions import FUNCTIONS
-from .seat import Seat
-from .slopes import define
+from .seat import Seat, elements_of
+from .slopes import define, functions_of
 
 NUMBER = Dimensions()
 
@@ -44,9 +42,7 @@ class Names:
 
     def elements(self, key: str) -> int:
         """Number of elements of a variable of the network, or of the group of an event."""
-        if key in self.program.variables:
-            return self.program.variables[key].value.size
-        return self.program.groups[key.partition(".")[0]].size
+        return elements_of(self.program, key)
 
     def index(self, place: Array, size: int) -> str | None:
         """Name of an index array; None where it is each element in turn."""
@@ -120,9 +116,8 @@ class Code:
 
     def _common(self) -> dict[str, Any]:
         like = self.like
-        used = {name for s in self.lines for name in names(s.tree)}
         return {
             "when": like.when, "order": like.order, "dt": like.dt, "every": like.every,
             "clock_dt": like.clock_dt, "vector": tuple(self.lines), "refs": self.refs,
-            "functions": {name: name for name in used if name in FUNCTIONS},
+            "functions": functions_of(self.lines),
         }  # fmt: skip

@@ -275,3 +275,10 @@ def _couples(program: Program, slot: Slot, group: str) -> bool:
 def _seen(program: Program, ref: Ref) -> bytes:
     """Which elements of a variable a slot sees, to compare."""
     return b"" if ref.index is None else program.indices[ref.index].tobytes()
+
+
+def elements_of(program: Program, key: str) -> int:
+    """Number of elements of a variable of a network, or of the group of an event."""
+    if key in program.variables:
+        return program.variables[key].value.size
+    return program.groups[key.partition(".")[0]].size

@@ -13,7 +13,7 @@ from typing import TypeVar
 from ...program import Program, Slot, Statement
 from ..derivative import ONE, ZERO, derivative, plus, times
 from ..expression import names, rebuilt, substitute
-from ..functions import RANDOM
+from ..functions import FUNCTIONS, RANDOM
 from ..step import updated
 
 
@@ -281,3 +281,9 @@ def shadow(
     values = {target: now[target] for target in targets}
     slopes = {target: forward.through(values[target]) for target in targets}
     return Shadow(tuple(made), values, slopes)
+
+
+def functions_of(statements: Iterable[Statement]) -> dict[str, str]:
+    """Known functions that statements call, as a slot lists them."""
+    called = {name for s in statements for name in names(s.tree)}
+    return {name: name for name in sorted(called & set(FUNCTIONS))}

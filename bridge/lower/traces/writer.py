@@ -10,13 +10,11 @@ from mirrorneuron.errors import GradientError
 
 from ...program import Array, Deliver, Ref, Slot, Statement, Sum
 from ..derivative import ONE, ZERO, plus, times
-from ..expression import names
-from ..functions import FUNCTIONS
 from .carrier import SPIKED, Delivery, beside, require_no_draws
 from .moves import Move, Moves, Part, Term, Trace
 from .names import Code, Names
 from .seat import Seat
-from .slopes import Seed, Slopes, define, where
+from .slopes import Seed, Slopes, define, functions_of, where
 
 LEAST = 1e-30  # below that share of what is stored, a synapse has been silent for too long
 
@@ -86,8 +84,7 @@ class Writer:
             local = name.replace(".", "_")
             refs[local] = Ref(name)
             lines[local] = define(local, tree, op="=")
-        used = {n for s in lines.values() for n in names(s.tree)} & set(FUNCTIONS)
-        functions = {**code.functions, **{n: n for n in used}}
+        functions = {**code.functions, **functions_of(lines.values())}
         return replace(code, vector=(*code.vector, *lines.values()), refs=refs,
                        functions=functions)  # fmt: skip
 
@@ -303,10 +300,9 @@ class Writer:
                for k, m in enumerate(kept)]  # fmt: skip
         for tree, move in zip(new, kept, strict=True):
             code.set(self.key(move.target), tree)
-        used = {n for s in code.lines for n in names(s.tree)} & set(FUNCTIONS)
         return replace(
             slot, vector=(*slot.vector, *code.lines), refs={**slot.refs, **code.refs},
-            functions={**slot.functions, **{n: n for n in used}},
+            functions={**slot.functions, **functions_of(code.lines)},
         )  # fmt: skip
 
     # ---- traces of more pairs than there are synapses
