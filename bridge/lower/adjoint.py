@@ -6,7 +6,8 @@ the operations. What an engine does with each kind:
 
 * `Define`: every pull adds `adjoint(name) * factor` to the adjoint of its source.
 * `Assign`: the same where the guard holds; elsewhere the adjoint goes to the value `before`.
-* `Keep`: the same where a spike arrives. The spike itself gets `adjoint * (value - before)`.
+* `Keep`: the same where a spike arrives. All statements of a synapse are executed as if one had
+  come; it gets the adjoint of what is stored in the end, times what they change: see `aged`.
 * `Accumulate`: the adjoint is read at the element that each synapse reaches and stays there; pulls
   count where a spike arrives. Every spike, present or not, gets the adjoint times the value.
 * `Scale`: as a `Keep` for each synapse in turn, of `before * value`.

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...lower.aged import aged, is_last_update, only_ages
 from ...lower.condition import (
     All,
     Chance,
@@ -513,10 +514,40 @@ class _Synapses(Writer):
             alone = one_by_one(self.program, self.slot)
             self.emit(f"for a in a.sequence([{', '.join(self._touched())}], {alone}):")
         start = len(self.lines)
-        for operation in operations(self.program, self.slot):
+        ages = self.ages()
+        self.changes: dict[str, bool] = {}
+        for number, operation in enumerate(operations(self.program, self.slot)):
+            if number in ages:
+                self.once, self.target = False, ""
+                self.emit(f"_left_{operation.name} = {self.text(ages[number])}")
             self.operate(operation)
+            if number in ages:
+                self.emit(f"_now_{operation.name} = {_identifier(operation.name)}")
+                self.changes[operation.name] = True
+        self.keep()
         if self.slot.sequential:
             self.lines[start:] = [f"    {line}" for line in self.lines[start:]]
+
+    def ages(self) -> dict[int, ast.expr]:
+        """By statement: what is left now of a variable that it brings up to date."""
+        if not isinstance(self.slot, Deliver):
+            return {}
+        made = aged(self.program, self.slot).values()
+        return {variable.number: variable.left for variable in made if variable.left is not None}
+
+    def keep(self) -> None:
+        """Store what synaptic variables have become, where a spike came."""
+        timeless = isinstance(self.slot, Deliver) and only_ages(self.program, self.slot)
+        for name, ages in self.changes.items():
+            ref, now = self.slot.refs[name], f", _now_{name}, _left_{name}" if ages else ""
+            state = f"S[{ref.variable!r}]"
+            do = "mark" if timeless and is_last_update(ref) else "keep"
+            self.emit(f"{state} = a.{do}({state}, {_identifier(name)}{now})")
+
+    def _is_own(self, operation: Keep) -> bool:
+        """Whether each synapse has a value of its own, which nothing else in the slot sees."""
+        same = [r for r in self.slot.refs.values() if r.variable == operation.ref.variable]
+        return not operation.once and len(same) == 1
 
     def _touched(self) -> Iterator[str]:
         """For each variable of neurons that changes, the indices by which it is seen."""
@@ -560,6 +591,11 @@ class _Synapses(Writer):
         state, index = f"S[{ref.variable!r}]", f"c.index({ref.index!r})"
         adds = isinstance(operation, Accumulate | Scale)
         value = self.text(operation.tree) if adds else self.stored(operation)
+        if isinstance(operation, Keep) and self._is_own(operation):
+            self.emit(f"{_identifier(operation.name)} = a.fitted({state}, {value})")
+            self.changes.setdefault(operation.name, False)
+            self.fresh.add(operation.name)
+            return
         match operation:
             case Accumulate():
                 new = f"a.accumulate({state}, {index}, {value})"

@@ -65,26 +65,36 @@ def escape(draw: Tensor, probability: Tensor, strict: bool, gain: Tensor | None 
 
 class _Gate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, s: Tensor, new: Tensor, old: Tensor) -> Tensor:
-        ctx.save_for_backward(s, new, old)
+    def forward(ctx: Any, s: Tensor, new: Tensor, old: Tensor, *worth: Tensor) -> Tensor:
+        ctx.save_for_backward(s, *(worth or (new, old)))
+        ctx.shapes = new.shape, old.shape
         return torch.where(s > 0, new, old)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        s, new, old = ctx.saved_tensors
-        by_s, by_new, by_old = ctx.needs_input_grad
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        s, first, *old = ctx.saved_tensors
+        worth = first - old[0] if old else first
+        by_s, by_new, by_old, *rest = ctx.needs_input_grad
+        new_shape, old_shape = ctx.shapes
         zero = torch.zeros((), dtype=grads[0].dtype, device=grads[0].device)
         return (
-            (grads[0] * (new - old)).sum_to_size(s.shape) if by_s else None,
-            torch.where(s > 0, grads[0], zero).sum_to_size(new.shape) if by_new else None,
-            torch.where(s > 0, zero, grads[0]).sum_to_size(old.shape) if by_old else None,
+            (grads[0] * worth).sum_to_size(s.shape) if by_s else None,
+            torch.where(s > 0, grads[0], zero).sum_to_size(new_shape) if by_new else None,
+            torch.where(s > 0, zero, grads[0]).sum_to_size(old_shape) if by_old else None,
+            *(None for _ in rest),
         )
 
 
-def gate(s: Tensor, new: Tensor, old: Tensor) -> Tensor:
-    """`new` where s is 1, else `old`; backward as old + s (new - old)."""
+def gate(s: Tensor, new: Tensor, old: Tensor, worth: Tensor | None = None) -> Tensor:
+    """`new` where s is 1, else `old`; backward as old + s worth.
+
+    Arguments:
+        s: Spikes.
+        new, old: Values with and without a spike.
+        worth: What a spike changes; by default new - old.
+    """
     if s.requires_grad and torch.is_grad_enabled() and new.is_floating_point():
-        return _Gate.apply(s, new, old)
+        return _Gate.apply(s, new, old, *(() if worth is None else (worth,)))
     return torch.where(s > 0, new, old)
 
 

@@ -172,10 +172,31 @@ class ActiveSynapses:
         value = as_type_of(target, value).expand(self.count)
         return _add(target, value if self.gates is None else value * self.gates, self, index)
 
-    def keep(self, old: Tensor, new: Any) -> Tensor:
-        """A synaptic variable that takes the value `new`."""
+    def fitted(self, old: Tensor, new: Any) -> Tensor:
+        """A value for each of the synapses, in the type of the variable that takes it."""
+        return as_type_of(old, new).expand(self.count)
+
+    def keep(self, old: Tensor, new: Any, now: Tensor | None = None, left: Any = None) -> Tensor:
+        """A synaptic variable that takes the value `new`.
+
+        Arguments:
+            old: Its values as they are stored.
+            new: Its new values.
+            now: What the stored values have become since a spike last came; by default the same.
+            left: What is left now of a change of the stored values.
+        """
         where = (self.batch, self.synapse)
-        value = self._gated(as_type_of(old, new).expand(self.count), old[where])
+        value = self.fitted(old, new)
+        if self.gates is not None:
+            worth = None if now is None else (value - now).detach()
+            value = gate(self.gates, value, old[where], worth)
+        return self._put(old, where, value)
+
+    def mark(self, old: Tensor, new: Any) -> Tensor:
+        """A synaptic variable that takes the value `new`, whatever the gradient of a spike."""
+        return self._put(old, (self.batch, self.synapse), self.fitted(old, new))
+
+    def _put(self, old: Tensor, where: tuple[Tensor, Tensor], value: Tensor) -> Tensor:
         return (
             old.index_put(where, value) if torch.is_grad_enabled() else old.index_put_(where, value)
         )
@@ -282,9 +303,27 @@ class GatedSynapses:
         spikes = (events.spikes for events in self.arriving)
         return _Propagate.apply(target, as_type_of(target, value), self, index, *spikes)
 
-    def keep(self, old: Tensor, new: Any) -> Tensor:
-        """A synaptic variable that takes the value `new` where a spike arrives."""
-        return gate(self.spikes, as_type_of(old, new).expand_as(old), old)
+    def fitted(self, old: Tensor, new: Any) -> Tensor:
+        """A value for each synapse, in the type of the variable that takes it."""
+        return as_type_of(old, new).expand_as(old)
+
+    def keep(self, old: Tensor, new: Any, now: Tensor | None = None, left: Any = None) -> Tensor:
+        """A synaptic variable that takes the value `new` where a spike arrives.
+
+        A spike that does not come would change the value of now; of what is stored, it is worth
+        as much more as has decayed since.
+        """
+        value, spikes = self.fitted(old, new), self.spikes
+        if now is None:
+            return gate(spikes, value, old)
+        with torch.no_grad():
+            worth = value - now
+            stored = torch.where(left != 0, worth / left, 0)
+        return gate(spikes, value, old, torch.where(spikes > 0, worth, stored))
+
+    def mark(self, old: Tensor, new: Any) -> Tensor:
+        """A synaptic variable that takes the value `new`, whatever the gradient of a spike."""
+        return torch.where(self.spikes > 0, self.fitted(old, new), old)
 
     def overwrite(self, old: Tensor, index: Tensor, new: Any) -> Tensor:
         """A neuronal variable that takes the value of the last active synapse."""

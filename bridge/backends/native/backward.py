@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ...lower.adjoint import spike_value
+from ...lower.aged import is_last_update, only_ages
 from ...lower.condition import Chance, Condition, Margin
 from ...lower.derivative import derivative
 from ...lower.expression import names, parse
@@ -597,26 +598,27 @@ class Backward:
     ) -> None:
         """Back through the statements of synapse `i`, at which a spike arrived if `here`."""
         e = Elements(f, body)
-        f.add(*e.loads({n for m in body.flats for n in (m.name,)}))
-        gate = here if all_ else ""
+        f.add(*e.loads({made.name for made in body.flats}))
         for made in body.flats:
-            operation = made.operation
-            if isinstance(operation, Keep):
-                f.add(e.step(made, gate))
-                if all_:
-                    f.add(f"const real {local(made.name)}$value = {e.fitted(made)};")
-            elif isinstance(operation, Write):
-                f.add(f"const real {local(made.name)} = {e.fitted(made)};")
-            else:
-                f.add(e.step(made))
-        seeds = {
-            final: sink.adjoint(name) for name, final in body.final.items()
-            if final in carrying and isinstance(_maker(body, final), Keep)
+            added = isinstance(made.operation, Write) and not isinstance(made.operation, Keep)
+            value = f"const real {local(made.name)} = {e.fitted(made)};" if added else e.step(made)
+            f.add(value)
+        kept = {
+            name: final for name, final in body.final.items()
+            if isinstance(_maker(body, final), Keep)
         }  # fmt: skip
-        sink.back_through_synapse(e, seeds, here, all_)
-        sink.store(keep={
-            n for n, final in body.final.items() if not isinstance(_maker(body, final), Keep)
-        })  # fmt: skip
+        sink.back_through_synapse(
+            e, {n: final for n, final in kept.items() if final in carrying},
+            self._without_gradient(body), here if all_ else "",
+        )  # fmt: skip
+        sink.store(keep=set(body.final) - set(kept))
+
+    def _without_gradient(self, body: Body) -> set[str]:
+        """Names of what a spike sets without a derivative of its own."""
+        slot = body.slot
+        if not isinstance(slot, Deliver) or not only_ages(self.program, slot):
+            return set()
+        return {name for name, ref in body.refs.items() if is_last_update(ref)}
 
     def _sum(self, f: Function, work: Work, slot: Sum) -> None:
         body, (low, high) = work.body, slot.span

@@ -5,9 +5,10 @@ whose values are `K[0]`, `K[1]`, ... Random numbers are names, each with what it
 """
 
 import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from ...lower.aged import aged
 from ...lower.condition import (
     All,
     Chance,
@@ -24,10 +25,11 @@ from ...lower.functions import RANDOM
 from ...lower.kinds import kinds_of, margin_with_kinds, with_kinds
 from ...lower.simplify import BOUNDED
 from ...lower.step import Define, Keep, Operation, Write, operations, updated
-from ...program import Program, Ref, Slot, Threshold
+from ...program import Deliver, Program, Ref, Slot, Threshold
 from ..eager.emit import Prelude, Writer
 
 KEPT = "K["
+LEFT = "_left_"
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,18 @@ class Body:
         chosen: list[Flat] = []
         for made in reversed(self.flats):
             if made.name in open_:
+                chosen.append(made)
+                open_ |= uses(made)
+        return chosen[::-1]
+
+    @property
+    def executed(self) -> list[Flat]:
+        """The operations without what only the way back needs."""
+        open_: set[str] = set()
+        chosen: list[Flat] = []
+        for made in reversed(self.flats):
+            part = made.name[0] == "_" and made.name[1:].isdigit() and made.name not in open_
+            if not made.name.startswith(LEFT) and not part:
                 chosen.append(made)
                 open_ |= uses(made)
         return chosen[::-1]
@@ -162,11 +176,20 @@ class Builder:
     def of(self, slot: Slot) -> Body:
         """The statements of a slot; the value of the last one is the outcome, if it is local."""
         last = slot.statements[-1] if slot.statements else None
-        given = list(operations(self.program, slot))
+        given = list(self._with_ages(slot))
         if last is not None and last.target not in slot.refs:
             outcome = ast.Name(last.target, ast.Load())
             return self._body(slot, [*given, Define("_outcome", outcome, False)], ("_outcome",))
         return self._body(slot, given)
+
+    def _with_ages(self, slot: Slot) -> Iterator[Operation]:
+        """What statements do, and what is left of variables that they bring up to date."""
+        made = aged(self.program, slot).values() if isinstance(slot, Deliver) else ()
+        left = {variable.number: variable.left for variable in made if variable.left is not None}
+        for number, operation in enumerate(operations(self.program, slot)):
+            if number in left:
+                yield Define(f"{LEFT}{operation.name}", left[number], False)
+            yield operation
 
     def condition(self, slot: Threshold) -> tuple[Body, Condition]:
         """The parts of a condition, and the condition in which they are names."""
@@ -195,6 +218,7 @@ class Builder:
         drawn: list[Draw] = []
         for operation in given:
             changes = operation.name in writer.varying or operation.name in outcomes
+            changes |= operation.name.startswith(LEFT)
             if not isinstance(operation, Write) and not changes:
                 known = with_kinds(operation.tree, writer.kinds)
                 writer.fixed[operation.name] = writer.kept(known)

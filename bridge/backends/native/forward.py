@@ -472,7 +472,7 @@ class Forward:
             stream = f.array(("streams",), "Stream")
             f.add(*((f"Stream *random = {stream} + b;",) if body.draws else ()))
         ready = {d.name: d for d in body.draws} if slot.sequential else {}
-        for made in body.flats:
+        for made in body.executed:
             for name in _inputs(made):
                 if name in ready:
                     draw = ready.pop(name)

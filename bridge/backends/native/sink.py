@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from ...lower.expression import LEAVES, rebuilt, substitute
 from ...lower.flat import Flat, pulls
 from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
-from ...lower.step import Accumulate, Keep, Write
-from .body import KEPT, Body, plain_name
+from ...lower.step import Accumulate, Write
+from .body import KEPT, LEFT, Body, plain_name
 from .c_text import Writer
 from .function import Elements, Function, local
 
@@ -174,12 +174,24 @@ class Sink:
             self.f.add(f"real {by_name(name)} = {text};")
 
     def back_through_synapse(
-        self, e: Elements, seeds: Mapping[str, str], here: str, all_: bool
+        self, e: Elements, kept: Mapping[str, str], timeless: Set[str], here: str
     ) -> None:
-        """The same for a synapse, at which a spike arrived or not."""
+        """The same for a synapse.
+
+        Arguments:
+            e: The statements, which have been written as if a spike had come.
+            kept: Synaptic variables that have a gradient, and the names of their new values.
+            timeless: Those for which a spike has no derivative.
+            here: Text of whether a spike came; empty where it did.
+        """
         self.known, self.e = [], e
-        for name, text in seeds.items():
-            self._add(name, text)
+        for name, final in kept.items():
+            by = f"by_{local(name)}"
+            self.f.add(f"const real {by} = {self.adjoint(name)};")
+            if here and name not in timeless:
+                self.f.add(f"total += {by} * {self._worth(name, final, here)};")
+            if final in self.carrying and self._is_float_variable(name):
+                self._add(final, f"({here} ? {by} : (real)0)" if here else by)
         for made in reversed(self.body.flats):
             operation = made.operation
             match operation:
@@ -190,26 +202,27 @@ class Sink:
                     by = f"({e.name(guard)} ? {by} : (real)0)" if guard else by
                     self.place += 1
                     self.f.add(f"const real by{self.place} = {by};")
-                    if all_:
+                    if here:
                         self.f.add(f"total += by{self.place} * {local(made.name)};")
-                    self._pull(made, f"({here} ? by{self.place} : (real)0)")
-                case Keep():
-                    if made.name not in self.known:
-                        continue
-                    by = by_name(made.name)
-                    before = e.name(made.before or "")
-                    if all_:
-                        self.f.add(f"total += {by} * ({local(made.name)}$value - {before});")
-                        if made.before in self.carrying:
-                            self._add(made.before or "", f"({here} ? (real)0 : {by})")
-                    if self._is_float(operation):
-                        self._pull(made, f"({here} ? {by} : (real)0)" if all_ else by)
+                    self._pull(made, f"({here} ? by{self.place} : (real)0)" if here else by)
                 case _:
                     if made.name in self.known:
                         self._pull(made, by_name(made.name))
+        for name in kept if here else ():
+            if name in self.carrying:
+                self._add(name, f"({here} ? (real)0 : by_{local(name)})")
 
-    def _is_float(self, operation: Write) -> bool:
-        return self.program.variables[operation.ref.variable].kind == "float"
+    def _worth(self, name: str, final: str, here: str) -> str:
+        """What a spike changes of a synaptic variable, as it is stored."""
+        left = f"{LEFT}{name}"
+        if all(made.name != left for made in self.body.flats):
+            return f"({local(final)} - {self.e.name(name)})"
+        now = next(made.name for made in self.body.flats if made.before == name)
+        change, part = f"({local(final)} - {local(now)})", local(left)
+        return f"({here} ? {change} : {part} != 0 ? {change} / {part} : (real)0)"
+
+    def _is_float_variable(self, name: str) -> bool:
+        return self.program.variables[self.body.refs[name].variable].kind == "float"
 
     def store(self, keep: Set[str] = frozenset()) -> None:
         """Lines that put the derivatives by what was read where they are added up.

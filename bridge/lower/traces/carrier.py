@@ -29,6 +29,7 @@ from ...program import (
     Update,
 )
 from ..adjoint import spike_value
+from ..aged import aged
 from ..condition import Chance, Condition, Margin, Truth, condition_of
 from ..crossing import Crossing, crossing
 from ..derivative import ONE, ZERO, derivative, negative, plus, times
@@ -670,7 +671,7 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
     worth: dict[str, ast.expr] = {}
     alone: list[Statement] = []
     now: dict[str, ast.expr] = {}
-    aged = _Aged(program, slot)
+    ages, current, left = aged(program, slot), dict[str, ast.expr](), dict[str, ast.expr]()
     for number, (statement, operation) in enumerate(
         zip(slot.statements, operations(program, slot), strict=True)
     ):
@@ -698,69 +699,27 @@ def delivery(program: Program, slot: Deliver, parameters: Iterable[str]) -> Deli
         forward.of[target] = short
         alone.append(Statement(f"_alone_{number}", ":=", ast.unparse(tree), statement.kind, scalar))
         here = ast.Name(f"_alone_{number}", ast.Load())
-        aged.see(target, operation.tree, here, now)
+        if target in ages and ages[target].number == number:
+            current[target] = here
+            if (remains := ages[target].left) is not None:
+                left[slot.refs[target].variable] = substitute(remains, now)
         now[target] = here
     own = [name for name in dict.fromkeys(s.target for s in slot.statements)
            if name in slot.refs and slot.refs[name].index is None]  # fmt: skip
     kept = {slot.refs[name].variable: forward.of[name] for name in own}
     for name in own:
-        if is_state(program, slot.refs[name].variable) and name not in aged.coupled:
-            worth[slot.refs[name].variable] = aged.worth(name, now[name])
+        key = slot.refs[name].variable
+        coupled = name in ages and key not in left
+        if is_state(program, key) and not coupled:
+            before = current.get(name, ast.Name(name, ast.Load()))
+            worth[key] = plus(now[name], negative(before))
     code = replace(
         slot,
         scalar=tuple(s for s in lines if s.scalar),
         vector=tuple(s for s in lines if not s.scalar),
         functions={**slot.functions, **functions_of(lines)},
     )
-    left = {slot.refs[name].variable: tree for name, (_, tree) in aged.now.items()}
     return Delivery(code, kept, added, goes, count, worth, left, tuple(alone))
-
-
-class _Aged:
-    """What variables of synapses have become since a spike last came (event-driven equations).
-
-    They are stored as they were then. A spike that might come now would change what they are now,
-    and of that, what is stored is as much more as has decayed since.
-
-    Arguments:
-        program: The network.
-        slot: Synapses that deliver.
-    """
-
-    def __init__(self, program: Program, slot: Deliver) -> None:
-        self.states = {name for name, ref in slot.refs.items()
-                       if ref.index is None and is_state(program, ref.variable)}  # fmt: skip
-        self.late = {n for n, ref in slot.refs.items() if ref.variable.endswith(".lastupdate")}
-        self.whole: dict[str, ast.expr] = {}
-        self.now: dict[str, tuple[ast.expr, ast.expr]] = {}
-        self.coupled: set[str] = set()
-
-    def see(
-        self, target: str, tree: ast.expr, value: ast.expr, known: Mapping[str, ast.expr]
-    ) -> None:
-        """Take a statement into account.
-
-        Arguments:
-            target, tree: The statement.
-            value: The name that its value has.
-            known: The names that other values have.
-        """
-        if target in self.now or not self.late & set(names(tree)):
-            return
-        self.late.add(target)
-        self.whole[target] = substitute(tree, self.whole)
-        if target in self.states:
-            self.late.discard(target)
-            left = substitute(derivative(self.whole.pop(target), target), known)
-            others = self.states - {target}
-            if any(derivative(substitute(tree, self.whole), n) is not ZERO for n in others):
-                self.coupled.add(target)
-            self.now[target] = (value, left)
-
-    def worth(self, name: str, new: ast.expr) -> ast.expr:
-        """What a spike adds to a variable, as of now."""
-        value, _ = self.now.get(name, (ast.Name(name, ast.Load()), ONE))
-        return plus(new, negative(value))
 
 
 def by_turns(program: Program, slot: Update, parameters: Iterable[str]) -> dict[str, str]:
