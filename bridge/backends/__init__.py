@@ -8,7 +8,7 @@ from mirrorneuron.errors import NotCovered, UnknownName
 from ._contracts import Backend, Demand
 
 backends: Registry[type[Backend]] = Registry(__name__, Backend)
-FASTEST_FIRST = ("native", "eager")
+FASTEST_FIRST = ("native", "sequence", "eager")
 
 
 def chosen_backend(asked: str, demand: Demand) -> str:

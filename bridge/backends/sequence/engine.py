@@ -1,0 +1,805 @@
+"""The sequence engine: a stretch of time as one operation of torch.
+
+Forward, generated functions make one step after the other without a tape; each returns the few
+values that its reverse needs. Backward, their reverses are called from the last step to the first.
+Where what is kept would take too much memory, only the state at some steps is, and the steps in
+between are made again.
+"""
+
+import linecache
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mirrorneuron._progress import progress_bar
+
+from ...draws import Draws
+from ...finite import CHUNK, require_finite
+from ...inputs import Inputs
+from ...lower.condition import Margin, leaves
+from ...lower.margin import MARGIN, is_margin
+from ...program import Deliver, Generate, Program, Threshold
+from ...spike_gradient import SpikeGradient
+from ...spikes import Events, Raster, State
+from ...values import Values
+from .._contracts import Trace
+from ..eager.functions import Functions
+from ..eager.runtime import Context
+from ..native.plan import Kept, Key, Matrix, Plan, Wanted, Work
+from .products import Dense, Product, Sparse
+from .runtime import Runtime
+from .slots import Slots, Written
+from .trains import SpikeLists, Train, blocks
+
+BUDGET = 256 * 2**20  # bytes that are kept for the way back
+State_ = dict[str, Any]
+Step = Callable[..., Any]
+
+
+class Prepared(NamedTuple):
+    """A plan without what depends on values, and what computes the values of its prelude."""
+
+    plan: Plan
+    prelude: Callable[[Mapping[str, Any], Any], list[Any]]
+
+
+class Slot_(NamedTuple):
+    """A slot that is ready to run.
+
+    Arguments:
+        every: It runs in every so many steps.
+        dt: Time step of its clock [s]; 0 where nothing reads the time.
+        forward, backward: Its functions.
+        margin: Key of the distance to threshold that is recorded before it.
+    """
+
+    every: int
+    dt: float
+    forward: Step
+    backward: Step | None
+    margin: str
+
+
+class Code(NamedTuple):
+    """Functions of a plan."""
+
+    plan: Plan
+    slots: list[Slot_]
+    values: dict[str, tuple[Step, Step | None, float]]
+    passings: dict[str, Step]
+
+
+class SequenceEngine:
+    """A Program as one operation of torch: see `Engine`.
+
+    Arguments:
+        program: The network.
+        constants: Keys of the constants of namespaces that are trained.
+        gradients: What stands for the derivative of each event.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        constants: frozenset[str],
+        gradients: Mapping[str, SpikeGradient],
+    ) -> None:
+        self.program, self.constants, self.gradients = program, constants, gradients
+        self._prepared: dict[tuple[frozenset[str], tuple[str, ...]], Prepared] = {}
+        self._codes: dict[Any, Code] = {}
+
+    def prepared(self, driven: frozenset[str], record: tuple[str, ...]) -> Prepared:
+        """Plan of a run; `driven` names what inputs set."""
+        key = driven, record
+        if key not in self._prepared:
+            plan = Plan(self.program, driven, self.constants, self.gradients, record)
+            scope = compiled(plan.builder.prelude.text())
+            self._prepared[key] = Prepared(plan, scope["prelude"])
+        return self._prepared[key]
+
+    def code(self, base: Plan, kept: list[Kept], wanted: Wanted | None) -> Code:
+        """Functions of a plan."""
+        key = (base.driven, tuple(base.record), tuple(kept), wanted)
+        if key not in self._codes:
+            self._codes[key] = code_of(base.with_values(kept, wanted))
+        return self._codes[key]
+
+    def run(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+        progress: bool = False,
+    ) -> Trace:
+        """Run from a state, which is changed: see `Engine.run`."""
+        return Job(self, values, inputs, state, record, progress).trace()
+
+
+def compiled(text: str) -> dict[str, Any]:
+    """What a text defines; tracebacks find its lines."""
+    scope: dict[str, Any] = {"torch": torch}
+    name = f"<sequence {zlib.crc32(text.encode()):08x}>"
+    linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
+    exec(compile(text, name, "exec"), scope)
+    return scope
+
+
+def code_of(plan: Plan) -> Code:
+    """Generate the functions of a plan."""
+    _require_widths(plan)
+    slots = Slots(plan)
+    written = slots.written()
+    values = {
+        key: slots.value(f"value_{k}", body) for k, (key, body) in enumerate(plan.values.items())
+    }
+    texts = [w.text() for w in (*written, *values.values())]
+    scope = compiled("\n\n\n".join(texts))
+    ready = [_slot(plan, work, w, scope) for work, w in zip(plan.works, written, strict=True)]
+    made = {
+        key: (scope[w.title], scope.get(f"back_{w.title}"), plan.program.values[key].clock_dt)
+        for key, w in values.items()
+    }
+    passings = {event: compiled(slots.speed(event))["speed"] for event in plan.speeds}
+    return Code(plan, ready, made, passings)
+
+
+def _slot(plan: Plan, work: Work, written: Written, scope: Mapping[str, Any]) -> Slot_:
+    slot = work.slot
+    key = f"{slot.event}{MARGIN}" if isinstance(slot, Threshold) else ""
+    dt = (slot.clock_dt or plan.program.dt) if written.clocked else 0.0
+    back = scope.get(f"back_{written.title}")
+    return Slot_(slot.every, dt, scope[written.title], back, key if key in plan.values else "")
+
+
+def _require_widths(plan: Plan) -> None:
+    """Refuse gradients through spikes of which nothing says how wide they are."""
+    for work in plan.works:
+        slot = work.slot
+        if not isinstance(slot, Threshold) or slot.event not in plan.active:
+            continue
+        compares = work.condition and any(isinstance(x, Margin) for x in leaves(work.condition))
+        if compares and slot.event not in plan.driven:
+            plan.gradients[slot.event].require_width(slot.owner)
+
+
+@dataclass
+class Handle:
+    """Derivatives by spikes that were read, until the run is gone back through.
+
+    Arguments:
+        given: Event to the first step and the derivatives of some steps.
+    """
+
+    given: dict[str, list[tuple[int, Tensor]]]
+
+
+class Job:
+    """One run.
+
+    Arguments:
+        engine: The network.
+        values, inputs, state, record, progress: See `Engine.run`.
+    """
+
+    def __init__(
+        self,
+        engine: SequenceEngine,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+        progress: bool,
+    ) -> None:
+        self.engine, self.program = engine, engine.program
+        self.values, self.inputs, self.given, self.record = values, inputs, state, record
+        self.progress, self.dtype, self.device = progress, values.dtype, values.device
+        self.first, self.steps, self.batch = state["step"], inputs.steps, inputs.batch_size
+        base = engine.prepared(inputs.driven, tuple(record))
+        self.context = self._context()
+        kept = base.prelude(values.constants(inputs.driven), self.context)
+        self.leaves = dict(self._leaves(kept))
+        grad = torch.is_grad_enabled()
+        wanted = {key for key, x in self.leaves.items() if grad and x.requires_grad}
+        known = [self._kept(k, x, wanted) for k, x in enumerate(kept)]
+        self.code = engine.code(base.plan, known, self._wanted(wanted) if wanted else None)
+        self.plan = self.code.plan
+        self.kept = [x.detach() if isinstance(x, Tensor) else x for x in kept]
+        self.handle = Handle({})
+
+    # ---- what the run is given
+
+    def _context(self) -> Runtime:
+        f = Functions(self.dtype, self.device, self.values.exact)
+        indices = {
+            k: torch.from_numpy(v.astype(np.int64)).to(self.device)
+            for k, v in self.program.indices.items()
+        }
+        gradients = {k: g.to(self.dtype, self.device) for k, g in self.engine.gradients.items()}
+        made = Runtime(
+            self.program, f, gradients, {}, {}, indices, {}, Draws(0, self.batch),
+            self.inputs.series, self.values, first=self.first,
+        )  # fmt: skip
+        return made
+
+    def _leaves(self, kept: Sequence[Any]) -> Iterator[tuple[Key, Tensor]]:
+        """Everything that the run computes with, and that may have a gradient."""
+        for k, x in enumerate(kept):
+            if isinstance(x, Tensor) and x.is_floating_point():
+                yield ("kept", str(k)), x
+        changing = self.program.written()
+        for key, variable in self.program.variables.items():
+            changes = key in changing or key in self.inputs.driven
+            if changes and variable.kind == "float" and key in self.given:
+                yield ("state", key), self.given[key]
+        for key, x in self.inputs.arrays.items():
+            yield ("input", key), x
+        for name in self.program.pathways if torch.is_grad_enabled() else ():
+            rows = [events.spikes for events in self.given[f"{name}.history"]]
+            if any(x.requires_grad for x in rows):
+                yield ("past", name), torch.stack(rows)
+
+    def _kept(self, k: int, x: Any, wanted: set[Key]) -> Kept:
+        truth = isinstance(x, bool | np.bool_) or (
+            isinstance(x, Tensor) and x.dtype == torch.bool
+        )
+        scalar = not isinstance(x, Tensor) or x.numel() == 1
+        return Kept(scalar, "truth" if truth else "real", ("kept", str(k)) in wanted)
+
+    def _wanted(self, wanted: set[Key]) -> Wanted:
+        return Wanted(*(
+            frozenset(name for kind, name in wanted if kind == which)
+            for which in ("state", "input", "past")
+        ))  # fmt: skip
+
+    # ---- weights
+
+    def _add_matrices(self) -> None:
+        """Weights of pathways that are matrices, as leaves of their own."""
+        self.matrices: dict[int, Matrix] = {}
+        for work in self.plan.works:
+            matrix = self.plan.matrix(work) if isinstance(work.slot, Deliver) else None
+            if matrix is None:
+                continue
+            self.matrices[work.number] = matrix
+            place = int(matrix.weight[2:-1])
+            weight = self.leaves.get(("kept", str(place)))
+            if weight is None:
+                weight = torch.as_tensor(self.kept[place], dtype=self.dtype, device=self.device)
+            weight = weight.to(self.dtype)
+            self.leaves["weights", str(work.number)] = self._weights(work, matrix, weight)
+
+    def _weights(self, work: Work, matrix: Matrix, weight: Tensor) -> Tensor:
+        assert isinstance(work.slot, Deliver)
+        path = self.program.pathways[work.slot.pathway]
+        weight = weight.reshape(-1).expand(len(path.source))
+        if matrix.dense is None:
+            return weight
+        low, width = matrix.dense
+        size = path.n_sources * width
+        place = path.source.astype(np.int64) * width + self.program.indices[matrix.seen_by] - low
+        if len(place) == size and np.array_equal(place, np.arange(size)):
+            return weight.reshape(path.n_sources, width)
+        at = torch.from_numpy(place).to(self.device)
+        return weight.new_zeros(size).index_copy(0, at, weight).view(path.n_sources, width)
+
+    def _product(self, number: int, matrix: Matrix) -> Product:
+        slot, plan = self.plan.works[number].slot, self.plan
+        assert isinstance(slot, Deliver)
+        path, weight = self.program.pathways[slot.pathway], self.leaves["weights", str(number)]
+        rows: tuple[Events, ...] = self.given[f"{slot.pathway}.history"]
+        wanted = plan.kept[int(matrix.weight[2:-1])].wanted
+        later = slot.every if plan.later(slot) else 0
+        train = self.trains[slot.event]
+        args = (matrix, path, train, lambda ago: rows[ago - 1].spikes.detach(), later, wanted)
+        if matrix.dense is not None:
+            hoisted = train.given is not None
+            return Dense(*args, weight=weight.detach(), hoisted=hoisted)
+        size = self.program.variables[matrix.target].value.size
+        post = self.program.indices[matrix.seen_by].astype(np.int64)
+        return Sparse(*args, weight=weight.detach(), target=(post, size))
+
+    # ---- spikes
+
+    def _make_trains(self) -> dict[str, Train]:
+        turned: set[str] = set()
+        reach: dict[str, int] = {}
+        for work in self.plan.works:
+            slot = work.slot
+            if isinstance(slot, Deliver):
+                longest = self.program.pathways[slot.pathway].max_delay + slot.every
+                reach[slot.event] = max(reach.get(slot.event, 1), longest)
+                matrix = self.matrices.get(work.number)
+                if matrix is not None and matrix.dense is None:
+                    turned.add(slot.event)
+        return {
+            event: Train(self.given[event].spikes.detach(), reach.get(event, 1),
+                         self._given_rows(event), event in turned)
+            for event in self.plan.events
+        }  # fmt: skip
+
+    def _given_rows(self, event: str) -> Tensor | None:
+        """Spikes that do not depend on the run, "time batch neuron"."""
+        if event in self.inputs.arrays:
+            return self.inputs.arrays[event].detach()
+        owner = event.partition(".")[0]
+        raised = any(s.event == event for s in self.program.slots_of(Generate))
+        if not raised:
+            return None
+        generator = self.program.generators[owner]
+        slot = next(s for s in self.program.slots_of(Generate) if s.event == event)
+        pace = round(slot.clock_dt / self.program.dt)
+        steps = -(-(self.first + np.arange(self.steps)) // pace)
+        steps = steps % generator.period if generator.period else steps
+        low = np.searchsorted(generator.step, steps)
+        high = np.searchsorted(generator.step, steps + 1)
+        made = np.zeros((self.steps, 1, self.plan.events[event]))
+        for k in np.flatnonzero(high > low):
+            made[k, 0, generator.index[low[k] : high[k]]] = 1
+        return torch.from_numpy(made).to(self.device, self.dtype)
+
+    # ---- forward
+
+    def prepare(self) -> None:
+        """Make what the run needs."""
+        c, plan = self.context, self.plan
+        self.trains = self._make_trains()
+        self.products = {n: self._product(n, m) for n, m in self.matrices.items()}
+        c.plan, c.trains, c.products = plan, self.trains, self.products
+        c.passings = dict(self.code.passings)
+        c.history = {n: self.given[f"{n}.history"] for n in self.program.pathways}
+        c.finite = all(
+            bool(torch.isfinite(x).all()) if isinstance(x, Tensor) else np.isfinite(x)
+            for x in self.kept
+        )
+        for event in plan.speeds:
+            reset = c.gradients[event].reset
+            upstroke = None if reset is None else reset.upstroke
+            c.below[event] = 0.0 if upstroke is None else upstroke.begins / reset.rate  # type: ignore[union-attr]
+        c.draws = self.given["draws"]
+        raised = [e for e in plan.events if self.trains[e].given is None]
+        self.spikes = {e: SpikeLists((self.steps, self.batch, plan.events[e])) for e in raised}
+        self.state: State_ = {key: self._start(key) for key in plan.state}
+        self.traces: dict[str, list[Tensor]] = {
+            key: [] for key in self.record if key in plan.state or key in plan.values
+        }
+
+    def _start(self, key: str) -> Tensor:
+        value = self.given.get(key)
+        value = self.values.in_trials(key, self.batch) if value is None else value
+        return value.detach().expand(self.batch, -1)
+
+    def go(self) -> None:
+        """Make all steps."""
+        self.prepare()
+        self.tape = self.plan.wanted is not None
+        self.length = self._length() if self.tape else CHUNK
+        self.whole = self.tape and self.length >= self.steps
+        self.borders: dict[int, tuple[State_, Draws]] = {}
+        shown = progress_bar(total=self.steps, shown=self.progress, desc="mirror", unit="step")
+        for low, high in blocks(0, self.steps, self.length):
+            if not self.whole:
+                self.borders[low] = (dict(self.state), self.context.draws.copy())
+            self._stretch(low, high, self.whole)
+            for event, lists in self.spikes.items():
+                lists.add(low, self.trains[event].buffer)
+            shown.update(high - low)
+        shown.close()
+
+    def _length(self) -> int:
+        """Steps of which what the way back needs is kept at once."""
+        if not self.steps:
+            return 1
+        held = dict(self.state), self.context.draws
+        self.context.draws = held[1].copy()
+        self._stretch(0, 1, True, recording=False)
+        a_step = self._bytes()
+        self.state, self.context.draws = held
+        if a_step * self.steps <= BUDGET:
+            return self.steps
+        a_state = sum(x.numel() * x.element_size() for x in self.state.values())
+        best = np.sqrt(self.steps * max(a_state, 1) / max(a_step, 1))
+        return int(min(max(best, 1), self.steps, max(1, BUDGET // a_step)))
+
+    def _bytes(self) -> int:
+        """Size of what is kept of the steps that were made last."""
+        found: dict[int, int] = {}
+
+        def look(x: Any) -> None:
+            if isinstance(x, Tensor):
+                found[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+            elif isinstance(x, list | tuple):
+                for part in x:  # pyright: ignore[reportUnknownVariableType]
+                    look(part)
+
+        look(self.saved)
+        for x in self.kept:
+            if isinstance(x, Tensor):
+                found.pop(x.untyped_storage().data_ptr(), None)
+        margins = [*self.context.margins.values(), *self.context.moving.values()]
+        look(margins)
+        look([t.buffer for t in self.trains.values() if t.given is None])
+        return sum(found.values())
+
+    def _stretch(self, low: int, high: int, tape: bool, recording: bool = True) -> None:
+        """Make some steps."""
+        c = self.context
+        c.tape, c.base = tape, low
+        c.forget()
+        self.saved: list[Any] = []
+        with np.errstate(all="ignore"):
+            for train in self.trains.values():
+                train.open(low, high - low)
+            for product in self.products.values():
+                product.open(low, high)
+            for k in range(low, high):
+                saved = self._step(k, recording)
+                if tape:
+                    self.saved.append(saved)
+                if recording and (k % CHUNK == CHUNK - 1 or k == self.steps - 1):
+                    require_finite(self.state, k, self.program.dt)
+
+    def _at(self, k: int) -> None:
+        c = self.context
+        c.k, c.tick = k, self.first + k
+        for product in self.products.values():
+            product.k = k
+
+    def _step(self, k: int, recording: bool) -> list[Any]:
+        c, S, K, early = self.context, self.state, self.kept, self.program.early
+        self._at(k)
+        self.inputs.set(S, k)
+        saved: list[Any] = []
+        for slot in self.code.slots[:early]:
+            saved.append(self._slot(slot, saved, recording))
+        for key in self.traces:
+            if key in self.plan.values:
+                if not is_margin(key):
+                    saved.append(self._value(key, recording))
+            elif recording:
+                self.traces[key].append(self._chosen(key, S[key]))
+        for slot in self.code.slots[early:]:
+            saved.append(self._slot(slot, saved, recording))
+        del c, K
+        return saved
+
+    def _slot(self, slot: Slot_, saved: list[Any], recording: bool) -> Any:
+        c = self.context
+        if slot.margin and slot.margin in self.traces:
+            saved.append(self._value(slot.margin, recording))
+        if slot.dt:
+            c.clock(c.tick, slot.dt)
+        return slot.forward(self.state, self.kept, c)
+
+    def _value(self, key: str, recording: bool) -> Any:
+        function, _, dt = self.code.values[key]
+        self.context.clock(self.context.tick, dt)
+        value, saved = function(self.state, self.kept, self.context)
+        value = self.context.f.tensor(value).to(self.dtype)
+        value = value.expand(self.batch, self.program.values[key].size)
+        if recording:
+            self.traces[key].append(self._chosen(key, value))
+        return saved
+
+    def _chosen(self, key: str, value: Tensor) -> Tensor:
+        index = self.record[key]
+        return value if index is None else value[:, index]
+
+    # ---- backward
+
+    def back(self, grads: Mapping[Key, Tensor | None]) -> dict[Key, Tensor]:
+        """Derivatives by the leaves that want one."""
+        c = self.context
+        self.A: dict[str, Tensor] = {
+            key: self._adjoint(key, grads.get(("state", key))) for key in self.plan.active
+            if key in self.plan.state
+        }  # fmt: skip
+        c.by_spike_rows = self._by_spike_rows()
+        for held in (c.pushed, c.by_input, c.by_past, c.by_kept):
+            held.clear()
+        c.readers, c.owners = {}, {}
+        for number, product in self.products.items():
+            work = self.plan.works[number]
+            assert isinstance(work.slot, Deliver)
+            product.reset()
+            if self.plan.passes(work) and work.slot.event in self.plan.active:
+                c.readers.setdefault(work.slot.event, []).append(product)
+            if self.plan.passes(work) and work.slot.pathway in self.plan.active:
+                c.owners.setdefault(work.slot.pathway, []).append(product)
+        traces = {name: x for (kind, name), x in grads.items() if kind == "trace" and x is not None}
+        for low, high in [*blocks(0, self.steps, self.length)][::-1]:
+            if not self.whole:
+                self._again(low, high)
+            self._stretch_back(low, high, traces)
+        return self._found()
+
+    def _again(self, low: int, high: int) -> None:
+        """Make some steps again, and keep what the way back needs."""
+        state, draws = self.borders[low]
+        self.state, self.context.draws = dict(state), draws.copy()
+        self._stretch(low, high, True, recording=False)
+
+    def _adjoint(self, key: str, given: Tensor | None) -> Tensor:
+        if given is not None:
+            return given
+        size = self.program.variables[key].value.size
+        return torch.zeros(self.batch, size, dtype=self.dtype, device=self.device)
+
+    def _by_spike_rows(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for event, parts in self.handle.given.items():
+            shape = (self.steps, self.batch, self.plan.events[event])
+            made = torch.zeros(shape, dtype=self.dtype, device=self.device)
+            for first, by in parts:
+                made[first : first + len(by)] += by
+            found[event] = made
+        self.handle.given.clear()
+        return found
+
+    def _stretch_back(self, low: int, high: int, traces: Mapping[str, Tensor]) -> None:
+        passing = [p for n, p in self.products.items() if self.plan.passes(self.plan.works[n])]
+        with np.errstate(all="ignore"):
+            for product in passing:
+                product.open(low, high)
+                product.open_back()
+            for k in range(high - 1, low - 1, -1):
+                self._step_back(k, [*self.saved[k - low]], traces)
+            for product in passing:
+                product.close_back()
+
+    def _step_back(self, k: int, saved: list[Any], traces: Mapping[str, Tensor]) -> None:
+        A, early = self.A, self.program.early
+        self._at(k)
+        for slot in self.code.slots[early:][::-1]:
+            self._slot_back(slot, saved, traces)
+        for key in [*self.traces][::-1]:
+            if key in self.plan.values:
+                if not is_margin(key):
+                    self._value_back(key, saved.pop(), traces)
+            elif key in traces and key in A:
+                A[key] = A[key] + self._spread(key, traces[key][k])
+        for slot in self.code.slots[:early][::-1]:
+            self._slot_back(slot, saved, traces)
+        for key in self.inputs.variables:
+            if key in A:
+                self._input_back(key)
+
+    def _slot_back(self, slot: Slot_, saved: list[Any], traces: Mapping[str, Tensor]) -> None:
+        c, mine = self.context, saved.pop()
+        if slot.backward is not None:
+            if slot.dt:
+                c.clock(c.tick, slot.dt)
+            slot.backward(mine, self.A, self.kept, c)
+        if slot.margin and slot.margin in self.traces:
+            self._value_back(slot.margin, saved.pop(), traces)
+
+    def _value_back(self, key: str, saved: Any, traces: Mapping[str, Tensor]) -> None:
+        _, function, dt = self.code.values[key]
+        if function is None or key not in traces:
+            return
+        self.context.clock(self.context.tick, dt)
+        by = self._spread(key, traces[key][self.context.k])
+        function((saved, by), self.A, self.kept, self.context)
+
+    def _spread(self, key: str, by: Tensor) -> Tensor:
+        """Derivative of what was recorded, as that of all elements."""
+        index, values = self.record[key], self.program.values
+        if index is None:
+            return by
+        size = values[key].size if key in values else self.program.variables[key].value.size
+        made = by.new_zeros(self.batch, size)
+        return made.index_add_(1, index % size, by)
+
+    def _input_back(self, key: str) -> None:
+        """Give the derivative by what was put into a variable to the input."""
+        by, gain, k = self.A[key], self.inputs.gains.get(key), self.context.k
+        wanted = self.plan.wanted
+        if wanted is not None and key in wanted.inputs:
+            self.context.by_input.setdefault(key, {})[k] = by if gain is None else gain * by
+        self.A[key] = torch.zeros_like(by) if gain is None else (1 - gain) * by
+
+    def _found(self) -> dict[Key, Tensor]:
+        c = self.context
+        found: dict[Key, Tensor] = {}
+        for key, x in self.leaves.items():
+            if not x.requires_grad:
+                continue
+            match key:
+                case ("kept", k):
+                    by = c.by_kept.get(int(k))
+                case ("weights", number):
+                    by = self.products[int(number)].gradient
+                case ("state", name):
+                    by = self.A.get(name)
+                case ("input", name):
+                    by = self._by_input(name)
+                case ("past", name):
+                    by = self._by_past(name)
+                case _:
+                    by = None
+            found[key] = torch.zeros_like(x) if by is None else _fitted(by, x)
+        return found
+
+    def _by_input(self, name: str) -> Tensor | None:
+        rows = self.context.by_input.get(name)
+        if rows is None:
+            return None
+        zero = torch.zeros_like(next(iter(rows.values())))
+        return torch.stack([rows.get(k, zero) for k in range(self.steps)])
+
+    def _by_past(self, name: str) -> Tensor:
+        path = self.program.pathways[name]
+        shape = (path.max_delay, self.batch, path.n_sources)
+        made = torch.zeros(shape, dtype=self.dtype, device=self.device)
+        for n, by in self.context.by_past.get(name, {}).items():
+            made[n] += by
+        for product in self.context.owners.get(name, ()):
+            for n in range(path.max_delay):
+                by = product.pulled_past(n + 1)
+                if by is not None:
+                    made[n] += by
+        return made
+
+    # ---- results
+
+    def trace(self) -> Trace:
+        """Run, and what the run leaves behind."""
+        self._add_matrices()
+        carrying = [x for x in self.leaves.values() if x.requires_grad and torch.is_grad_enabled()]
+        self.names: list[Key] = []
+        if carrying:
+            outputs = _Run.apply(self, *self.leaves.values())
+            made: dict[Key, Tensor] = dict(zip(self.names, outputs, strict=True))
+        else:
+            with torch.no_grad():
+                self.go()
+                made = self.results()
+        spikes = {n: self._raster(f"{n}.spike", made) for n in self.program.spiking()}
+        values = {key: made["trace", key] for key in self.record if ("trace", key) in made}
+        for key in self.record:
+            if key not in values and self.steps:
+                values[key] = self._constant(key)
+        return Trace(spikes, values, self._final(made))
+
+    def results(self) -> dict[Key, Tensor]:
+        """Values at the end, and traces."""
+        made: dict[Key, Tensor] = {("state", key): x.clone() for key, x in self.state.items()}
+        for key, rows in self.traces.items():
+            if rows:
+                made["trace", key] = torch.stack(rows)
+                rows.clear()
+        return made
+
+    def _raster(self, event: str, made: Mapping[Key, Tensor]) -> Raster:
+        shape = (self.steps, self.batch, self.plan.events[event])
+        handle, own, like = made.get(("spikes", event)), self.handle, self.given[event].spikes
+        if event not in self.spikes:
+            return self._given_raster(event, shape)
+        lists = self.spikes[event]
+
+        def dense() -> Tensor:
+            plain = lists.dense(like.detach())
+            return plain if handle is None else _Spikes.apply(handle, plain, own, event, 0)
+
+        return Raster(shape, lists.all, dense)
+
+    def _given_raster(self, event: str, shape: tuple[int, int, int]) -> Raster:
+        given = self.inputs.arrays.get(event)
+        rows = self.trains[event].given if given is None else given
+        assert rows is not None
+        lists = SpikeLists(shape)
+
+        def listed() -> Any:
+            if not lists.parts:
+                lists.add(0, rows.detach().expand(shape))
+            return lists.all()
+
+        return Raster(shape, listed, lambda: rows.expand(shape))
+
+    def _constant(self, key: str) -> Tensor:
+        """Trace of a variable that does not change."""
+        value = self.values.in_trials(key, self.batch)
+        value = self._chosen(key, value)
+        return value.expand(self.steps, *value.shape)
+
+    def _final(self, made: Mapping[Key, Tensor]) -> State:
+        """The state at the end."""
+        state: State = dict(self.given)
+        state["step"], state["draws"] = self.first + self.steps, self.context.draws
+        for key in self.plan.state:
+            if ("state", key) in made:
+                state[key] = made["state", key]
+        if not self.steps:
+            return state
+        for event in self.plan.events:
+            state[event] = self._events(event, self.steps - 1, made)
+        for name, path in self.program.pathways.items():
+            slot = next(s for s in self.program.slots_of(Deliver) if s.pathway == name)
+            later = slot.every if self.plan.later(slot) else 0
+            ago = range(1, min(self.steps, path.max_delay) + 1)
+            rows = [self._events(slot.event, self.steps - n - later, made) for n in ago]
+            state[f"{name}.history"] = (*rows, *self.given[f"{name}.history"])[: path.max_delay]
+        return state
+
+    def _events(self, event: str, k: int, made: Mapping[Key, Tensor]) -> Events:
+        """Events of one step."""
+        if k < 0:
+            return self.given[event]
+        if event in self.inputs.arrays:
+            return Events.of(self.inputs.arrays[event][k].expand(self.batch, -1))
+        train = self.trains[event]
+        row = train.row(k) if train.knows(k) else self.spikes[event].dense(train.before)[k]
+        if event not in self.spikes:
+            return Events.of(row)
+        trial, index = self.spikes[event].of_step(k)
+        handle, spikes = made.get(("spikes", event)), row.clone()
+        if handle is not None:
+            spikes = _Spikes.apply(handle, spikes[None], self.handle, event, k)[0]
+        return Events(spikes, trial, index)
+
+
+def _fitted(by: Tensor, x: Tensor) -> Tensor:
+    """A derivative in the shape and type of what it belongs to."""
+    if by.shape == x.shape:
+        return by.to(x.dtype)
+    if by.numel() == x.numel():
+        return by.reshape(x.shape).to(x.dtype)
+    return by.sum_to_size(x.shape).to(x.dtype)
+
+
+class _Run(torch.autograd.Function):
+    """A run: from values of the prelude, the state and inputs to the state and traces."""
+
+    @staticmethod
+    def forward(ctx: Any, job: Job, *leaves: Tensor) -> tuple[Tensor, ...]:
+        job.go()
+        made = job.results()
+        active = job.plan.active
+        for event in job.spikes:
+            if event in active:
+                made["spikes", event] = torch.zeros((), dtype=job.dtype, device=job.device)
+        job.names = list(made)
+        ctx.job = job
+        ctx.set_materialize_grads(False)
+        fixed = [x for key, x in made.items() if not _carries(job, key)]
+        ctx.mark_non_differentiable(*fixed)
+        return tuple(made.values())
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        job: Job = ctx.job
+        found = job.back(dict(zip(job.names, grads, strict=True)))
+        return (None, *(found.get(key) for key in job.leaves))
+
+
+def _carries(job: Job, key: Key) -> bool:
+    """Whether a result has a gradient."""
+    kind, name = key
+    if kind == "trace" and name in job.plan.values:
+        body = job.plan.values[name]
+        return bool(set(body.outcomes) & job.plan.carrying(body))
+    return name in job.plan.active
+
+
+class _Spikes(torch.autograd.Function):
+    """Spikes of some steps as zeros and ones; their gradient waits for that of the run."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, handle: Tensor, plain: Tensor, waiting: Handle, event: str, first: int
+    ) -> Tensor:
+        ctx.waiting, ctx.event, ctx.first = waiting, event, first
+        return plain
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        ctx.waiting.given.setdefault(ctx.event, []).append((ctx.first, grads[0]))
+        return torch.zeros((), dtype=grads[0].dtype, device=grads[0].device), None, None, None, None
+
+
+__all__ = ["Context", "SequenceEngine"]

@@ -1,0 +1,267 @@
+"""Products: pathways that add one number a synapse, as matrices.
+
+Forward, the spikes that arrive in a step are multiplied by the weights. Backward, nothing is passed
+on when a pathway is gone through: what arrived is kept, and the spikes of an earlier step take from
+there what they brought about, delays included. The gradient of all weights is one product over
+all of time.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...program import Array, Pathway
+from ..native.plan import Matrix
+from .trains import Train
+
+Past = Callable[[int], Tensor]
+
+
+class Product:
+    """A pathway as a matrix.
+
+    Arguments:
+        matrix: What it adds to.
+        pathway: The synapses.
+        train: Spikes of its source.
+        past: Spikes before the run by how many steps ago they were, 1 for the latest.
+        later: By how many steps its spikes are late for their place in the schedule.
+        wanted: Whether the gradient by the weights is wanted.
+    """
+
+    def __init__(
+        self,
+        matrix: Matrix,
+        pathway: Pathway,
+        train: Train,
+        past: Past,
+        later: int,
+        wanted: bool,
+    ) -> None:
+        self.matrix, self.pathway, self.train = matrix, pathway, train
+        self.past, self.later, self.wanted = past, later, wanted
+        self.k = self.first = self.last = 0
+        self.gradient: Tensor | None = None
+
+    def row(self, k: int, lag: int) -> Tensor:
+        """Spikes that arrive in step k after a delay, "batch source"."""
+        return self.train.row(k - lag - self.later) if lag <= k else self.past(lag - k)
+
+    def rows(self, first: int, last: int, lag: int) -> Tensor:
+        """The same in some steps, "time batch source"."""
+        if first - lag - self.later >= self.train.first:
+            return self.train.between(first - lag - self.later, last - lag - self.later)
+        return torch.stack([self.row(k, lag) for k in range(first, last)])
+
+    def open(self, first: int, last: int) -> None:
+        """Begin with some steps, forward or again."""
+        self.first, self.last = first, last
+
+    def open_back(self) -> None:
+        """Begin to go back through the steps that were begun last."""
+
+    def forward(self, target: Tensor, gate: Tensor | None) -> Tensor:
+        """The target with what arrives added."""
+        raise NotImplementedError
+
+    def backward(self, by: Tensor, gate: Tensor | None) -> None:
+        """Keep the derivative by the target of this step."""
+        raise NotImplementedError
+
+    def pulled(self, k: int) -> Tensor | None:
+        """Derivative by the spikes of a step, "batch source", by all that they brought about."""
+        raise NotImplementedError
+
+    def pulled_past(self, ago: int) -> Tensor | None:
+        """The same by spikes before the run, so many steps ago."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Forget what an earlier way back left."""
+        self.gradient = None
+
+    def close_back(self) -> None:
+        """Add to the gradient of the weights what the steps gone through give."""
+        raise NotImplementedError
+
+
+class Dense(Product):
+    """A full matrix, with one delay for all synapses.
+
+    Arguments:
+        weight: "source target".
+        hoisted: Whether spikes do not depend on the run, so that all products can be made at once.
+    """
+
+    def __init__(self, *args: Any, weight: Tensor, hoisted: bool) -> None:
+        super().__init__(*args)
+        assert self.matrix.dense is not None
+        self.low, self.width = self.matrix.dense
+        self.weight, self.turned = weight, weight.t().contiguous()
+        self.lag = int(self.pathway.delay[0])
+        self.hoisted = hoisted
+        self.added: tuple[Tensor, ...] = ()
+        self.by: dict[int, Tensor] = {}
+
+    def open(self, first: int, last: int) -> None:
+        super().open(first, last)
+        if self.hoisted:
+            made = _flat_product(self.rows(first, last, self.lag), self.weight)
+            self.added = made.unbind(0)
+
+    def forward(self, target: Tensor, gate: Tensor | None) -> Tensor:
+        whole = target.shape[1] == self.width
+        if self.hoisted:
+            more = self.added[self.k - self.first]
+        else:
+            row = self.row(self.k, self.lag)
+            if whole and gate is None:
+                return torch.addmm(target, row, self.weight)
+            more = row @ self.weight
+        if gate is not None:
+            more = more * gate[:, self.low : self.low + self.width]
+        if whole:
+            return target + more
+        made = target.clone()
+        made[:, self.low : self.low + self.width] += more
+        return made
+
+    def backward(self, by: Tensor, gate: Tensor | None) -> None:
+        if by.shape[1] != self.width:
+            by = by[:, self.low : self.low + self.width]
+        if gate is not None:
+            by = by * gate[:, self.low : self.low + self.width]
+        self.by[self.k] = by
+
+    def pulled(self, k: int) -> Tensor | None:
+        by = self.by.get(k + self.lag + self.later)
+        return None if by is None else by @ self.turned
+
+    def pulled_past(self, ago: int) -> Tensor | None:
+        by = self.by.get(self.lag - ago)
+        return None if by is None else by @ self.turned
+
+    def reset(self) -> None:
+        super().reset()
+        self.by = {}
+
+    def close_back(self) -> None:
+        if self.wanted:
+            by = torch.stack([self.by[k] for k in range(self.first, self.last)])
+            made = _over_time(self.rows(self.first, self.last, self.lag), by)
+            self.gradient = made if self.gradient is None else self.gradient + made
+        reach = self.first + self.lag + self.later
+        self.by = {k: x for k, x in self.by.items() if k < reach}
+
+
+def _flat_product(rows: Tensor, weight: Tensor) -> Tensor:
+    """Rows times weights, "time batch target", once for all trials where they are the same."""
+    rows = rows[:, :1] if rows.stride(1) == 0 else rows
+    return (rows.flatten(0, 1) @ weight).view(*rows.shape[:2], -1)
+
+
+def _over_time(rows: Tensor, by: Tensor) -> Tensor:
+    """Sum of the products of spikes and derivatives over trials and time, "source target"."""
+    if rows.stride(1) == 0:
+        rows, by = rows[:, :1], by.sum(1, keepdim=True)
+    return rows.flatten(0, 1).t() @ by.flatten(0, 1)
+
+
+class Sparse(Product):
+    """A sparse matrix, with any delays.
+
+    Arguments:
+        weight: One for each synapse.
+        target: Element that each synapse reaches, and the number of elements.
+    """
+
+    def __init__(self, *args: Any, weight: Tensor, target: tuple[Array, int]) -> None:
+        super().__init__(*args)
+        path, (self.post, self.size) = self.pathway, target
+        self.reach = path.max_delay
+        self.weight, n = weight, path.n_sources
+        self.ahead = _csr(self.post, (self.reach - path.delay) * n + path.source,
+                          (self.size, (self.reach + 1) * n), weight)  # fmt: skip
+        self.back = _csr(path.source, path.delay * self.size + self.post,
+                         (n, (self.reach + 1) * self.size), weight)  # fmt: skip
+        self.by = weight.new_zeros(0)
+
+    def forward(self, target: Tensor, gate: Tensor | None) -> Tensor:
+        more = (self.ahead @ self._window(self.k)).t()
+        if gate is not None:
+            more = more * gate
+        return target + more
+
+    def _window(self, k: int) -> Tensor:
+        """All spikes that may arrive in a step, "step*source batch"."""
+        if k - self.reach - self.later >= self.train.first - self.train.reach and k >= self.reach:
+            return self.train.window(k - self.later, self.reach)
+        rows = [self.row(k, lag).t() for lag in range(self.reach, -1, -1)]
+        return torch.cat(rows).contiguous()
+
+    def reset(self) -> None:
+        super().reset()
+        self.by = self.weight.new_zeros(0)
+
+    def open_back(self) -> None:
+        steps, more = self.last - self.first, self.reach + self.later
+        batch = self.train.before.shape[0]
+        made = self.weight.new_zeros(steps + more, self.size, batch)
+        kept = min(more, len(self.by))
+        made[steps : steps + kept] = self.by[:kept]
+        self.by = made
+
+    def backward(self, by: Tensor, gate: Tensor | None) -> None:
+        self.by[self.k - self.first] = (by if gate is None else by * gate).t()
+
+    def pulled(self, k: int) -> Tensor | None:
+        return self._from(k + self.later - self.first)
+
+    def pulled_past(self, ago: int) -> Tensor | None:
+        return self._from(-ago)
+
+    def _from(self, at: int) -> Tensor:
+        window = self.by[max(at, 0) : at + self.reach + 1]
+        if at < 0:
+            window = torch.cat([window.new_zeros(-at, *window.shape[1:]), window])
+        return (self.back @ window.flatten(0, 1)).t()
+
+    def close_back(self) -> None:
+        if not self.wanted:
+            return
+        by = self.by[: self.last - self.first].permute(1, 0, 2).flatten(1)
+        if self.gradient is None:
+            self.gradient = torch.zeros_like(self.weight)
+        for lag in np.unique(self.pathway.delay):
+            chosen = np.flatnonzero(self.pathway.delay == lag)
+            rows = self.rows(self.first, self.last, int(lag)).permute(2, 0, 1).flatten(1)
+            self._gather(chosen, rows, by)
+
+    def _gather(self, chosen: Array, rows: Tensor, by: Tensor) -> None:
+        """Products of some synapses' spikes and derivatives, summed over trials and time."""
+        assert self.gradient is not None
+        device = self.weight.device
+        for part in np.array_split(chosen, max(1, len(chosen) * rows.shape[1] // PART)):
+            at = torch.from_numpy(part).to(device)
+            i = torch.from_numpy(self.pathway.source[part].astype(np.int64)).to(device)
+            j = torch.from_numpy(self.post[part].astype(np.int64)).to(device)
+            self.gradient[at] += (rows[i] * by[j]).sum(1)
+
+
+PART = 2**22  # products that are held at once
+
+
+def _csr(row: Array, column: Array, shape: tuple[int, int], weight: Tensor) -> Tensor:
+    """A sparse matrix of one weight a synapse."""
+    order = np.lexsort((column, row))
+    start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
+    device = weight.device
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(start.astype(np.int64)).to(device),
+        torch.from_numpy(column[order].astype(np.int64)).to(device),
+        weight[torch.from_numpy(order).to(device)],
+        shape,
+    )

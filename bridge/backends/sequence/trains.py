@@ -1,0 +1,116 @@
+"""Trains: the spikes of an event in the steps of a run, as rows of zeros and ones."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...program import Array
+
+
+class Train:
+    """Spikes of one event.
+
+    Arguments:
+        before: Those of the step before the run, "batch neuron".
+        reach: How many steps back they can be read.
+        given: "time batch neuron" of all steps, if the run does not raise them; one trial stands
+            for all.
+        turned: Whether rows are wanted as "neuron batch" too, one after the other in memory.
+    """
+
+    def __init__(self, before: Tensor, reach: int, given: Tensor | None, turned: bool) -> None:
+        self.before, self.reach, self.given, self.wants_turned = before, reach, given, turned
+        self.first = 0
+        self.rows: list[Tensor] = []
+        self.buffer = before[None][:0]
+        self.older: dict[int, Tensor] = {-1: before}
+        self.turned = before[:0]
+
+    def open(self, first: int, steps: int) -> None:
+        """Begin with some steps; those before them that can still be read are known."""
+        older = {k: self.row(k) for k in range(first - self.reach, first) if self.knows(k)}
+        self.older, self.first = {-1: self.before, **older}, first
+        batch, size = self.before.shape
+        if self.given is None:
+            self.buffer = self.before.new_empty(steps, batch, size)
+        else:
+            self.buffer = self.given[first : first + steps].expand(steps, batch, size)
+        self.rows = [*self.buffer.unbind(0)]
+        if self.wants_turned:
+            self.turned = self.before.new_zeros(self.reach + steps, size, batch)
+            for k, row in older.items():
+                self.turned[k - first + self.reach] = row.t()
+            if self.given is not None:
+                self.turned[self.reach :] = self.buffer.transpose(1, 2)
+
+    def knows(self, k: int) -> bool:
+        """Whether the spikes of a step are there."""
+        return k in self.older or 0 <= k - self.first < len(self.rows)
+
+    def row(self, k: int) -> Tensor:
+        """Spikes of a step of the run, "batch neuron"."""
+        return self.rows[k - self.first] if k >= self.first else self.older[k]
+
+    def turn(self, k: int) -> None:
+        """Put the spikes of a step among those that are turned."""
+        if self.wants_turned:
+            self.turned[k - self.first + self.reach] = self.rows[k - self.first].t()
+
+    def window(self, k: int, reach: int) -> Tensor:
+        """Those of a step and of the ones before it, the oldest first, "step*neuron batch"."""
+        at = k - self.first + self.reach
+        return self.turned[at - reach : at + 1].flatten(0, 1)
+
+    def between(self, first: int, last: int) -> Tensor:
+        """Rows of some steps, "time batch neuron"."""
+        if first >= self.first:
+            return self.buffer[first - self.first : last - self.first]
+        return torch.stack([self.row(k) for k in range(first, last)])
+
+
+class SpikeLists:
+    """All spikes of a run as step, trial and neuron.
+
+    Arguments:
+        shape: "time batch neuron".
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.shape = shape
+        self.parts: list[tuple[Array, Array, Array]] = []
+
+    def add(self, first: int, rows: Tensor) -> None:
+        """List the spikes of some more steps."""
+        found = np.flatnonzero((rows != 0).cpu().numpy())
+        step, rest = np.divmod(found, self.shape[1] * self.shape[2])
+        trial, index = np.divmod(rest, self.shape[2])
+        self.parts.append((step + first, trial, index))
+
+    def all(self) -> tuple[Array, Array, Array]:
+        """Step, trial and neuron of each, in order."""
+        if len(self.parts) != 1:
+            empty = np.empty(0, np.int64)
+            columns: Sequence[Sequence[Array]] = [*zip(*self.parts, strict=True)] or [[empty]] * 3
+            self.parts = [tuple(map(np.concatenate, columns))]  # type: ignore[list-item]
+        return self.parts[0]
+
+    def dense(self, like: Tensor) -> Tensor:
+        """Zeros and ones, "time batch neuron"."""
+        made = like.new_zeros(self.shape)
+        place = np.ravel_multi_index(self.all(), self.shape)
+        made.view(-1)[torch.from_numpy(place).to(like.device)] = 1
+        return made
+
+    def of_step(self, k: int) -> tuple[Array, Array]:
+        """Trials and neurons of a step."""
+        step, trial, index = self.all()
+        low, high = np.searchsorted(step, [k, k + 1])
+        return trial[low:high], index[low:high]
+
+
+def blocks(first: int, last: int, length: int) -> Iterator[tuple[int, int]]:
+    """Stretches of a length from one step to another."""
+    for low in range(first, last, length):
+        yield low, min(low + length, last)
