@@ -19,26 +19,22 @@ from torch import Tensor
 from mirrorneuron._progress import progress_bar
 
 from ...draws import Draws
-from ...finite import CHUNK, require_finite
+from ...finite import CHUNK
 from ...inputs import Inputs
 from ...lower.condition import Margin, leaves
-from ...lower.margin import MARGIN, is_margin
 from ...program import Deliver, Generate, Program, Threshold
 from ...spike_gradient import SpikeGradient
 from ...spikes import Events, Raster, State
 from ...values import Values
 from .._contracts import Trace
 from ..eager.functions import Functions
-from ..eager.runtime import Context
 from ..native.plan import Kept, Key, Matrix, Plan, Wanted, Work
+from .loops import Loops
 from .products import Dense, Product, Sparse
 from .runtime import Runtime
-from .slots import Slots, Written
 from .trains import SpikeLists, Train, blocks
 
 BUDGET = 256 * 2**20  # bytes that are kept for the way back
-State_ = dict[str, Any]
-Step = Callable[..., Any]
 
 
 class Prepared(NamedTuple):
@@ -48,30 +44,21 @@ class Prepared(NamedTuple):
     prelude: Callable[[Mapping[str, Any], Any], list[Any]]
 
 
-class Slot_(NamedTuple):
-    """A slot that is ready to run.
+class Code(NamedTuple):
+    """Functions of a plan.
 
     Arguments:
-        every: It runs in every so many steps.
-        dt: Time step of its clock [s]; 0 where nothing reads the time.
-        forward, backward: Its functions.
-        margin: Key of the distance to threshold that is recorded before it.
+        plan: What the network does.
+        run, back: Make some steps, and go back through them.
+        numbers: Numbers that stand in statements.
+        single: Values of the prelude that statements multiply tensors by, or add to them.
     """
 
-    every: int
-    dt: float
-    forward: Step
-    backward: Step | None
-    margin: str
-
-
-class Code(NamedTuple):
-    """Functions of a plan."""
-
     plan: Plan
-    slots: list[Slot_]
-    values: dict[str, tuple[Step, Step | None, float]]
-    passings: dict[str, Step]
+    run: Callable[..., None]
+    back: Callable[..., None] | None
+    numbers: list[float]
+    single: list[int]
 
 
 class SequenceEngine:
@@ -133,28 +120,9 @@ def compiled(text: str) -> dict[str, Any]:
 def code_of(plan: Plan) -> Code:
     """Generate the functions of a plan."""
     _require_widths(plan)
-    slots = Slots(plan)
-    written = slots.written()
-    values = {
-        key: slots.value(f"value_{k}", body) for k, (key, body) in enumerate(plan.values.items())
-    }
-    texts = [w.text() for w in (*written, *values.values())]
-    scope = compiled("\n\n\n".join(texts))
-    ready = [_slot(plan, work, w, scope) for work, w in zip(plan.works, written, strict=True)]
-    made = {
-        key: (scope[w.title], scope.get(f"back_{w.title}"), plan.program.values[key].clock_dt)
-        for key, w in values.items()
-    }
-    passings = {event: compiled(slots.speed(event))["speed"] for event in plan.speeds}
-    return Code(plan, ready, made, passings)
-
-
-def _slot(plan: Plan, work: Work, written: Written, scope: Mapping[str, Any]) -> Slot_:
-    slot = work.slot
-    key = f"{slot.event}{MARGIN}" if isinstance(slot, Threshold) else ""
-    dt = (slot.clock_dt or plan.program.dt) if written.clocked else 0.0
-    back = scope.get(f"back_{written.title}")
-    return Slot_(slot.every, dt, scope[written.title], back, key if key in plan.values else "")
+    loops = Loops(plan)
+    scope, numbers = compiled(loops.text()), loops.slots.numbers
+    return Code(plan, scope["run"], scope.get("back"), numbers.values, numbers.kept)
 
 
 def _require_widths(plan: Plan) -> None:
@@ -351,7 +319,6 @@ class Job:
         self.trains = self._make_trains()
         self.products = {n: self._product(n, m) for n, m in self.matrices.items()}
         c.plan, c.trains, c.products = plan, self.trains, self.products
-        c.passings = dict(self.code.passings)
         c.history = {n: self.given[f"{n}.history"] for n in self.program.pathways}
         c.finite = all(
             bool(torch.isfinite(x).all()) if isinstance(x, Tensor) else np.isfinite(x)
@@ -361,13 +328,23 @@ class Job:
             reset = c.gradients[event].reset
             upstroke = None if reset is None else reset.upstroke
             c.below[event] = 0.0 if upstroke is None else upstroke.begins / reset.rate  # type: ignore[union-attr]
-        c.draws = self.given["draws"]
+        c.draws, c.gains, c.record = self.given["draws"], self.inputs.gains, dict(self.record)
+        c.last, c.zero = self.steps - 1, torch.zeros((), dtype=self.dtype)
+        wanted = plan.wanted
+        c.wanted_inputs = frozenset[str]() if wanted is None else wanted.inputs
+        self.numbers = [torch.tensor(x, dtype=self.dtype) for x in self.code.numbers]
+        self.single = {k: self._single(self.kept[k]) for k in self.code.single}
         raised = [e for e in plan.events if self.trains[e].given is None]
         self.spikes = {e: SpikeLists((self.steps, self.batch, plan.events[e])) for e in raised}
-        self.state: State_ = {key: self._start(key) for key in plan.state}
+        self.state: State = {key: self._start(key) for key in plan.state}
         self.traces: dict[str, list[Tensor]] = {
             key: [] for key in self.record if key in plan.state or key in plan.values
         }
+
+    def _single(self, x: Any) -> Any:
+        """A number as a tensor without axes."""
+        plain = isinstance(x, int | float) and not isinstance(x, bool)
+        return torch.tensor(x, dtype=self.dtype) if plain else x
 
     def _start(self, key: str) -> Tensor:
         value = self.given.get(key)
@@ -380,7 +357,7 @@ class Job:
         self.tape = self.plan.wanted is not None
         self.length = self._length() if self.tape else CHUNK
         self.whole = self.tape and self.length >= self.steps
-        self.borders: dict[int, tuple[State_, Draws]] = {}
+        self.borders: dict[int, tuple[State, Draws]] = {}
         shown = progress_bar(total=self.steps, shown=self.progress, desc="mirror", unit="step")
         for low, high in blocks(0, self.steps, self.length):
             if not self.whole:
@@ -437,58 +414,11 @@ class Job:
                 train.open(low, high - low)
             for product in self.products.values():
                 product.open(low, high)
-            for k in range(low, high):
-                saved = self._step(k, recording)
-                if tape:
-                    self.saved.append(saved)
-                if recording and (k % CHUNK == CHUNK - 1 or k == self.steps - 1):
-                    require_finite(self.state, k, self.program.dt)
-
-    def _at(self, k: int) -> None:
-        c = self.context
-        c.k, c.tick = k, self.first + k
-        for product in self.products.values():
-            product.k = k
-
-    def _step(self, k: int, recording: bool) -> list[Any]:
-        c, S, K, early = self.context, self.state, self.kept, self.program.early
-        self._at(k)
-        self.inputs.set(S, k)
-        saved: list[Any] = []
-        for slot in self.code.slots[:early]:
-            saved.append(self._slot(slot, saved, recording))
-        for key in self.traces:
-            if key in self.plan.values:
-                if not is_margin(key):
-                    saved.append(self._value(key, recording))
-            elif recording:
-                self.traces[key].append(self._chosen(key, S[key]))
-        for slot in self.code.slots[early:]:
-            saved.append(self._slot(slot, saved, recording))
-        del c, K
-        return saved
-
-    def _slot(self, slot: Slot_, saved: list[Any], recording: bool) -> Any:
-        c = self.context
-        if slot.margin and slot.margin in self.traces:
-            saved.append(self._value(slot.margin, recording))
-        if slot.dt:
-            c.clock(c.tick, slot.dt)
-        return slot.forward(self.state, self.kept, c)
-
-    def _value(self, key: str, recording: bool) -> Any:
-        function, _, dt = self.code.values[key]
-        self.context.clock(self.context.tick, dt)
-        value, saved = function(self.state, self.kept, self.context)
-        value = self.context.f.tensor(value).to(self.dtype)
-        value = value.expand(self.batch, self.program.values[key].size)
-        if recording:
-            self.traces[key].append(self._chosen(key, value))
-        return saved
-
-    def _chosen(self, key: str, value: Tensor) -> Tensor:
-        index = self.record[key]
-        return value if index is None else value[:, index]
+            c.checks = recording
+            self.code.run(
+                self.state, self.kept, self.single, self.numbers, self.products, c, low, high,
+                self.saved, self.traces if recording else {},
+            )  # fmt: skip
 
     # ---- backward
 
@@ -511,7 +441,10 @@ class Job:
                 c.readers.setdefault(work.slot.event, []).append(product)
             if self.plan.passes(work) and work.slot.pathway in self.plan.active:
                 c.owners.setdefault(work.slot.pathway, []).append(product)
-        traces = {name: x for (kind, name), x in grads.items() if kind == "trace" and x is not None}
+        traces = {
+            name: x.unbind(0) for (kind, name), x in grads.items()
+            if kind == "trace" and x is not None
+        }  # fmt: skip
         for low, high in [*blocks(0, self.steps, self.length)][::-1]:
             if not self.whole:
                 self._again(low, high)
@@ -541,67 +474,19 @@ class Job:
         self.handle.given.clear()
         return found
 
-    def _stretch_back(self, low: int, high: int, traces: Mapping[str, Tensor]) -> None:
+    def _stretch_back(self, low: int, high: int, traces: Mapping[str, Sequence[Tensor]]) -> None:
         passing = [p for n, p in self.products.items() if self.plan.passes(self.plan.works[n])]
         with np.errstate(all="ignore"):
             for product in passing:
                 product.open(low, high)
                 product.open_back()
-            for k in range(high - 1, low - 1, -1):
-                self._step_back(k, [*self.saved[k - low]], traces)
+            assert self.code.back is not None
+            self.code.back(
+                self.A, self.kept, self.single, self.numbers, self.products, self.context, low,
+                high, self.saved, traces,
+            )  # fmt: skip
             for product in passing:
                 product.close_back()
-
-    def _step_back(self, k: int, saved: list[Any], traces: Mapping[str, Tensor]) -> None:
-        A, early = self.A, self.program.early
-        self._at(k)
-        for slot in self.code.slots[early:][::-1]:
-            self._slot_back(slot, saved, traces)
-        for key in [*self.traces][::-1]:
-            if key in self.plan.values:
-                if not is_margin(key):
-                    self._value_back(key, saved.pop(), traces)
-            elif key in traces and key in A:
-                A[key] = A[key] + self._spread(key, traces[key][k])
-        for slot in self.code.slots[:early][::-1]:
-            self._slot_back(slot, saved, traces)
-        for key in self.inputs.variables:
-            if key in A:
-                self._input_back(key)
-
-    def _slot_back(self, slot: Slot_, saved: list[Any], traces: Mapping[str, Tensor]) -> None:
-        c, mine = self.context, saved.pop()
-        if slot.backward is not None:
-            if slot.dt:
-                c.clock(c.tick, slot.dt)
-            slot.backward(mine, self.A, self.kept, c)
-        if slot.margin and slot.margin in self.traces:
-            self._value_back(slot.margin, saved.pop(), traces)
-
-    def _value_back(self, key: str, saved: Any, traces: Mapping[str, Tensor]) -> None:
-        _, function, dt = self.code.values[key]
-        if function is None or key not in traces:
-            return
-        self.context.clock(self.context.tick, dt)
-        by = self._spread(key, traces[key][self.context.k])
-        function((saved, by), self.A, self.kept, self.context)
-
-    def _spread(self, key: str, by: Tensor) -> Tensor:
-        """Derivative of what was recorded, as that of all elements."""
-        index, values = self.record[key], self.program.values
-        if index is None:
-            return by
-        size = values[key].size if key in values else self.program.variables[key].value.size
-        made = by.new_zeros(self.batch, size)
-        return made.index_add_(1, index % size, by)
-
-    def _input_back(self, key: str) -> None:
-        """Give the derivative by what was put into a variable to the input."""
-        by, gain, k = self.A[key], self.inputs.gains.get(key), self.context.k
-        wanted = self.plan.wanted
-        if wanted is not None and key in wanted.inputs:
-            self.context.by_input.setdefault(key, {})[k] = by if gain is None else gain * by
-        self.A[key] = torch.zeros_like(by) if gain is None else (1 - gain) * by
 
     def _found(self) -> dict[Key, Tensor]:
         c = self.context
@@ -704,7 +589,8 @@ class Job:
     def _constant(self, key: str) -> Tensor:
         """Trace of a variable that does not change."""
         value = self.values.in_trials(key, self.batch)
-        value = self._chosen(key, value)
+        index = self.record[key]
+        value = value if index is None else value[:, index]
         return value.expand(self.steps, *value.shape)
 
     def _final(self, made: Mapping[Key, Tensor]) -> State:
@@ -801,5 +687,3 @@ class _Spikes(torch.autograd.Function):
         ctx.waiting.given.setdefault(ctx.event, []).append((ctx.first, grads[0]))
         return torch.zeros((), dtype=grads[0].dtype, device=grads[0].device), None, None, None, None
 
-
-__all__ = ["Context", "SequenceEngine"]

@@ -17,6 +17,8 @@ from ...program import Array, Pathway
 from ..native.plan import Matrix
 from .trains import Train
 
+BLOCK = 2**20  # bytes of the rows that are multiplied at once, which a cache holds
+LEAST, MOST = 8, 32
 Past = Callable[[int], Tensor]
 
 
@@ -43,7 +45,7 @@ class Product:
     ) -> None:
         self.matrix, self.pathway, self.train = matrix, pathway, train
         self.past, self.later, self.wanted = past, later, wanted
-        self.k = self.first = self.last = 0
+        self.first = self.last = 0
         self.gradient: Tensor | None = None
 
     def row(self, k: int, lag: int) -> Tensor:
@@ -63,11 +65,11 @@ class Product:
     def open_back(self) -> None:
         """Begin to go back through the steps that were begun last."""
 
-    def forward(self, target: Tensor, gate: Tensor | None) -> Tensor:
+    def forward(self, target: Tensor, gate: Tensor | None, k: int) -> Tensor:
         """The target with what arrives added."""
         raise NotImplementedError
 
-    def backward(self, by: Tensor, gate: Tensor | None) -> None:
+    def backward(self, by: Tensor, gate: Tensor | None, k: int) -> None:
         """Keep the derivative by the target of this step."""
         raise NotImplementedError
 
@@ -102,22 +104,31 @@ class Dense(Product):
         self.low, self.width = self.matrix.dense
         self.weight, self.turned = weight, weight.t().contiguous()
         self.lag = int(self.pathway.delay[0])
-        self.hoisted = hoisted
-        self.added: tuple[Tensor, ...] = ()
+        self.hoisted, self.now = hoisted, self.lag == 0 and not self.later
+        row = weight.element_size() * self.train.before.shape[0] * max(weight.shape)
+        self.block = min(max(BLOCK // row, LEAST), MOST)
+        self.added: list[Tensor] = []
         self.by: dict[int, Tensor] = {}
+        self.waiting: list[Tensor] = []
 
     def open(self, first: int, last: int) -> None:
         super().open(first, last)
-        if self.hoisted:
-            made = _flat_product(self.rows(first, last, self.lag), self.weight)
-            self.added = made.unbind(0)
+        self.added = []
 
-    def forward(self, target: Tensor, gate: Tensor | None) -> Tensor:
+    def _hoisted(self, k: int) -> Tensor:
+        """What arrives in this step, of which some are computed at once."""
+        if not self.added:
+            last = min(k + self.block, self.last)
+            made = _flat_product(self.rows(k, last, self.lag), self.weight)
+            self.added = [*made.unbind(0)][::-1]
+        return self.added.pop()
+
+    def forward(self, target: Tensor, gate: Tensor | None, k: int) -> Tensor:
         whole = target.shape[1] == self.width
         if self.hoisted:
-            more = self.added[self.k - self.first]
+            more = self._hoisted(k)
         else:
-            row = self.row(self.k, self.lag)
+            row = self.train.rows[k - self.train.first] if self.now else self.row(k, self.lag)
             if whole and gate is None:
                 return torch.addmm(target, row, self.weight)
             more = row @ self.weight
@@ -129,12 +140,26 @@ class Dense(Product):
         made[:, self.low : self.low + self.width] += more
         return made
 
-    def backward(self, by: Tensor, gate: Tensor | None) -> None:
+    def backward(self, by: Tensor, gate: Tensor | None, k: int) -> None:
         if by.shape[1] != self.width:
             by = by[:, self.low : self.low + self.width]
         if gate is not None:
             by = by * gate[:, self.low : self.low + self.width]
-        self.by[self.k] = by
+        self.by[k] = by
+        if self.wanted:
+            self.waiting.append(by)
+            if len(self.waiting) == self.block or k == self.first:
+                self._flush(k)
+
+    def _flush(self, k: int) -> None:
+        """Add to the gradient of the weights what the last steps give, all at once."""
+        by = torch.stack(self.waiting[::-1])
+        rows = self.rows(k, k + len(by), self.lag)
+        if self.gradient is None:
+            self.gradient = _over_time(rows, by)
+        else:
+            self.gradient += _over_time(rows, by)
+        self.waiting = []
 
     def pulled(self, k: int) -> Tensor | None:
         by = self.by.get(k + self.lag + self.later)
@@ -146,13 +171,9 @@ class Dense(Product):
 
     def reset(self) -> None:
         super().reset()
-        self.by = {}
+        self.by, self.waiting = {}, []
 
     def close_back(self) -> None:
-        if self.wanted:
-            by = torch.stack([self.by[k] for k in range(self.first, self.last)])
-            made = _over_time(self.rows(self.first, self.last, self.lag), by)
-            self.gradient = made if self.gradient is None else self.gradient + made
         reach = self.first + self.lag + self.later
         self.by = {k: x for k, x in self.by.items() if k < reach}
 
@@ -189,8 +210,8 @@ class Sparse(Product):
                          (n, (self.reach + 1) * self.size), weight)  # fmt: skip
         self.by = weight.new_zeros(0)
 
-    def forward(self, target: Tensor, gate: Tensor | None) -> Tensor:
-        more = (self.ahead @ self._window(self.k)).t()
+    def forward(self, target: Tensor, gate: Tensor | None, k: int) -> Tensor:
+        more = (self.ahead @ self._window(k)).t()
         if gate is not None:
             more = more * gate
         return target + more
@@ -211,11 +232,12 @@ class Sparse(Product):
         batch = self.train.before.shape[0]
         made = self.weight.new_zeros(steps + more, self.size, batch)
         kept = min(more, len(self.by))
-        made[steps : steps + kept] = self.by[:kept]
+        if kept:
+            made[steps : steps + kept] = self.by[:kept]
         self.by = made
 
-    def backward(self, by: Tensor, gate: Tensor | None) -> None:
-        self.by[self.k - self.first] = (by if gate is None else by * gate).t()
+    def backward(self, by: Tensor, gate: Tensor | None, k: int) -> None:
+        self.by[k - self.first] = (by if gate is None else by * gate).t()
 
     def pulled(self, k: int) -> Tensor | None:
         return self._from(k + self.later - self.first)

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping, Sequence, Set
 
-from ...lower.expression import LEAVES, Renderer, rebuilt
+from ...lower.expression import LEAVES, rebuilt
 from ...lower.flat import Flat, pulls
 from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
 from ...lower.step import Write
@@ -38,7 +38,9 @@ class Pulls:
             case "-1":
                 value = f"{to} - {by}" if old else f"-{by}"
             case _:
-                value = f"c.plus({to}, {by}, {factor})" if old else f"{by} * {factor}"
+                single = factor.startswith(("Q[", "N["))
+                plus = "torch.addcmul" if single else "c.plus"
+                value = f"{plus}({to}, {by}, {factor})" if old else f"{by} * {factor}"
         self.lines.append(f"{to} = {value}")
         self.known += [] if old else [name]
 
@@ -119,7 +121,7 @@ class Pulls:
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1)):
                 return "-1"
             case _:
-                return Renderer(self.text.name, called)(made)
+                return self.text.operand(made)
 
     def _pull_table(self, name: str, args: Sequence[ast.expr], by: str) -> None:
         """What passes to the row of a TimedArray that an input gives."""

@@ -1,6 +1,5 @@
 """Runtime: what generated code calls as `c` while a stretch of time is run, or gone back through."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...finite import require_finite
 from ...program import Deliver
 from ...spikes import Events
 from ..eager.functions import Value
@@ -16,7 +16,6 @@ from ..native.plan import Order
 from .products import Product
 from .trains import Train
 
-Passing = Callable[[Any, Any, Any], tuple[Any, Any]]
 PART = 2**18  # numbers whose derivatives are found at once
 
 
@@ -28,7 +27,6 @@ class Runtime(Context):
         plan: What the network does.
         trains: Event to its spikes.
         products: Number of a slot to the pathway as a matrix.
-        passings: Event to what gives the margin and the velocity of its neurons.
         below: Event to how far below threshold an upstroke begins.
         history: Pathway to the spikes before the run, the latest first.
         finite: Whether all constants are, so that a product with zero is zero.
@@ -39,17 +37,25 @@ class Runtime(Context):
     plan: Any = None
     trains: dict[str, Train] = field(default_factory=dict[str, Train])
     products: dict[int, Product] = field(default_factory=dict[int, Product])
-    passings: dict[str, Passing] = field(default_factory=dict[str, Passing])
     below: dict[str, Any] = field(default_factory=dict[str, Any])
     history: dict[str, tuple[Events, ...]] = field(default_factory=dict[str, Any])
     finite: bool = True
     tape: bool = False
+    zero: Any = 0
+    last: int = 0
+    checks: bool = True
+    gains: dict[str, float] = field(default_factory=dict[str, float])
+    wanted_inputs: frozenset[str] = frozenset()
+    record: dict[str, Tensor | None] = field(default_factory=dict[str, Any])
     k: int = 0
     base: int = 0
     held: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     margins: dict[tuple[str, int], list[Tensor]] = field(default_factory=dict[Any, Any])
     moving: dict[str, list[Any]] = field(default_factory=dict[str, Any])
     slopes: dict[tuple[str, int], tuple[Tensor, ...]] = field(default_factory=dict[Any, Any])
+    found_slopes: dict[tuple[str, int], tuple[int, tuple[Tensor, ...]]] = field(
+        default_factory=dict[Any, Any]
+    )
     depths: dict[str, tuple[Tensor, ...]] = field(default_factory=dict[str, Any])
     pushed: dict[tuple[str, int], Tensor] = field(default_factory=dict[Any, Any])
     by_spike_rows: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
@@ -163,7 +169,7 @@ class Runtime(Context):
         """Raise an event where a margin is positive."""
         row = self.trains[event].rows[self.k - self.base]
         if isinstance(margin, Tensor) and margin.shape == row.shape and margin.dtype == row.dtype:
-            torch.gt(margin, 0, out=row) if strict else torch.ge(margin, 0, out=row)
+            (torch.gt if strict else torch.ge)(margin, self.zero, out=row)
         else:
             row.copy_(self.f.tensor(margin > 0 if strict else margin >= 0))
         self.trains[event].turn(self.k)
@@ -187,23 +193,70 @@ class Runtime(Context):
             shape = self.trains[event].before.shape
             self.margins.setdefault((event, part), []).append(margin.expand(shape))
 
-    def passing(self, event: str, state: Any, kept: Any) -> None:
+    def keep_passage(self, event: str, margin: Value, speed: Value) -> None:
         """Keep the distance to threshold and the velocity of neurons."""
-        if self.tape:
-            shape = self.trains[event].before.shape
-            found = (self.f.tensor(x).expand(shape) for x in self.passings[event](state, kept, self))
-            self.moving.setdefault(event, []).append(tuple(found))
+        shape = self.trains[event].before.shape
+        found = (self.f.tensor(x).expand(shape) for x in (margin, speed))
+        self.moving.setdefault(event, []).append(tuple(found))
+
+    def at(self, k: int) -> None:
+        """Go to a step of the run."""
+        self.k, self.tick = k, self.first + k
+
+    def check(self, state: Any, k: int) -> None:
+        """Refuse values that are no numbers."""
+        if self.checks:
+            require_finite(state, k, self.program.dt)
+
+    def put_in(self, key: str, old: Tensor) -> Tensor:
+        """What an input puts into a variable."""
+        value, gain = self.inputs[key][self.k].to(old.dtype), self.gains.get(key)
+        return value if gain is None else torch.lerp(old, value, gain)
+
+    def take_out(self, key: str, by: Tensor) -> Tensor:
+        """Give the derivative by what was put into a variable to the input."""
+        gain = self.gains.get(key)
+        if key in self.wanted_inputs:
+            self._to_input(key, by if gain is None else gain * by)
+        return torch.zeros_like(by) if gain is None else (1 - gain) * by
+
+    def chosen_of(self, key: str, value: Tensor) -> Tensor:
+        """The elements that are recorded."""
+        index = self.record[key]
+        return value if index is None else value[:, index]
+
+    def recorded(self, key: str, value: Value) -> Tensor:
+        """A value that is recorded, "batch element"."""
+        size = self.program.values[key].size
+        made = self.f.tensor(value).to(self.f.dtype).expand(self.batch_size, size)
+        return self.chosen_of(key, made)
+
+    def spread(self, key: str, by: Tensor) -> Tensor:
+        """Derivative of what was recorded, as that of all elements."""
+        index, values = self.record[key], self.program.values
+        if index is None:
+            return by
+        size = values[key].size if key in values else self.program.variables[key].value.size
+        return by.new_zeros(len(by), size).index_add_(1, index % size, by)
 
     def forget(self) -> None:
         """Drop what was kept for the derivatives of spikes."""
-        for held in (self.margins, self.moving, self.slopes, self.depths):
+        for held in (self.margins, self.moving, self.slopes, self.depths, self.found_slopes):
             held.clear()
 
     def slope(self, event: str, part: int) -> Tensor:
-        """Derivative of the spikes of this step."""
-        if (event, part) not in self.slopes:
-            self._find_slopes(event, part)
-        return self.slopes[event, part][self.k - self.base]
+        """Derivative of the spikes of this step; some are found at once."""
+        if event in self.plan.speeds:
+            if (event, part) not in self.slopes:
+                self._find_slopes(event, part)
+            return self.slopes[event, part][self.k - self.base]
+        at, known = self.k - self.base, self.found_slopes.get((event, part))
+        if known is None or not known[0] <= at < known[0] + len(known[1]):
+            rows = self.margins[event, part]
+            low = max(0, at + 1 - max(1, PART // rows[0].numel()))
+            made = self._slope_of(event, torch.stack(rows[low : at + 1]))
+            known = self.found_slopes[event, part] = (low, made.unbind(0))
+        return known[1][at - known[0]]
 
     def depth(self, event: str) -> Tensor:
         """How deep a reset counts in this step, in depths of the reset."""
@@ -219,16 +272,13 @@ class Runtime(Context):
     def _find_slopes(self, event: str, part: int) -> None:
         """Derivatives of the spikes of all steps."""
         gradient = self.gradients[event]
-        if event not in self.plan.speeds:
-            made = torch.stack(self.margins[event, part])
-            for rows in made.view(-1, made.shape[-1]).split(max(1, PART // made.shape[-1])):
-                rows.copy_(self._slope_of(event, rows))
-            self.slopes[event, part] = made.unbind(0)
-            return
         margin, speed = (torch.stack(x) for x in zip(*self.moving[event], strict=True))
-        slopes, shares = gradient.passage(margin, torch.nan_to_num(speed))
-        self.slopes[event, part] = slopes.unbind(0)
-        self.depths[event] = shares.expand_as(slopes).unbind(0)
+        shape, rows = margin.shape, max(1, PART // margin.shape[-1])
+        parts = zip(*(x.flatten(0, 1).split(rows) for x in (margin, speed)), strict=True)
+        made = [gradient.passage(m, torch.nan_to_num(v)) for m, v in parts]
+        self.slopes[event, part] = torch.cat([x for x, _ in made]).view(shape).unbind(0)
+        depths = torch.cat([y.expand_as(x) for x, y in made]).view(shape)
+        self.depths[event] = depths.unbind(0)
 
     def _slope_of(self, event: str, margin: Tensor) -> Tensor:
         gradient = self.gradients[event]

@@ -19,30 +19,24 @@ from ...program import Deliver, Generate, Reset, Sum, Threshold
 from ..native.body import KEPT, Body
 from ..native.plan import Plan, Work
 from .pulls import Pulls, called
-from .statements import Statements, by_name, local
+from .statements import Numbers, Statements, by_name, local
 
 
 class Written(NamedTuple):
     """Text of a slot.
 
     Arguments:
-        title: Name of its function; `back_` before it names the reverse.
         forward, backward: Lines; the reverse has none where no gradient passes.
-        clocked: Whether statements read the time.
+        saved: Names of what the reverse needs.
+        dt: Time step of the clock that statements read [s].
+        every: The slot runs in every so many steps.
     """
 
-    title: str
     forward: list[str]
     backward: list[str]
-    clocked: bool
-
-    def text(self) -> str:
-        """Both functions."""
-        made = [f"def {self.title}(S, K, c):", "    f = c.f", *(f"    {x}" for x in self.forward)]
-        if self.backward:
-            made += ["", "", f"def back_{self.title}(saved, A, K, c):", "    f = c.f"]
-            made += [f"    {x}" for x in self.backward]
-        return "\n".join(made)
+    saved: tuple[str, ...]
+    dt: float
+    every: int
 
 
 class Slots:
@@ -54,6 +48,11 @@ class Slots:
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.program = plan, plan.program
+        self.numbers = Numbers()
+
+    def _text(self, body: Body) -> Statements:
+        """What writes the values of a body."""
+        return Statements(self.program, body, self.numbers)
 
     def written(self) -> list[Written]:
         """The functions of all slots, in order."""
@@ -79,19 +78,10 @@ class Slots:
         self, work: Work, forward: Iterable[str], backward: Sequence[str], needs: Set[str]
     ) -> Written:
         """A slot whose reverse gets what it needs."""
-        saved = ", ".join(local(n) for n in sorted(needs))
-        lines = [*forward]
-        if backward:
-            lines.append(f"return ({saved},)" if needs else "return ()")
-            head = [f"({saved},) = saved"] if needs else []
-            return Written(work.title, lines, [*head, *backward], self._clocked(work))
-        return Written(work.title, lines or ["pass"], [], self._clocked(work))
-
-    def _clocked(self, work: Work) -> bool:
-        slot, body = work.slot, work.body
-        marks = isinstance(slot, Generate) or (isinstance(slot, Threshold) and slot.refractory)
-        speeds = isinstance(slot, Threshold) and slot.event in self.plan.speeds
-        return marks or speeds or (body is not None and bool(body.clock or body.tables))
+        slot = work.slot
+        saved = tuple(map(local, sorted(needs))) if backward else ()
+        dt = slot.clock_dt or self.program.dt
+        return Written([*forward], [*backward], saved, dt, slot.every)
 
     # ---- updates and values
 
@@ -99,33 +89,31 @@ class Slots:
         body = work.body
         assert body is not None
         back, needs = self._back_update(body) if self.plan.passes(work) else ([], set[str]())
-        text, wanted = Statements(self.program, body), body.ends | needs
+        text, wanted = self._text(body), body.ends | needs
         forward = [*text.loads(wanted), *text.steps(wanted), *text.stores()]
         return self._joined(work, forward, back, needs)
 
     def _back_update(self, body: Body) -> tuple[list[str], set[str]]:
         carrying = self.plan.carrying(body)
-        made = Pulls(self.plan, body, carrying, Statements(self.program, body))
+        made = Pulls(self.plan, body, carrying, self._text(body))
         seeds = {final: made.seed(name) for name, final in body.final.items() if final in carrying}
         made.back(seeds)
         made.store()
         return made.lines, made.needs
 
-    def value(self, title: str, body: Body) -> Written:
-        """The functions of a value that is recorded; the first gives it beside what it saves."""
+    def value(self, body: Body) -> Written:
+        """A value that is recorded, `value`; its derivative is `by`."""
         carrying = self.plan.carrying(body)
-        made = Pulls(self.plan, body, carrying, Statements(self.program, body))
+        made = Pulls(self.plan, body, carrying, self._text(body))
         (outcome,) = body.outcomes
         if outcome in carrying:
             made.back({outcome: "by"})
             made.store()
-        text, wanted = Statements(self.program, body), body.ends | made.needs
-        saved = ", ".join(local(n) for n in sorted(made.needs))
-        tail = f"({saved},)" if made.needs else "()"
-        forward = [*text.loads(wanted), *text.steps(wanted), f"return {local(outcome)}, {tail}"]
-        back = ["saved, by = saved", *([f"({saved},) = saved"] if made.needs else []), *made.lines]
-        back = back if outcome in carrying else []
-        return Written(title, forward, back, True)
+        text, wanted = self._text(body), body.ends | made.needs
+        forward = [*text.loads(wanted), *text.steps(wanted), f"value = {local(outcome)}"]
+        back = made.lines if outcome in carrying else []
+        saved = tuple(map(local, sorted(made.needs))) if back else ()
+        return Written(forward, back, saved, body.slot.clock_dt or self.program.dt, 1)
 
     # ---- events
 
@@ -143,12 +131,12 @@ class Slots:
             back = [f"c.imposed({event!r})"]
         elif active:
             back, needs, keeps = self._back_threshold(work, slot)
-        text = Statements(self.program, body)
+        text = self._text(body)
         wanted = body.ends | needs if not driven or body.draws else set[str]()
         forward = [*text.loads(wanted), *text.steps(wanted)] if wanted else []
         forward += self._loads_of_escape(event, needs)
         if active and event in self.plan.speeds:
-            forward.insert(0, f"c.passing({event!r}, S, K)")
+            forward[:0] = self._speed(event)
         if driven:
             pass  # an input gives the spikes
         elif isinstance(condition, Margin):
@@ -167,19 +155,21 @@ class Slots:
         """Lines that read what limits the derivative of an escape rate."""
         if event in self.plan.escapes:
             inner, _ = self.plan.escapes[event]
-            text = Statements(self.program, inner)
+            text = self._text(inner)
             for name, ref in inner.refs.items():
                 if name in needs:
                     yield f"{local(name)} = {text.value_of(ref, 'S')}"
 
-    def speed(self, event: str) -> str:
-        """Function that gives the margin and the velocity of the neurons that raise an event."""
+    def _speed(self, event: str) -> Iterator[str]:
+        """Lines that keep the margin and the velocity of the neurons that raise an event."""
         body = self.plan.speeds[event]
-        text = Statements(self.program, body, {"_below": f"c.below[{event!r}]"})
+        text = Statements(self.program, body, given={"_below": f"c.below[{event!r}]"})
         wanted = set(body.outcomes)
-        lines = [*text.loads(wanted), *text.steps(wanted)]
-        lines.append(f"return {', '.join(map(local, body.outcomes))}")
-        return "\n".join(["def speed(S, K, c):", "    f = c.f", *(f"    {x}" for x in lines)])
+        margin, speed = map(local, body.outcomes)
+        yield "if c.tape:"
+        for line in (*text.loads(wanted), *text.steps(wanted)):
+            yield f"    {line}"
+        yield f"    c.keep_passage({event!r}, {margin}, {speed})"
 
     def _back_threshold(
         self, work: Work, slot: Threshold
@@ -188,14 +178,13 @@ class Slots:
         assert body is not None and condition is not None
         whole, parts = spike_value(condition)
         carrying = self.plan.carrying(body)
-        text = Statements(self.program, body)
+        text = self._text(body)
         made = Pulls(self.plan, body, carrying, text)
         escape = self.plan.escapes.get(event) if self.plan.follows(event) else None
-        made.lines += [f"ds = c.by_spikes({event!r})", "if ds is None: return"]
         limit, needs = "", set[str]()
         if escape is not None:
             inner, (slope, depth) = escape
-            steps = Statements(self.program, inner)
+            steps = self._text(inner)
             made.lines += steps.steps({slope, depth})
             needs = {n for n in inner.read({slope, depth})}
             product = f"{local(slope)} * {local(depth)}"
@@ -223,7 +212,9 @@ class Slots:
         made.store()
         kept = {n for part in parts if isinstance(part, Margin) for n in names(part.tree)}
         own = made.needs | needs
-        return made.lines, own, keeps if kept else []
+        lines = [f"    {line}" for line in made.lines]
+        head = [f"ds = c.by_spikes({event!r})", "if ds is not None:"]
+        return [*head, *lines], own, keeps if kept else []
 
     def _share_of_part(
         self, whole: ast.expr, parts: Sequence[Condition], k: int, text: Statements
@@ -242,14 +233,14 @@ class Slots:
         body = work.body
         assert body is not None
         back, needs = self._back_reset(work, slot) if self.plan.passes(work) else ([], set[str]())
-        text, wanted = Statements(self.program, body), body.ends
+        text, wanted = self._text(body), body.ends
         extra = needs - {f.name for f in body.flats}
         loads = body.read(wanted | needs)
         other = [n for n in extra if n not in loads]
         forward = [*text.loads(wanted | needs)]
         if other:
             moved, _ = self.plan.at_threshold(work)
-            at = Statements(self.program, moved)
+            at = self._text(moved)
             forward += [f"{local(n)} = {at.value_of(moved.refs[n], 'S')}" for n in other]
         shifts = {n: self._shift(body, n) for n in body.final}
         plain = {n for n in body.final if shifts[n] is None}
@@ -270,7 +261,9 @@ class Slots:
             match shift.operation.tree:
                 case ast.BinOp(op=op, right=right):
                     sign = "-" if isinstance(op, ast.Sub) else "+"
-                    return f"{old} = {old} {sign} s_ * {text.write(right)}"
+                    one = isinstance(right, ast.Constant) and right.value == 1
+                    more = "s_" if one else f"s_ * {text.operand(right)}"
+                    return f"{old} = {old} {sign} {more}"
                 case _:
                     raise TypeError(shift)
         variable = self.program.variables[ref.variable]
@@ -311,7 +304,7 @@ class Slots:
         follows, event = self.plan.follows(slot.event), slot.event
         moved, start = self.plan.at_threshold(work) if follows else (body, dict[str, str]())
         carrying = self.plan.carrying(moved)
-        text = Statements(self.program, moved)
+        text = self._text(moved)
         made = Pulls(self.plan, moved, carrying, text)
         written = {
             name: final for name, final in moved.final.items()
@@ -319,14 +312,15 @@ class Slots:
             and moved.refs[name].variable in self.plan.active
         }  # fmt: skip
         later = self._later(slot)
-        made.lines.append(f"s_ = c.answered({event!r}, {later})")
         if follows:
             self._follow(slot, moved, start, written, made, later)
         else:
             self._detach(moved, carrying, written, made)
+        if any("s_" in line.replace("s__", "") for line in made.lines):
+            made.lines.insert(0, f"s_ = c.answered({event!r}, {later})")
         if follows:  # the values of a neuron at threshold are computed on the way back
             ends = {n for n in text.used if any(f.name == n for f in moved.flats)}
-            steps = Statements(self.program, moved)
+            steps = self._text(moved)
             head = [*steps.steps(ends)]
             return [*head, *made.lines], {n for n in moved.read(ends | text.used)} & set(moved.refs)
         return made.lines, text.used
@@ -386,15 +380,15 @@ class Slots:
             gate = local("gate")
             forward.append(f"{gate} = S[{matrix.guard!r}]")
             needs = {"gate"}
-        made = f"c.products[{work.number}].forward"
+        made = f"P[{work.number}].forward"
         if self.program.variables[to].single:
-            made = f"c.fit({made}(c.widen(S[{to!r}]), {gate}), S[{to!r}])"
+            made = f"c.fit({made}(c.widen(S[{to!r}]), {gate}, k), S[{to!r}])"
         else:
-            made = f"{made}(S[{to!r}], {gate})"
+            made = f"{made}(S[{to!r}], {gate}, k)"
         forward.append(f"S[{to!r}] = {made}")
         back: list[str] = []
         if self.plan.passes(work):
-            back = [f"c.products[{work.number}].backward(A[{to!r}], {gate})"]
+            back = [f"P[{work.number}].backward(A[{to!r}], {gate}, k)"]
         return self._joined(work, forward, back, needs)
 
     def _carries(self, slot: Deliver) -> bool:
@@ -404,7 +398,7 @@ class Slots:
         back, needs = list[str](), set[str]()
         if self.plan.passes(work):
             back, needs = self._back_synapses(work, slot, body)
-        text = Statements(self.program, body)
+        text = self._text(body)
         wanted = body.ends | needs
         forward = [f"s_ = c.arriving({work.number})", *text.loads(wanted)]
         names_ = body.needed(wanted)
@@ -437,7 +431,7 @@ class Slots:
     def _back_synapses(self, work: Work, slot: Deliver, body: Body) -> tuple[list[str], set[str]]:
         all_ = self._carries(slot)
         carrying = self.plan.carrying(body, arrives=all_)
-        text = Statements(self.program, body)
+        text = self._text(body)
         made = Pulls(self.plan, body, carrying, text)
         head = [f"s_ = c.arriving({work.number})", "total = 0.0"]
         made.lines += head
@@ -491,14 +485,14 @@ class Slots:
         carrying = self.plan.carrying(body)
         back, needs = list[str](), set[str]()
         if self.plan.passes(work):
-            made = Pulls(self.plan, body, carrying, Statements(self.program, body))
+            made = Pulls(self.plan, body, carrying, self._text(body))
             by = f"A[{target.variable!r}]"
             made.lines.append(f"by_ = c.seen({by}, {target.index!r})")
             made.lines.append(f"{by} = c.cleared({by}, {low}, {high})")
             made.back({outcome: "by_"} if outcome in carrying else {})
             made.store()
             back, needs = made.lines, made.needs
-        text, wanted = Statements(self.program, body), body.ends | needs
+        text, wanted = self._text(body), body.ends | needs
         forward = [*text.loads(wanted), *text.steps(wanted)]
         given = f"{to}, c.index({target.index!r}), {local(outcome)}, {low}, {high}"
         forward.append(f"{to} = c.sum({given})")

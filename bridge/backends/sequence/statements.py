@@ -2,15 +2,36 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cached_property
 
 from ...lower.condition import All, Chance, Condition, Either, Margin, Not, Truth
-from ...lower.expression import Renderer
+from ...lower.expression import INFIX, Renderer, names
 from ...lower.flat import Flat
 from ...lower.step import Write
 from ...program import Program, Ref
 from ..native.body import KEPT, Body, Draw, uses
+from ..native.c_text import TIMES
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult)
+
+
+class Numbers:
+    """Numbers that stand in statements, as tensors without axes, which torch is faster with."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.kept: list[int] = []
+
+    def constant(self, value: float) -> str:
+        """Text of a number."""
+        if value not in self.values:
+            self.values.append(value)
+        return f"N[{self.values.index(value)}]"
+
+    def one(self, k: int) -> str:
+        """Text of a value of the prelude that may be a number."""
+        self.kept += [] if k in self.kept else [k]
+        return f"Q[{k}]"
 
 
 class Statements:
@@ -19,13 +40,61 @@ class Statements:
     Arguments:
         program: The network.
         body: The statements.
+        numbers: Numbers in statements.
         given: Text of names that the statements do not define.
     """
 
-    def __init__(self, program: Program, body: Body, given: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        body: Body,
+        numbers: Numbers | None = None,
+        given: Mapping[str, str] | None = None,
+    ) -> None:
         self.program, self.body, self.given = program, body, given or {}
+        self.numbers = numbers or Numbers()
         self.used: set[str] = set()
-        self.write = Renderer(self.name, self._call)
+        self.render = Renderer(self.name, self._call)
+
+    def write(self, node: ast.expr) -> str:
+        """Text of an expression."""
+        match node:
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in INFIX:
+                if self._is_tensor(left) or self._is_tensor(right):
+                    return f"({self.operand(left)} {INFIX[type(op)]} {self.operand(right)})"
+                return self.render(node)
+            case _:
+                return self.render(node)
+
+    def operand(self, node: ast.expr) -> str:
+        """Text of an operand beside a tensor."""
+        match node:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return self.numbers.constant(float(value))
+            case ast.Name(id=name) if name.startswith(KEPT):
+                return self.numbers.one(int(name[2:-1]))
+            case _:
+                return self.render(node)
+
+    def _is_tensor(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self._tensors
+
+    @cached_property
+    def _tensors(self) -> set[str]:
+        """Names of real numbers, one for each trial and element."""
+        found = {
+            n for n, ref in self.body.refs.items()
+            if (v := self.program.variables[ref.variable]).kind == "float" and v.name not in TIMES
+        }  # fmt: skip
+        for made in self.body.flats:
+            match made.operation.tree:
+                case ast.BinOp() | ast.UnaryOp(op=ast.USub()) as tree if found & set(names(tree)):
+                    found.add(made.name)
+                case ast.Name(id=name) if name in found:
+                    found.add(made.name)
+                case _:
+                    pass
+        return found
 
     def name(self, name: str) -> str:
         """Text of a name."""
@@ -109,8 +178,26 @@ class Statements:
             old = f"S[{ref.variable!r}]"
             if ref.index:
                 yield f"{old} = c.put({old}, {ref.index!r}, {local(final)})"
+            elif self._fits(final, ref):
+                yield f"{old} = {local(final)}"
             else:
                 yield f"{old} = c.fit({local(final)}, {old})"
+
+    def _fits(self, name: str, ref: Ref) -> bool:
+        """Whether a value has the shape and type of a variable by what it is made of."""
+        variable = self.program.variables[ref.variable]
+        made = [f for f in self.body.flats if f.name == name]
+        if not made or name not in self._tensors or variable.single or variable.kind != "float":
+            return False
+        used = self.body.read({name})
+        refs = [self.body.refs[n] for n in used]
+        plain = all(
+            n in self._tensors and not self.program.variables[r.variable].single
+            for n, r in zip(used, refs, strict=True)
+        )
+        size = variable.value.size
+        own = (r for r in refs if r.index is None)
+        return plain and any(self.program.variables[r.variable].value.size == size for r in own)
 
     def condition(self, node: Condition) -> str:
         """A condition as truth values."""
