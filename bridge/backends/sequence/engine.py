@@ -79,6 +79,7 @@ class SequenceEngine:
         self.program, self.constants, self.gradients = program, constants, gradients
         self._prepared: dict[tuple[frozenset[str], tuple[str, ...]], Prepared] = {}
         self._codes: dict[Any, Code] = {}
+        self.places: dict[int, Tensor | None] = {}
 
     def prepared(self, driven: frozenset[str], record: tuple[str, ...]) -> Prepared:
         """Plan of a run; `driven` names what inputs set."""
@@ -250,10 +251,16 @@ class Job:
             return weight
         low, width = matrix.dense
         size = path.n_sources * width
-        place = path.source.astype(np.int64) * width + self.program.indices[matrix.seen_by] - low
-        if len(place) == size and np.array_equal(place, np.arange(size)):
+        places = self.engine.places
+        if work.number not in places:
+            post = self.program.indices[matrix.seen_by]
+            place = path.source.astype(np.int64) * width + post - low
+            complete = len(place) == size and np.array_equal(place, np.arange(size))
+            places[work.number] = None if complete else torch.from_numpy(place)
+        place = places[work.number]
+        if place is None:
             return weight.reshape(path.n_sources, width)
-        at = torch.from_numpy(place).to(self.device)
+        at = place.to(self.device)
         return weight.new_zeros(size).index_copy(0, at, weight).view(path.n_sources, width)
 
     def _product(self, number: int, matrix: Matrix) -> Product:

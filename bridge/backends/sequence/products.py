@@ -7,6 +7,7 @@ all of time.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from ..native.plan import Matrix
 from .trains import Train
 
 BLOCK = 2**20  # bytes of the rows that are multiplied at once, which a cache holds
-LEAST, MOST = 8, 32
+LEAST, MOST = 32, 32
+FEW, WIDE, LARGE = 0.06, 192, 2**19  # share of spikes, and sizes, at which lists of them pay
 Past = Callable[[int], Tensor]
 
 
@@ -73,8 +75,8 @@ class Product:
         """Keep the derivative by the target of this step."""
         raise NotImplementedError
 
-    def pulled(self, k: int) -> Tensor | None:
-        """Derivative by the spikes of a step, "batch source", by all that they brought about."""
+    def pulled(self, k: int, more: Tensor | None) -> Tensor | None:
+        """Derivative by the spikes of a step by all that they brought about, and more."""
         raise NotImplementedError
 
     def pulled_past(self, ago: int) -> Tensor | None:
@@ -102,7 +104,7 @@ class Dense(Product):
         super().__init__(*args)
         assert self.matrix.dense is not None
         self.low, self.width = self.matrix.dense
-        self.weight, self.turned = weight, weight.t().contiguous()
+        self.weight = weight
         self.lag = int(self.pathway.delay[0])
         self.hoisted, self.now = hoisted, self.lag == 0 and not self.later
         row = weight.element_size() * self.train.before.shape[0] * max(weight.shape)
@@ -119,9 +121,53 @@ class Dense(Product):
         """What arrives in this step, of which some are computed at once."""
         if not self.added:
             last = min(k + self.block, self.last)
-            made = _flat_product(self.rows(k, last, self.lag), self.weight)
+            rows = self.rows(k, last, self.lag)
+            if self._few(k):
+                made = self._events(k, last) @ self.weight
+                made = made.view(last - k, -1, self.width)
+            else:
+                made = _flat_product(rows, self.weight)
             self.added = [*made.unbind(0)][::-1]
         return self.added.pop()
+
+    @cached_property
+    def turned(self) -> Tensor:
+        """The weights, "target source"."""
+        return self.weight.t().contiguous()
+
+    def _few(self, k: int) -> bool:
+        """Whether the spikes that arrive from step k on are better multiplied one by one."""
+        train = self.train
+        if self.weight.device.type != "cpu" or k - self.lag - self.later < train.first:
+            return False
+        return train.buffer.stride(1) != 0 and self.width >= WIDE and train.rate < FEW
+
+    def _events(self, first: int, last: int, turned: bool = False) -> Tensor:
+        """Spikes that arrive in some steps as a sparse matrix, "step*batch source"."""
+        row, source = self.train.events()
+        batch, n = self.train.before.shape
+        at = [(k - self.lag - self.later - self.train.first) * batch for k in (first, last)]
+        low, high = np.searchsorted(row, at)
+        row, source = row[low:high] - at[0], source[low:high]
+        shape = ((last - first) * batch, n)
+        if turned:
+            small = source.astype(np.uint16) if n < 2**16 else source
+            order = np.argsort(small, kind="stable")
+            row, source, shape = source[order], row[order], shape[::-1]
+        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
+        ones = torch.ones(len(row), dtype=self.weight.dtype)
+        made = (torch.from_numpy(x.astype(np.int64)) for x in (start, source))
+        return torch.sparse_csr_tensor(*made, ones, shape)
+
+    def _gathered(self, row: Tensor) -> Tensor | None:
+        """Product of a row of few spikes with a large matrix; None where it is no gain."""
+        if self.weight.numel() < LARGE or self.weight.device.type != "cpu":
+            return None
+        trial, source = row.nonzero(as_tuple=True)
+        if len(source) > FEW * row.numel():
+            return None
+        start = torch.searchsorted(trial, torch.arange(len(row)))
+        return torch.nn.functional.embedding_bag(source, self.weight, start, mode="sum")
 
     def forward(self, target: Tensor, gate: Tensor | None, k: int) -> Tensor:
         whole = target.shape[1] == self.width
@@ -129,9 +175,10 @@ class Dense(Product):
             more = self._hoisted(k)
         else:
             row = self.train.rows[k - self.train.first] if self.now else self.row(k, self.lag)
-            if whole and gate is None:
+            few = self._gathered(row)
+            if whole and gate is None and few is None:
                 return torch.addmm(target, row, self.weight)
-            more = row @ self.weight
+            more = row @ self.weight if few is None else few
         if gate is not None:
             more = more * gate[:, self.low : self.low + self.width]
         if whole:
@@ -154,16 +201,19 @@ class Dense(Product):
     def _flush(self, k: int) -> None:
         """Add to the gradient of the weights what the last steps give, all at once."""
         by = torch.stack(self.waiting[::-1])
-        rows = self.rows(k, k + len(by), self.lag)
         if self.gradient is None:
-            self.gradient = _over_time(rows, by)
+            self.gradient = torch.zeros_like(self.weight)
+        if self._few(k):
+            self.gradient += self._events(k, k + len(by), turned=True) @ by.flatten(0, 1)
         else:
-            self.gradient += _over_time(rows, by)
+            _add_over_time(self.gradient, self.rows(k, k + len(by), self.lag), by)
         self.waiting = []
 
-    def pulled(self, k: int) -> Tensor | None:
+    def pulled(self, k: int, more: Tensor | None) -> Tensor | None:
         by = self.by.get(k + self.lag + self.later)
-        return None if by is None else by @ self.turned
+        if by is None:
+            return more
+        return by @ self.turned if more is None else torch.addmm(more, by, self.turned)
 
     def pulled_past(self, ago: int) -> Tensor | None:
         by = self.by.get(self.lag - ago)
@@ -184,11 +234,11 @@ def _flat_product(rows: Tensor, weight: Tensor) -> Tensor:
     return (rows.flatten(0, 1) @ weight).view(*rows.shape[:2], -1)
 
 
-def _over_time(rows: Tensor, by: Tensor) -> Tensor:
-    """Sum of the products of spikes and derivatives over trials and time, "source target"."""
+def _add_over_time(to: Tensor, rows: Tensor, by: Tensor) -> None:
+    """Add the products of spikes and derivatives over trials and time, "source target"."""
     if rows.stride(1) == 0:
         rows, by = rows[:, :1], by.sum(1, keepdim=True)
-    return rows.flatten(0, 1).t() @ by.flatten(0, 1)
+    to.addmm_(rows.flatten(0, 1).t(), by.flatten(0, 1))
 
 
 class Sparse(Product):
@@ -239,8 +289,9 @@ class Sparse(Product):
     def backward(self, by: Tensor, gate: Tensor | None, k: int) -> None:
         self.by[k - self.first] = (by if gate is None else by * gate).t()
 
-    def pulled(self, k: int) -> Tensor | None:
-        return self._from(k + self.later - self.first)
+    def pulled(self, k: int, more: Tensor | None) -> Tensor | None:
+        made = self._from(k + self.later - self.first)
+        return made if more is None else more + made
 
     def pulled_past(self, ago: int) -> Tensor | None:
         return self._from(-ago)

@@ -16,7 +16,7 @@ from ..native.plan import Order
 from .products import Product
 from .trains import Train
 
-PART = 2**18  # numbers whose derivatives are found at once
+PART = 2**17  # numbers whose derivatives are found at once
 
 
 @dataclass
@@ -293,9 +293,7 @@ class Runtime(Context):
         if rows is not None:
             made = rows[self.k] if made is None else made + rows[self.k]
         for product in self.readers.get(event, ()):
-            more = product.pulled(self.k)
-            if more is not None:
-                made = more if made is None else made + more
+            made = product.pulled(self.k, made)
         return made
 
     def add_spikes(self, event: str, later: int, by: Tensor) -> None:

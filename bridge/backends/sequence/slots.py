@@ -163,7 +163,7 @@ class Slots:
     def _speed(self, event: str) -> Iterator[str]:
         """Lines that keep the margin and the velocity of the neurons that raise an event."""
         body = self.plan.speeds[event]
-        text = Statements(self.program, body, given={"_below": f"c.below[{event!r}]"})
+        text = Statements(self.program, body, self.numbers, {"_below": f"c.below[{event!r}]"})
         wanted = set(body.outcomes)
         margin, speed = map(local, body.outcomes)
         yield "if c.tape:"

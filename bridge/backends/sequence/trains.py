@@ -1,6 +1,6 @@
 """Trains: the spikes of an event in the steps of a run, as rows of zeros and ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class Train:
         self.buffer = before[None][:0]
         self.older: dict[int, Tensor] = {-1: before}
         self.turned = before[:0]
+        self.listed: tuple[Array, Array] | None = None
+        self.share: float | None = None
 
     def open(self, first: int, steps: int) -> None:
         """Begin with some steps; those before them that can still be read are known."""
@@ -38,6 +40,7 @@ class Train:
         else:
             self.buffer = self.given[first : first + steps].expand(steps, batch, size)
         self.rows = [*self.buffer.unbind(0)]
+        self.listed = self.share = None
         if self.wants_turned:
             self.turned = self.before.new_zeros(self.reach + steps, size, batch)
             for k, row in older.items():
@@ -52,6 +55,20 @@ class Train:
     def row(self, k: int) -> Tensor:
         """Spikes of a step of the run, "batch neuron"."""
         return self.rows[k - self.first] if k >= self.first else self.older[k]
+
+    def events(self) -> tuple[Array, Array]:
+        """Row "step*batch" and neuron of each spike of the steps that were begun, in order."""
+        if self.listed is None:
+            found = np.flatnonzero((self.buffer != 0).numpy())
+            self.listed = np.divmod(found, self.buffer.shape[2])
+        return self.listed
+
+    @property
+    def rate(self) -> float:
+        """Share of the neurons that spike, in the steps that were begun."""
+        if self.share is None:
+            self.share = float(self.buffer[:: max(1, len(self.buffer) // 8)].mean())
+        return self.share
 
     def turn(self, k: int) -> None:
         """Put the spikes of a step among those that are turned."""
@@ -71,7 +88,7 @@ class Train:
 
 
 class SpikeLists:
-    """All spikes of a run as step, trial and neuron.
+    """All spikes of a run as step, trial and neuron, which are listed when they are asked for.
 
     Arguments:
         shape: "time batch neuron".
@@ -80,24 +97,36 @@ class SpikeLists:
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.shape = shape
         self.parts: list[tuple[Array, Array, Array]] = []
+        self.whole: Tensor | None = None
 
     def add(self, first: int, rows: Tensor) -> None:
-        """List the spikes of some more steps."""
+        """Take the spikes of some more steps."""
+        if len(rows) == self.shape[0]:
+            self.whole = rows
+        else:
+            self.parts.append(self._listed(first, rows))
+
+    def _listed(self, first: int, rows: Tensor) -> tuple[Array, Array, Array]:
         found = np.flatnonzero((rows != 0).cpu().numpy())
         step, rest = np.divmod(found, self.shape[1] * self.shape[2])
         trial, index = np.divmod(rest, self.shape[2])
-        self.parts.append((step + first, trial, index))
+        return step + first, trial, index
 
     def all(self) -> tuple[Array, Array, Array]:
         """Step, trial and neuron of each, in order."""
-        if len(self.parts) != 1:
-            empty = np.empty(0, np.int64)
-            columns: Sequence[Sequence[Array]] = [*zip(*self.parts, strict=True)] or [[empty]] * 3
-            self.parts = [tuple(map(np.concatenate, columns))]  # type: ignore[list-item]
+        if not self.parts and self.whole is not None:
+            self.parts = [self._listed(0, self.whole)]
+        if not self.parts:
+            self.parts = [(np.empty(0, np.int64),) * 3]
+        if len(self.parts) > 1:
+            step, trial, index = (np.concatenate(x) for x in zip(*self.parts, strict=True))
+            self.parts = [(step, trial, index)]
         return self.parts[0]
 
     def dense(self, like: Tensor) -> Tensor:
         """Zeros and ones, "time batch neuron"."""
+        if self.whole is not None:
+            return self.whole.clone()
         made = like.new_zeros(self.shape)
         place = np.ravel_multi_index(self.all(), self.shape)
         made.view(-1)[torch.from_numpy(place).to(like.device)] = 1
@@ -105,6 +134,8 @@ class SpikeLists:
 
     def of_step(self, k: int) -> tuple[Array, Array]:
         """Trials and neurons of a step."""
+        if self.whole is not None:
+            return self._listed(0, self.whole[k : k + 1])[1:]
         step, trial, index = self.all()
         low, high = np.searchsorted(step, [k, k + 1])
         return trial[low:high], index[low:high]
