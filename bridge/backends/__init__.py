@@ -43,7 +43,7 @@ def _fastest(demand: Demand) -> str:
 def why_not_faster(chosen: str, demand: Demand) -> str:
     """Why a network does not run on a faster backend, if so."""
     faster = FASTEST_FIRST[: FASTEST_FIRST.index(chosen)] if chosen in FASTEST_FIRST else ()
-    missing = [text for name in faster for text in backends[name]().covers(demand)]
+    missing = dict.fromkeys(text for name in faster for text in backends[name]().covers(demand))
     if missing:
         return "; ".join(text.rstrip(".") for text in missing)
     if faster and demand.dtype == torch.float64:

@@ -137,6 +137,19 @@ def _require_widths(plan: Plan) -> None:
             plan.gradients[slot.event].require_width(slot.owner)
 
 
+class Border(NamedTuple):
+    """What is kept to make steps again.
+
+    Arguments:
+        state, draws: Where they start.
+        older: Spikes of the steps before them, by event.
+    """
+
+    state: State
+    draws: Draws
+    older: Mapping[str, dict[int, Tensor]]
+
+
 @dataclass
 class Handle:
     """Derivatives by spikes that were read, until the run is gone back through.
@@ -190,11 +203,10 @@ class Job:
             for k, v in self.program.indices.items()
         }
         gradients = {k: g.to(self.dtype, self.device) for k, g in self.engine.gradients.items()}
-        made = Runtime(
+        return Runtime(
             self.program, f, gradients, {}, {}, indices, {}, Draws(0, self.batch),
             self.inputs.series, self.values, first=self.first,
         )  # fmt: skip
-        return made
 
     def _leaves(self, kept: Sequence[Any]) -> Iterator[tuple[Key, Tensor]]:
         """Everything that the run computes with, and that may have a gradient."""
@@ -214,9 +226,7 @@ class Job:
                 yield ("past", name), torch.stack(rows)
 
     def _kept(self, k: int, x: Any, wanted: set[Key]) -> Kept:
-        truth = isinstance(x, bool | np.bool_) or (
-            isinstance(x, Tensor) and x.dtype == torch.bool
-        )
+        truth = isinstance(x, bool | np.bool_) or (isinstance(x, Tensor) and x.dtype == torch.bool)
         scalar = not isinstance(x, Tensor) or x.numel() == 1
         return Kept(scalar, "truth" if truth else "real", ("kept", str(k)) in wanted)
 
@@ -364,11 +374,12 @@ class Job:
         self.tape = self.plan.wanted is not None
         self.length = self._length() if self.tape else CHUNK
         self.whole = self.tape and self.length >= self.steps
-        self.borders: dict[int, tuple[State, Draws]] = {}
+        self.borders: dict[int, Border] = {}
         shown = progress_bar(total=self.steps, shown=self.progress, desc="mirror", unit="step")
         for low, high in blocks(0, self.steps, self.length):
-            if not self.whole:
-                self.borders[low] = (dict(self.state), self.context.draws.copy())
+            if self.tape and not self.whole:
+                older = {event: train.border(low) for event, train in self.trains.items()}
+                self.borders[low] = Border(dict(self.state), self.context.draws.copy(), older)
             self._stretch(low, high, self.whole)
             for event, lists in self.spikes.items():
                 lists.add(low, self.trains[event].buffer)
@@ -410,15 +421,22 @@ class Job:
         look([t.buffer for t in self.trains.values() if t.given is None])
         return sum(found.values())
 
-    def _stretch(self, low: int, high: int, tape: bool, recording: bool = True) -> None:
+    def _stretch(
+        self,
+        low: int,
+        high: int,
+        tape: bool,
+        recording: bool = True,
+        older: Mapping[str, dict[int, Tensor]] | None = None,
+    ) -> None:
         """Make some steps."""
         c = self.context
         c.tape, c.base = tape, low
         c.forget()
         self.saved: list[Any] = []
         with np.errstate(all="ignore"):
-            for train in self.trains.values():
-                train.open(low, high - low)
+            for event, train in self.trains.items():
+                train.open(low, high - low, None if older is None else older[event])
             for product in self.products.values():
                 product.open(low, high)
             c.checks = recording
@@ -460,9 +478,10 @@ class Job:
 
     def _again(self, low: int, high: int) -> None:
         """Make some steps again, and keep what the way back needs."""
-        state, draws = self.borders[low]
-        self.state, self.context.draws = dict(state), draws.copy()
-        self._stretch(low, high, True, recording=False)
+        border, last = self.borders[low], (self.state, self.context.draws)
+        self.state, self.context.draws = dict(border.state), border.draws.copy()
+        self._stretch(low, high, True, recording=False, older=border.older)
+        self.state, self.context.draws = last
 
     def _adjoint(self, key: str, given: Tensor | None) -> Tensor:
         if given is not None:
@@ -693,4 +712,3 @@ class _Spikes(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         ctx.waiting.given.setdefault(ctx.event, []).append((ctx.first, grads[0]))
         return torch.zeros((), dtype=grads[0].dtype, device=grads[0].device), None, None, None, None
-

@@ -166,7 +166,9 @@ class Loops:
         made, margin = self.written[number], self._margin(number)
         if made.backward:
             unpack = [f"({', '.join(made.saved)},) = w_{number}"] if made.saved else []
-            yield from _paced(made, [*self._clock(made, made.backward), *unpack, *made.backward], "")
+            yield from _paced(
+                made, [*self._clock(made, made.backward), *unpack, *made.backward], ""
+            )
         if margin:
             yield from self._value_back(self.traces.index(margin), margin)
 
@@ -189,4 +191,3 @@ def _paced(made: Written, lines: Sequence[str], other: str) -> Iterator[str]:
     yield from [other] if other else []
     yield f"if c.tick % {made.every} == 0:"
     yield from (f"    {line}" for line in lines or ["pass"])
-

@@ -146,18 +146,18 @@ class Dense(Product):
         """Spikes that arrive in some steps as a sparse matrix, "step*batch source"."""
         row, source = self.train.events()
         batch, n = self.train.before.shape
-        at = [(k - self.lag - self.later - self.train.first) * batch for k in (first, last)]
-        low, high = np.searchsorted(row, at)
-        row, source = row[low:high] - at[0], source[low:high]
-        shape = ((last - first) * batch, n)
+        bounds = [(k - self.lag - self.later - self.train.first) * batch for k in (first, last)]
+        low, high = np.searchsorted(row, bounds)
+        row, source = row[low:high] - bounds[0], source[low:high]
+        shape = (n, (last - first) * batch) if turned else ((last - first) * batch, n)
         if turned:
             small = source.astype(np.uint16) if n < 2**16 else source
             order = np.argsort(small, kind="stable")
-            row, source, shape = source[order], row[order], shape[::-1]
+            row, source = source[order], row[order]
         start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
         ones = torch.ones(len(row), dtype=self.weight.dtype)
-        made = (torch.from_numpy(x.astype(np.int64)) for x in (start, source))
-        return torch.sparse_csr_tensor(*made, ones, shape)
+        begin, column = (torch.from_numpy(x.astype(np.int64)) for x in (start, source))
+        return torch.sparse_csr_tensor(begin, column, ones, shape)
 
     def _gathered(self, row: Tensor) -> Tensor | None:
         """Product of a row of few spikes with a large matrix; None where it is no gain."""

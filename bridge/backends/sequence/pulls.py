@@ -193,4 +193,3 @@ class Pulls:
 def called(name: str, args: list[str]) -> str:
     """Text of a call of a function that statements know."""
     return f"f.{name}({', '.join(args)})"
-

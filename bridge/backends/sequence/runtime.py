@@ -1,4 +1,4 @@
-"""Runtime: what generated code calls as `c` while a stretch of time is run, or gone back through."""
+"""Runtime: what generated code calls as `c`, forward and backward."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -375,4 +375,3 @@ class Runtime(Context):
                 past = self.by_past.setdefault(slot.pathway, {})
                 n = lag - self.k - 1
                 past[n] = past[n] + part if n in past else part
-

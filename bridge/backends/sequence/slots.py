@@ -171,9 +171,7 @@ class Slots:
             yield f"    {line}"
         yield f"    c.keep_passage({event!r}, {margin}, {speed})"
 
-    def _back_threshold(
-        self, work: Work, slot: Threshold
-    ) -> tuple[list[str], set[str], list[str]]:
+    def _back_threshold(self, work: Work, slot: Threshold) -> tuple[list[str], set[str], list[str]]:
         body, condition, event = work.body, work.condition, slot.event
         assert body is not None and condition is not None
         whole, parts = spike_value(condition)
@@ -186,7 +184,7 @@ class Slots:
             inner, (slope, depth) = escape
             steps = self._text(inner)
             made.lines += steps.steps({slope, depth})
-            needs = {n for n in inner.read({slope, depth})}
+            needs = set(inner.read({slope, depth}))
             product = f"{local(slope)} * {local(depth)}"
             limit = f" / c.at_least_one({product})"
         seeds: dict[str, str] = {}
@@ -270,7 +268,9 @@ class Slots:
         fast = text.finite(final) and variable.kind == "float" and not variable.single
         seen = text.value_of(ref, "S") if ref.index else old
         chosen = f"c.{'mixed' if fast else 'chosen'}(s_, {local(final)}, {seen})"
-        return f"{old} = c.put({old}, {ref.index!r}, {chosen})" if ref.index else f"{old} = {chosen}"
+        return (
+            f"{old} = c.put({old}, {ref.index!r}, {chosen})" if ref.index else f"{old} = {chosen}"
+        )
 
     def _shift(self, body: Body, name: str) -> Flat | None:
         """The operation that adds a number to a variable, if nothing else is done to it."""
@@ -279,7 +279,9 @@ class Slots:
         variable = self.program.variables[ref.variable]
         if ref.index or variable.kind != "float" or variable.single or variable.value.size == 1:
             return None
-        used = [f for f in body.flats if f is not made and {final, name} & set(names(f.operation.tree))]
+        used = [
+            f for f in body.flats if f is not made and {final, name} & set(names(f.operation.tree))
+        ]
         operation = made.operation
         if made.before != name or used or not isinstance(operation, Write) or operation.guard:
             return None
@@ -322,7 +324,7 @@ class Slots:
             ends = {n for n in text.used if any(f.name == n for f in moved.flats)}
             steps = self._text(moved)
             head = [*steps.steps(ends)]
-            return [*head, *made.lines], {n for n in moved.read(ends | text.used)} & set(moved.refs)
+            return [*head, *made.lines], set(moved.read(ends | text.used)) & set(moved.refs)
         return made.lines, text.used
 
     def _follow(
@@ -340,7 +342,9 @@ class Slots:
             for name, final in written.items():
                 jump = f"({text.name(final)} - {text.name(start.get(name, name))})"
                 jump += self._depth(slot, moved.refs[name].variable)
-                made.lines.append(f"c.add_spikes({slot.event!r}, {later}, {made.seed(name)} * {jump})")
+                made.lines.append(
+                    f"c.add_spikes({slot.event!r}, {later}, {made.seed(name)} * {jump})"
+                )
         seeds = {final: f"({made.seed(name)} * s_)" for name, final in written.items()
                  if final in made.carrying}  # fmt: skip
         begun = {start.get(name, name): f"(-{made.seed(name)} * s_)" for name in written
@@ -348,9 +352,7 @@ class Slots:
         made.back(seeds, extra=begun)
         made.store(keep=set(written))
 
-    def _detach(
-        self, body: Body, carrying: Set[str], written: dict[str, str], made: Pulls
-    ) -> None:
+    def _detach(self, body: Body, carrying: Set[str], written: dict[str, str], made: Pulls) -> None:
         """Through the statements where they were executed; elsewhere derivatives stay."""
         shifts = {n for n in written if self._shift(body, n) is not None}
         seeds = {final: f"({made.seed(name)} * s_)" for name, final in written.items()
@@ -404,11 +406,10 @@ class Slots:
         names_ = body.needed(wanted)
         for made in names_:
             forward += self._serve(body, text, made)
-        forward += [
-            f"S[{body.refs[name].variable!r}] = c.fit({local(final)}, S[{body.refs[name].variable!r}])"
-            for name, final in body.final.items()
-            if isinstance(_maker(body, final).operation, Keep)
-        ]
+        for name, final in body.final.items():
+            if isinstance(_maker(body, final).operation, Keep):
+                to = f"S[{body.refs[name].variable!r}]"
+                forward.append(f"{to} = c.fit({local(final)}, {to})")
         return self._joined(work, forward, back, needs)
 
     def _serve(self, body: Body, text: Statements, made: Flat) -> Iterator[str]:

@@ -30,9 +30,20 @@ class Train:
         self.listed: tuple[Array, Array] | None = None
         self.share: float | None = None
 
-    def open(self, first: int, steps: int) -> None:
-        """Begin with some steps; those before them that can still be read are known."""
-        older = {k: self.row(k) for k in range(first - self.reach, first) if self.knows(k)}
+    def border(self, first: int) -> dict[int, Tensor]:
+        """Spikes of the steps before one that can still be read."""
+        known = (k for k in range(first - self.reach, first) if self.knows(k))
+        return {k: self.row(k).clone() for k in known}
+
+    def open(self, first: int, steps: int, older: dict[int, Tensor] | None = None) -> None:
+        """Begin with some steps.
+
+        Arguments:
+            first: The first one.
+            steps: How many.
+            older: Spikes of the steps before them, where those were not made last.
+        """
+        older = self.border(first) if older is None else older
         self.older, self.first = {-1: self.before, **older}, first
         batch, size = self.before.shape
         if self.given is None:
@@ -117,7 +128,8 @@ class SpikeLists:
         if not self.parts and self.whole is not None:
             self.parts = [self._listed(0, self.whole)]
         if not self.parts:
-            self.parts = [(np.empty(0, np.int64),) * 3]
+            empty = np.empty(0, np.int64)
+            self.parts = [(empty, empty, empty)]
         if len(self.parts) > 1:
             step, trial, index = (np.concatenate(x) for x in zip(*self.parts, strict=True))
             self.parts = [(step, trial, index)]
