@@ -30,7 +30,7 @@ from .._contracts import Trace
 from ..eager.functions import Functions
 from ..native.plan import Kept, Key, Matrix, Plan, Wanted, Work
 from .loops import Loops
-from .products import Dense, Product, Sparse
+from .products import Dense, Layouts, Product, Sparse
 from .runtime import Runtime
 from .trains import SpikeLists, Train, blocks
 
@@ -80,6 +80,7 @@ class SequenceEngine:
         self._prepared: dict[tuple[frozenset[str], tuple[str, ...]], Prepared] = {}
         self._codes: dict[Any, Code] = {}
         self.places: dict[int, Tensor | None] = {}
+        self.layouts: dict[tuple[int, torch.device], Layouts] = {}
 
     def prepared(self, driven: frozenset[str], record: tuple[str, ...]) -> Prepared:
         """Plan of a run; `driven` names what inputs set."""
@@ -285,9 +286,12 @@ class Job:
         if matrix.dense is not None:
             hoisted = train.given is not None
             return Dense(*args, weight=weight.detach(), hoisted=hoisted)
-        size = self.program.variables[matrix.target].value.size
-        post = self.program.indices[matrix.seen_by].astype(np.int64)
-        return Sparse(*args, weight=weight.detach(), target=(post, size))
+        layouts = self.engine.layouts
+        if (number, weight.device) not in layouts:
+            size = self.program.variables[matrix.target].value.size
+            post = self.program.indices[matrix.seen_by].astype(np.int64)
+            layouts[number, weight.device] = Layouts.of(path, post, size, weight.device)
+        return Sparse(*args, weight=weight.detach(), layouts=layouts[number, weight.device])
 
     # ---- spikes
 

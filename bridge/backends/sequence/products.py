@@ -8,7 +8,7 @@ all of time.
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -241,23 +241,70 @@ def _add_over_time(to: Tensor, rows: Tensor, by: Tensor) -> None:
     to.addmm_(rows.flatten(0, 1).t(), by.flatten(0, 1))
 
 
+class Layout:
+    """Where the weights of synapses stand in a sparse matrix.
+
+    Arguments:
+        row, column: Of each synapse.
+        shape: Of the matrix.
+        device: Where it is.
+    """
+
+    def __init__(
+        self, row: Array, column: Array, shape: tuple[int, int], device: torch.device
+    ) -> None:
+        order = np.lexsort((column, row))
+        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
+        self.order, self.start, self.column = (
+            torch.from_numpy(x.astype(np.int64)).to(device) for x in (order, start, column[order])
+        )
+        self.shape = shape
+
+    def of(self, weight: Tensor) -> Tensor:
+        """The matrix of some weights, one a synapse."""
+        return torch.sparse_csr_tensor(self.start, self.column, weight[self.order], self.shape)
+
+
+class Layouts(NamedTuple):
+    """The matrices of a pathway.
+
+    Arguments:
+        ahead: From all spikes that may arrive in a step to the targets, "target delay*source".
+        back: From what the targets get to the spikes of a step, "source delay*target".
+        turned: As `ahead`, "delay*source target".
+    """
+
+    ahead: Layout
+    back: Layout
+    turned: Layout
+
+    @staticmethod
+    def of(path: Pathway, post: Array, size: int, device: torch.device) -> "Layouts":
+        """Those of a pathway; `post` is the element of each synapse, of `size` elements."""
+        n, depth = path.n_sources, path.max_delay + 1
+        ahead = (path.max_delay - path.delay) * n + path.source
+        return Layouts(
+            Layout(post, ahead, (size, depth * n), device),
+            Layout(path.source, path.delay * size + post, (n, depth * size), device),
+            Layout(ahead, post, (depth * n, size), device),
+        )
+
+
 class Sparse(Product):
     """A sparse matrix, with any delays.
 
     Arguments:
         weight: One for each synapse.
-        target: Element that each synapse reaches, and the number of elements.
+        layouts: Where they stand.
     """
 
-    def __init__(self, *args: Any, weight: Tensor, target: tuple[Array, int]) -> None:
+    def __init__(self, *args: Any, weight: Tensor, layouts: Layouts) -> None:
         super().__init__(*args)
-        path, (self.post, self.size) = self.pathway, target
-        self.reach = path.max_delay
-        self.weight, n = weight, path.n_sources
-        self.ahead = _csr(self.post, (self.reach - path.delay) * n + path.source,
-                          (self.size, (self.reach + 1) * n), weight)  # fmt: skip
-        self.back = _csr(path.source, path.delay * self.size + self.post,
-                         (n, (self.reach + 1) * self.size), weight)  # fmt: skip
+        self.reach, self.weight = self.pathway.max_delay, weight
+        self.layouts, self.size = layouts, layouts.ahead.shape[0]
+        self.ahead, self.back = layouts.ahead.of(weight), layouts.back.of(weight)
+        self.empty = layouts.turned.of(torch.zeros_like(weight)) if self.wanted else None
+        self.summed = self.empty
         self.by = weight.new_zeros(0)
 
     def forward(self, target: Tensor, gate: Tensor | None, k: int) -> Tensor:
@@ -276,6 +323,7 @@ class Sparse(Product):
     def reset(self) -> None:
         super().reset()
         self.by = self.weight.new_zeros(0)
+        self.summed = self.empty
 
     def open_back(self) -> None:
         steps, more = self.last - self.first, self.reach + self.later
@@ -287,7 +335,10 @@ class Sparse(Product):
         self.by = made
 
     def backward(self, by: Tensor, gate: Tensor | None, k: int) -> None:
-        self.by[k - self.first] = (by if gate is None else by * gate).t()
+        by = by if gate is None else by * gate
+        self.by[k - self.first] = by.t()
+        if self.summed is not None:
+            self.summed = torch.sparse.sampled_addmm(self.summed, self._window(k), by)
 
     def pulled(self, k: int, more: Tensor | None) -> Tensor | None:
         made = self._from(k + self.later - self.first)
@@ -303,38 +354,6 @@ class Sparse(Product):
         return (self.back @ window.flatten(0, 1)).t()
 
     def close_back(self) -> None:
-        if not self.wanted:
-            return
-        by = self.by[: self.last - self.first].permute(1, 0, 2).flatten(1)
-        if self.gradient is None:
-            self.gradient = torch.zeros_like(self.weight)
-        for lag in np.unique(self.pathway.delay):
-            chosen = np.flatnonzero(self.pathway.delay == lag)
-            rows = self.rows(self.first, self.last, int(lag)).permute(2, 0, 1).flatten(1)
-            self._gather(chosen, rows, by)
-
-    def _gather(self, chosen: Array, rows: Tensor, by: Tensor) -> None:
-        """Products of some synapses' spikes and derivatives, summed over trials and time."""
-        assert self.gradient is not None
-        device = self.weight.device
-        for part in np.array_split(chosen, max(1, len(chosen) * rows.shape[1] // PART)):
-            at = torch.from_numpy(part).to(device)
-            i = torch.from_numpy(self.pathway.source[part].astype(np.int64)).to(device)
-            j = torch.from_numpy(self.post[part].astype(np.int64)).to(device)
-            self.gradient[at] += (rows[i] * by[j]).sum(1)
-
-
-PART = 2**22  # products that are held at once
-
-
-def _csr(row: Array, column: Array, shape: tuple[int, int], weight: Tensor) -> Tensor:
-    """A sparse matrix of one weight a synapse."""
-    order = np.lexsort((column, row))
-    start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
-    device = weight.device
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(start.astype(np.int64)).to(device),
-        torch.from_numpy(column[order].astype(np.int64)).to(device),
-        weight[torch.from_numpy(order).to(device)],
-        shape,
-    )
+        if self.summed is not None:
+            self.gradient = torch.empty_like(self.weight)
+            self.gradient[self.layouts.turned.order] = self.summed.values()
