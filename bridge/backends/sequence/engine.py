@@ -34,7 +34,7 @@ from .products import Dense, Layouts, Product, Sparse
 from .runtime import Runtime
 from .trains import SpikeLists, Train, blocks
 
-BUDGET = 256 * 2**20  # bytes that are kept for the way back
+BUDGET = 64 * 2**20  # bytes that are kept for the way back
 
 
 class Prepared(NamedTuple):
@@ -206,8 +206,16 @@ class Job:
         gradients = {k: g.to(self.dtype, self.device) for k, g in self.engine.gradients.items()}
         return Runtime(
             self.program, f, gradients, {}, {}, indices, {}, Draws(0, self.batch),
-            self.inputs.series, self.values, first=self.first,
+            self._series(), self.values, first=self.first,
         )  # fmt: skip
+
+    def _series(self) -> dict[str, tuple[Tensor, ...]]:
+        """What inputs put into variables and tables, one tensor a step."""
+        shape = (self.steps, self.batch, -1)
+        arrays = self.inputs.arrays.items()
+        return {
+            k: x.detach().expand(shape).unbind(0) for k, x in arrays if not k.endswith(".spike")
+        }
 
     def _leaves(self, kept: Sequence[Any]) -> Iterator[tuple[Key, Tensor]]:
         """Everything that the run computes with, and that may have a gradient."""
@@ -350,10 +358,10 @@ class Job:
             upstroke = None if reset is None else reset.upstroke
             c.below[event] = 0.0 if upstroke is None else upstroke.begins / reset.rate  # type: ignore[union-attr]
         c.draws, c.gains, c.record = self.given["draws"], self.inputs.gains, dict(self.record)
-        c.last, c.zero = self.steps - 1, torch.zeros((), dtype=self.dtype)
+        c.last, c.zero = self.steps - 1, torch.zeros((), dtype=self.dtype, device=self.device)
         wanted = plan.wanted
         c.wanted_inputs = frozenset[str]() if wanted is None else wanted.inputs
-        self.numbers = [torch.tensor(x, dtype=self.dtype) for x in self.code.numbers]
+        self.numbers = [self._single(x) for x in self.code.numbers]
         self.single = {k: self._single(self.kept[k]) for k in self.code.single}
         raised = [e for e in plan.events if self.trains[e].given is None]
         self.spikes = {e: SpikeLists((self.steps, self.batch, plan.events[e])) for e in raised}
@@ -365,7 +373,7 @@ class Job:
     def _single(self, x: Any) -> Any:
         """A number as a tensor without axes."""
         plain = isinstance(x, int | float) and not isinstance(x, bool)
-        return torch.tensor(x, dtype=self.dtype) if plain else x
+        return torch.tensor(x, dtype=self.dtype, device=self.device) if plain else x
 
     def _start(self, key: str) -> Tensor:
         value = self.given.get(key)

@@ -107,7 +107,7 @@ class SpikeLists:
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.shape = shape
-        self.parts: list[tuple[Array, Array, Array]] = []
+        self.parts: list[Array] = []
         self.whole: Tensor | None = None
 
     def add(self, first: int, rows: Tensor) -> None:
@@ -117,40 +117,42 @@ class SpikeLists:
         else:
             self.parts.append(self._listed(first, rows))
 
-    def _listed(self, first: int, rows: Tensor) -> tuple[Array, Array, Array]:
+    def _listed(self, first: int, rows: Tensor) -> Array:
+        """Places of the spikes of some steps among those of all."""
         found = np.flatnonzero((rows != 0).cpu().numpy())
-        step, rest = np.divmod(found, self.shape[1] * self.shape[2])
-        trial, index = np.divmod(rest, self.shape[2])
-        return step + first, trial, index
+        return found + first * self.shape[1] * self.shape[2]
+
+    def _places(self) -> Array:
+        """Places of all spikes, in order."""
+        if not self.parts and self.whole is not None:
+            self.parts = [self._listed(0, self.whole)]
+        if len(self.parts) != 1:
+            self.parts = [np.concatenate([np.empty(0, np.int64), *self.parts])]
+        return self.parts[0]
 
     def all(self) -> tuple[Array, Array, Array]:
         """Step, trial and neuron of each, in order."""
-        if not self.parts and self.whole is not None:
-            self.parts = [self._listed(0, self.whole)]
-        if not self.parts:
-            empty = np.empty(0, np.int64)
-            self.parts = [(empty, empty, empty)]
-        if len(self.parts) > 1:
-            step, trial, index = (np.concatenate(x) for x in zip(*self.parts, strict=True))
-            self.parts = [(step, trial, index)]
-        return self.parts[0]
+        step, rest = np.divmod(self._places(), self.shape[1] * self.shape[2])
+        return step, *np.divmod(rest, self.shape[2])
 
     def dense(self, like: Tensor) -> Tensor:
         """Zeros and ones, "time batch neuron"."""
         if self.whole is not None:
             return self.whole.clone()
         made = like.new_zeros(self.shape)
-        place = np.ravel_multi_index(self.all(), self.shape)
-        made.view(-1)[torch.from_numpy(place).to(like.device)] = 1
+        made.view(-1)[torch.from_numpy(self._places()).to(like.device)] = 1
         return made
 
     def of_step(self, k: int) -> tuple[Array, Array]:
         """Trials and neurons of a step."""
+        size = self.shape[1] * self.shape[2]
         if self.whole is not None:
-            return self._listed(0, self.whole[k : k + 1])[1:]
-        step, trial, index = self.all()
-        low, high = np.searchsorted(step, [k, k + 1])
-        return trial[low:high], index[low:high]
+            found = self._listed(0, self.whole[k : k + 1])
+        else:
+            low, high = np.searchsorted(self._places(), [k * size, (k + 1) * size])
+            found = self._places()[low:high] - k * size
+        trial, index = np.divmod(found, self.shape[2])
+        return trial, index
 
 
 def blocks(first: int, last: int, length: int) -> Iterator[tuple[int, int]]:
