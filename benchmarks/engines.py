@@ -98,8 +98,8 @@ def mirror(shape: Shape, backend: str, device: str = "cpu") -> Callable[[Any, An
     return step
 
 
-def plain(shape: Shape, device: str = "cpu") -> Callable[[Any, Any], Any]:
-    """The same network as a loop of torch operations, as tutorials write it."""
+def spike_function() -> Callable[[Any], Any]:
+    """A step with the surrogate of Zenke and Ganguli 2018, doi:10.1162/neco_a_01086."""
     import torch
 
     class Spike(torch.autograd.Function):
@@ -113,12 +113,20 @@ def plain(shape: Shape, device: str = "cpu") -> Callable[[Any, Any], Any]:
             (margin,) = ctx.saved_tensors
             return grads[0] * 0.5 * SLOPE / (1 + SLOPE * margin.abs()) ** 2
 
+    return Spike.apply
+
+
+def plain(shape: Shape, device: str = "cpu") -> Callable[[Any, Any], Any]:
+    """The same network as a loop of torch operations, as tutorials write it."""
+    import torch
+
     w = {
         name: torch.tensor(x, dtype=torch.float32, device=device, requires_grad=True)
         for name, x in weights(shape).items()
     }
     a, b, c = (float(np.exp(-x)) for x in (1 / 5, 1 / 10, 1 / 10))
     k = (1 / 10) / (1 / 10 - 1 / 5) * (a - b)
+    spike = spike_function()
 
     def step(x: Any, y: Any) -> Any:
         size = (x.shape[1], shape.cells)
@@ -128,7 +136,7 @@ def plain(shape: Shape, device: str = "cpu") -> Callable[[Any, Any], Any]:
             total = total + out
             v, i = b * v + k * i - s.detach(), a * i
             out = c * out
-            s = Spike.apply(v - 1)
+            s = spike(v - 1)
             i = i + row @ w["feed"] + s @ w["back"]
             out = out + s @ w["out"]
         loss = torch.nn.functional.cross_entropy(total / len(x), y)

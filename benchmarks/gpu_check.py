@@ -5,8 +5,8 @@
 At most eight minutes. On the device and on the CPU, in double precision, a network with recurrent,
 delayed, plastic and refractory parts gives the same spikes, and values and gradients within 1e-9.
 Then training of the rows A, B and D of `engines.py` is timed, beside snnTorch where that is
-installed (benchmarks/peers.txt). Ends with 0 where all of it holds, with 1 where something differs, and with
-2, after saying so, where there is no card.
+installed (benchmarks/peers.txt). Ends with 0 where all of it holds, with 1 where something differs,
+and with 2, after saying so, where there is no card.
 """
 
 import argparse

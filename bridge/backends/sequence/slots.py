@@ -354,11 +354,17 @@ class Slots:
 
     def _detach(self, body: Body, carrying: Set[str], written: dict[str, str], made: Pulls) -> None:
         """Through the statements where they were executed; elsewhere derivatives stay."""
-        shifts = {n for n in written if self._shift(body, n) is not None}
+        shifts = {n for n in written if self._only_shifts(body, n, carrying)}
         seeds = {final: f"({made.seed(name)} * s_)" for name, final in written.items()
                  if final in carrying and name not in shifts}  # fmt: skip
         made.back(seeds)
         made.store(keep=shifts, rest="(1 - s_)")
+
+    def _only_shifts(self, body: Body, name: str, carrying: Set[str]) -> bool:
+        """Whether nothing passes but to the variable itself, whole."""
+        shift = self._shift(body, name)
+        found = () if shift is None else pulls(shift.operation.tree, carrying)
+        return [pull.source for pull in found] == [name]
 
     def _depth(self, slot: Reset, key: str) -> str:
         """Factor by which the jump of the variable that crosses the threshold counts."""
