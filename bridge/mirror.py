@@ -86,8 +86,9 @@ def mirror(
             last bit, sums and transcendental functions included (on a CPU).
         device: Where to run.
         backend: "eager" (torch, everything), "native" (compiled C, many times faster), "sequence"
-            (a run as one operation of torch, on any device) or "auto": in double precision the one that gives Brian2's values to the last bit, else the
-            fastest that covers the network. `model.report` says which one runs, and why.
+            (a run as one operation of torch, on any device) or "auto": in double precision the one
+            that gives Brian2's values to the last bit, else the fastest that covers the network.
+            `model.report` says which one runs, and why.
         strict: Whether an unsupported feature is an error; else it is left out and listed in
             `model.report`.
         namespace: Names for equations whose group has no namespace, by default the caller's.
