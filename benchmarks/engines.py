@@ -8,7 +8,7 @@ cells, a batch of 64, 100 steps; B: 700 and 256; D: 700 and 1,024; one: as A, on
 steps. Times are CPU seconds of forward and backward on one thread, contenders in turn in one
 process, medians. `--rows memory` measures the peak of memory over 1,000 to 16,000 steps with a loss
 at every step, each in a process of its own. snnTorch is compared where it is installed
-(benchmarks/peers.txt); the plain loop and the mirror's two engines always.
+(benchmarks/peers.txt); the plain loop and the mirror's engines always.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def weights(shape: Shape) -> dict[str, Any]:
     }
 
 
-def mirror(shape: Shape, backend: str) -> Callable[[Any, Any], Any]:
+def mirror(shape: Shape, backend: str, device: str = "cpu") -> Callable[[Any, Any], Any]:
     """A training step of the mirror, which gives the loss and the gradient of `back`."""
     import torch
     from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, Synapses, defaultclock, ms, prefs
@@ -85,6 +85,7 @@ def mirror(shape: Shape, backend: str) -> Callable[[Any, Any], Any]:
     model = mn.mirror(
         Network(given, cells, readout, *made), train=["feed.w", "back.w", "out.w"],
         backend=backend, surrogate=mn.SuperSpike(width=1 / SLOPE), reset_gradient="detach",
+        device=device,
     )  # fmt: skip
 
     def step(x: Any, y: Any) -> Any:
@@ -97,8 +98,8 @@ def mirror(shape: Shape, backend: str) -> Callable[[Any, Any], Any]:
     return step
 
 
-def plain(shape: Shape) -> Callable[[Any, Any], Any]:
-    """The same network as a loop of torch operations, as tutorials write it."""
+def spike_function() -> Callable[[Any], Any]:
+    """A step with the surrogate of Zenke and Ganguli 2018, doi:10.1162/neco_a_01086."""
     import torch
 
     class Spike(torch.autograd.Function):
@@ -112,22 +113,30 @@ def plain(shape: Shape) -> Callable[[Any, Any], Any]:
             (margin,) = ctx.saved_tensors
             return grads[0] * 0.5 * SLOPE / (1 + SLOPE * margin.abs()) ** 2
 
+    return Spike.apply
+
+
+def plain(shape: Shape, device: str = "cpu") -> Callable[[Any, Any], Any]:
+    """The same network as a loop of torch operations, as tutorials write it."""
+    import torch
+
     w = {
-        name: torch.tensor(x, dtype=torch.float32, requires_grad=True)
+        name: torch.tensor(x, dtype=torch.float32, device=device, requires_grad=True)
         for name, x in weights(shape).items()
     }
     a, b, c = (float(np.exp(-x)) for x in (1 / 5, 1 / 10, 1 / 10))
     k = (1 / 10) / (1 / 10 - 1 / 5) * (a - b)
+    spike = spike_function()
 
     def step(x: Any, y: Any) -> Any:
         size = (x.shape[1], shape.cells)
-        v, i, s = torch.zeros(size), torch.zeros(size), torch.zeros(size)
-        out, total = torch.zeros(x.shape[1], READOUT), torch.zeros(x.shape[1], READOUT)
+        v, i, s = (torch.zeros(size, device=device) for _ in range(3))
+        out, total = (torch.zeros(x.shape[1], READOUT, device=device) for _ in range(2))
         for row in x:
             total = total + out
             v, i = b * v + k * i - s.detach(), a * i
             out = c * out
-            s = Spike.apply(v - 1)
+            s = spike(v - 1)
             i = i + row @ w["feed"] + s @ w["back"]
             out = out + s @ w["out"]
         loss = torch.nn.functional.cross_entropy(total / len(x), y)
@@ -139,7 +148,7 @@ def plain(shape: Shape) -> Callable[[Any, Any], Any]:
     return step
 
 
-def snntorch(shape: Shape) -> Callable[[Any, Any], Any]:
+def snntorch(shape: Shape, device: str = "cpu") -> Callable[[Any, Any], Any]:
     """snnTorch, as in its tutorials: its own reset and order of operations."""
     import snntorch as snn
     import torch
@@ -156,6 +165,8 @@ def snntorch(shape: Shape) -> Callable[[Any, Any], Any]:
         feed.weight.copy_(torch.tensor(given["feed"].T * 0.1))
         cells.recurrent.weight.copy_(torch.tensor(given["back"].T * 0.1))
         out.weight.copy_(torch.tensor(given["out"].T))
+    for module in (feed, cells, out, readout):
+        module.to(device)
     parameters = [*feed.parameters(), *cells.parameters(), *out.parameters()]
 
     def step(x: Any, y: Any) -> Any:
@@ -177,7 +188,8 @@ def snntorch(shape: Shape) -> Callable[[Any, Any], Any]:
 
 def contenders(shape: Shape) -> dict[str, Callable[[Any, Any], Any]]:
     """All that can run here."""
-    found = {"native": mirror(shape, "native"), "plain loop": plain(shape)}
+    found = {name: mirror(shape, name) for name in ("native", "sequence")}
+    found["plain loop"] = plain(shape)
     with suppress(ImportError):
         found["snnTorch"] = snntorch(shape)
     return found | {"eager": mirror(shape, "eager")}
@@ -262,7 +274,7 @@ def memory_model(backend: str) -> Any:
 def memory(steps: tuple[int, ...]) -> list[dict[str, Any]]:
     """Peaks of memory, each in a process of its own."""
     found: list[dict[str, Any]] = []
-    for backend in ("native", "eager"):
+    for backend in ("native", "sequence", "eager"):
         for count in steps:
             if backend == "eager" and count > MEMORY_STEPS[1]:
                 continue

@@ -85,9 +85,10 @@ def mirror(
         dtype: `torch.float32` for training; `torch.float64` for values that are Brian2's to the
             last bit, sums and transcendental functions included (on a CPU).
         device: Where to run.
-        backend: "eager" (torch, everything), "native" (compiled C, many times faster) or "auto":
-            in double precision the one that gives Brian2's values to the last bit, else the
-            fastest that covers the network. `model.report` says which one runs, and why.
+        backend: "eager" (torch, everything), "native" (compiled C, many times faster), "sequence"
+            (a run as one operation of torch, on any device) or "auto": in double precision the one
+            that gives Brian2's values to the last bit, else the fastest that covers the network.
+            `model.report` says which one runs, and why.
         strict: Whether an unsupported feature is an error; else it is left out and listed in
             `model.report`.
         namespace: Names for equations whose group has no namespace, by default the caller's.

@@ -8,7 +8,7 @@ from mirrorneuron.errors import NotCovered, UnknownName
 from ._contracts import Backend, Demand
 
 backends: Registry[type[Backend]] = Registry(__name__, Backend)
-FASTEST_FIRST = ("native", "eager")
+FASTEST_FIRST = ("native", "sequence", "eager")
 
 
 def chosen_backend(asked: str, demand: Demand) -> str:
@@ -43,7 +43,7 @@ def _fastest(demand: Demand) -> str:
 def why_not_faster(chosen: str, demand: Demand) -> str:
     """Why a network does not run on a faster backend, if so."""
     faster = FASTEST_FIRST[: FASTEST_FIRST.index(chosen)] if chosen in FASTEST_FIRST else ()
-    missing = [text for name in faster for text in backends[name]().covers(demand)]
+    missing = dict.fromkeys(text for name in faster for text in backends[name]().covers(demand))
     if missing:
         return "; ".join(text.rstrip(".") for text in missing)
     if faster and demand.dtype == torch.float64:

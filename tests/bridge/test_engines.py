@@ -1,17 +1,19 @@
 """Backends: a folder is the registration; a network that one does not cover is refused whole."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
-from brian2 import Network, NeuronGroup, ms, mV
+from brian2 import Network, NeuronGroup, Synapses, ms, mV
 
 import mirrorneuron as mn
 from mirrorneuron.bridge import backends as family
 from mirrorneuron.bridge.backends import backends
 from mirrorneuron.bridge.backends._contracts import Backend, Demand, Engine
 from mirrorneuron.bridge.backends.eager.engine import EagerEngine
-from mirrorneuron.bridge.program import Program
+from mirrorneuron.bridge.backends.native import coverage
+from mirrorneuron.bridge.program import Deliver, Program
 from mirrorneuron.bridge.spike_gradient import SpikeGradient
 from mirrorneuron.errors import NotCovered, UnknownName
 
@@ -65,6 +67,31 @@ def test_an_engine_knows_no_mirror_and_a_copy_has_the_same() -> None:
     model = mn.mirror(network(), train={"cells.v": mn.Free()}, dtype=torch.float64)
     assert not any(isinstance(x, mn.Mirror) for x in vars(model.engine).values())
     assert deepcopy(model).engine is model.engine
+
+
+def test_without_a_compiler_a_stretch_of_time_is_run_by_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(coverage, "compiler", lambda: None)
+    model = mn.mirror(network(), train={"cells.v": mn.Free()}, dtype=torch.float32)
+    assert model.backend == "sequence"
+    assert "Engine: sequence (There is no C compiler on the PATH" in str(model.report)
+    model.run_steps(3).state["cells.v"].sum().backward()
+    assert torch.all(model.parameter("cells.v").grad > 0)
+
+
+def test_spikes_that_change_what_all_synapses_share_are_left_to_others() -> None:
+    cells = NeuronGroup(2, "v : 1", threshold="v > 1", reset="v = 0", name="cells")
+    synapses = Synapses(cells, cells, "w : 1", on_pre="w += 1", name="synapses")
+    synapses.connect()
+    program = mn.mirror(Network(cells, synapses)).program
+    shared = tuple(
+        replace(slot, scalar=slot.vector, vector=()) if isinstance(slot, Deliver) else slot
+        for slot in program.slots
+    )  # as programs of online rules have them
+    demand = Demand(replace(program, slots=shared), {}, torch.float64, torch.device("cpu"))
+    found = backends["sequence"]().covers(demand)
+    assert any("spikes change w, which all synapses share" in text for text in found)
 
 
 def test_what_numpys_types_decide_in_place_is_left_to_eager() -> None:

@@ -5,7 +5,6 @@ from; then it passes the derivative of the loss by what it wrote on to what it r
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ...lower.adjoint import spike_value
 from ...lower.aged import is_last_update, only_ages
@@ -323,7 +322,7 @@ class Backward:
         body = work.body
         assert body is not None
         follows = self.plan.follows(slot.event)
-        body, start = self._moved(work, body) if follows else (body, {})
+        body, start = self.plan.at_threshold(work) if follows else (body, {})
         carrying = self.plan.carrying(body, arrives=follows)
         if follows:
             carrying |= {f.name for f in body.flats if f.name in body.final.values()}
@@ -371,22 +370,6 @@ class Backward:
             shares = f.array(("shares", slot.event), "real")
             return f" * {shares}[(kept * B + b) * {slot.size} + i]"
         return f" * {f.array(('share', slot.event), 'real')}[i]"
-
-    def _moved(self, work: Work, body: Body) -> tuple[Body, dict[str, str]]:
-        """The statements of a reset for a neuron at threshold."""
-        if work.place is None:
-            return body, {}
-        at, name = work.place
-        place = "_at_place"
-        moved = body.renamed(lambda n: place if n == name and name else n)
-        refs = {n: ref for n, ref in body.refs.items() if n != name}
-        if name:
-            refs[name] = body.refs[name]
-        final = {(name if n == place else n): made for n, made in moved.final.items()}
-        moved = replace(moved, refs={**at.refs, **refs}, flats=(*at.flats, *moved.flats),
-                        final=final, clock={**at.clock, **body.clock},
-            tables={**at.tables, **body.tables})  # fmt: skip
-        return moved, ({name: place} if name else {})
 
     # ---- synapses
 

@@ -26,13 +26,18 @@ def uncovered(demand: Demand) -> Iterator[str]:
             yield f"The surrogate {name} of {event.partition('.')[0]!r} has no formula."
     yield from unsimulated(demand.program)
     for slot in demand.program.slots:
-        yield from _without_gradient(demand.program, slot)
+        yield from without_reverse(demand.program, slot)
 
 
 def unsimulated(program: Program) -> Iterator[str]:
     """What of a network is not compiled at all, a sentence each."""
     if not compiler():
         yield "There is no C compiler on the PATH (apt install gcc, or set CC)."
+    yield from beyond_arrays(program)
+
+
+def beyond_arrays(program: Program) -> Iterator[str]:
+    """What of a network statements on whole arrays do not say, a sentence each."""
     yield from beyond_statements(program)
     for slot in program.slots:
         for name in sorted(users_functions(program, slot)):
@@ -60,8 +65,8 @@ def _in_any_order(program: Program, slot: Deliver) -> Iterator[str]:
         yield f"{slot.name}: two statements change the same variable of neurons."
 
 
-def _without_gradient(program: Program, slot: Slot) -> Iterator[str]:
-    """Statements that are compiled, but not the way back through them."""
+def without_reverse(program: Program, slot: Slot) -> Iterator[str]:
+    """Statements that can be executed, but not the way back through them."""
     if slot.every > 1:
         yield f"{slot.name}: it runs in every {slot.every} steps only."
     if isinstance(slot, Reset) and draws(program, slot):

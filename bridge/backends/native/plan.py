@@ -451,6 +451,24 @@ class Plan:
         known = self.gradients.get(event)
         return self.wanted is not None and known is not None and known.follows_reset
 
+    def at_threshold(self, work: Work) -> tuple[Body, dict[str, str]]:
+        """The statements of a reset for a neuron at threshold, and what stands for its variable."""
+        body = work.body
+        assert body is not None
+        if work.place is None:
+            return body, {}
+        at, name = work.place
+        place = "_at_place"
+        moved = body.renamed(lambda n: place if n == name and name else n)
+        refs = {n: ref for n, ref in body.refs.items() if n != name}
+        if name:
+            refs[name] = body.refs[name]
+        final = {(name if n == place else n): made for n, made in moved.final.items()}
+        moved = replace(moved, refs={**at.refs, **refs}, flats=(*at.flats, *moved.flats),
+                        final=final, clock={**at.clock, **body.clock},
+                        tables={**at.tables, **body.tables})  # fmt: skip
+        return moved, ({name: place} if name else {})
+
     def reads_back(self, work: Work) -> set[str]:
         """Keys of the variables whose values before a slot are needed to go back through it."""
         body, slot = work.body, work.slot
