@@ -52,7 +52,7 @@ def network(name: str, solved: str) -> Network:
     return Network(pre, post, cells, synapses)
 
 
-@pytest.mark.parametrize("backend", ["eager", "native"])
+@pytest.mark.parametrize("backend", ["eager", "native", "sequence"])
 @pytest.mark.parametrize("solved", ["event-driven", "clock-driven"])
 @pytest.mark.parametrize("name", SYNAPSES)
 def test_the_gradient_by_a_spike_is_what_it_changes(name: str, solved: str, backend: str) -> None:

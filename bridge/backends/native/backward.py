@@ -7,7 +7,6 @@ from; then it passes the derivative of the loss by what it wrote on to what it r
 from collections.abc import Iterator
 
 from ...lower.adjoint import spike_value
-from ...lower.aged import is_last_update, only_ages
 from ...lower.condition import Chance, Condition, Margin
 from ...lower.derivative import derivative
 from ...lower.expression import names, parse
@@ -592,16 +591,9 @@ class Backward:
         }  # fmt: skip
         sink.back_through_synapse(
             e, {n: final for n, final in kept.items() if final in carrying},
-            self._without_gradient(body), here if all_ else "",
+            body.timeless(self.program), here if all_ else "",
         )  # fmt: skip
         sink.store(keep=set(body.final) - set(kept))
-
-    def _without_gradient(self, body: Body) -> set[str]:
-        """Names of what a spike sets without a derivative of its own."""
-        slot = body.slot
-        if not isinstance(slot, Deliver) or not only_ages(self.program, slot):
-            return set()
-        return {name for name, ref in body.refs.items() if is_last_update(ref)}
 
     def _sum(self, f: Function, work: Work, slot: Sum) -> None:
         body, (low, high) = work.body, slot.span

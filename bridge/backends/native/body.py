@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from ...lower.aged import aged
+from ...lower.aged import aged, is_last_update, only_ages
 from ...lower.condition import (
     All,
     Chance,
@@ -88,6 +88,12 @@ class Body:
                 chosen.append(made)
                 open_ |= uses(made)
         return chosen[::-1]
+
+    def timeless(self, program: Program) -> set[str]:
+        """Names of what a spike sets without a derivative of its own: when it came."""
+        if not isinstance(self.slot, Deliver) or not only_ages(program, self.slot):
+            return set()
+        return {name for name, ref in self.refs.items() if is_last_update(ref)}
 
     @property
     def executed(self) -> list[Flat]:

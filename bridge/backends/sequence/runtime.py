@@ -96,6 +96,11 @@ class Runtime(Context):
 
     # ---- derivatives
 
+    def stored(self, s: Tensor, change: Tensor, left: Tensor) -> Tensor:
+        """What a change of now is worth of what is stored; where s is 1, that is as of now."""
+        worth = torch.where(left != 0, change / left, 0.0)
+        return torch.where(s > 0, change, worth)
+
     def plus(self, to: Tensor, by: Tensor, factor: Value) -> Tensor:
         """to + by * factor."""
         if isinstance(factor, Tensor):

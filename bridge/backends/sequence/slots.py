@@ -16,7 +16,7 @@ from ...lower.flat import Flat, pulls
 from ...lower.margin import MARGIN
 from ...lower.step import Accumulate, Keep, Write
 from ...program import Deliver, Generate, Reset, Sum, Threshold
-from ..native.body import KEPT, Body
+from ..native.body import KEPT, LEFT, Body
 from ..native.plan import Plan, Work
 from .pulls import Pulls, called
 from .statements import Numbers, Statements, by_name, local
@@ -412,10 +412,11 @@ class Slots:
         names_ = body.needed(wanted)
         for made in names_:
             forward += self._serve(body, text, made)
-        for name, final in body.final.items():
-            if isinstance(_maker(body, final).operation, Keep):
-                to = f"S[{body.refs[name].variable!r}]"
-                forward.append(f"{to} = c.fit({local(final)}, {to})")
+        for name, final in _kept(body).items():
+            to = f"S[{body.refs[name].variable!r}]"
+            fast = "mixed" if text.finite(final) else "chosen"
+            new = f"c.{fast}(s_, {local(final)}, {text.name(name)})"
+            forward.append(f"{to} = c.fit({new}, {to})")
         return self._joined(work, forward, back, needs)
 
     def _serve(self, body: Body, text: Statements, made: Flat) -> Iterator[str]:
@@ -423,9 +424,7 @@ class Slots:
         operation, value = made.operation, local(made.name)
         match operation:
             case Keep():
-                yield f"{value}v = {text.value(made)}"
-                fast = "mixed" if text.finite(made.name) else "chosen"
-                yield f"{value} = c.{fast}(s_, {value}v, {text.name(made.before or '')})"
+                yield f"{value} = {text.value(made)}"
             case Accumulate(ref=ref, guard=guard):
                 yield f"{value} = {text.fitted(made)}"
                 gate = text.name(guard) if guard else "None"
@@ -442,17 +441,33 @@ class Slots:
         made = Pulls(self.plan, body, carrying, text)
         head = [f"s_ = c.arriving({work.number})", "total = 0.0"]
         made.lines += head
-        for name, final in body.final.items():
-            if final in carrying and isinstance(_maker(body, final).operation, Keep):
-                made.add(final, made.seed(name))
+        kept = _kept(body)
+        carried = {name: final for name, final in kept.items() if final in carrying}
+        timeless = body.timeless(self.program)
+        for name, final in carried.items():
+            by = f"by_{local(name)}"
+            made.lines.append(f"{by} = {made.seed(name)}")
+            if all_ and name not in timeless:
+                made.lines.append(f"total = total + {by} * {self._worth(body, text, name, final)}")
+            if self.program.variables[body.refs[name].variable].kind == "float":
+                made.add(final, f"{by} * s_")
         for flat in reversed(body.flats):
             self._back_through(made, flat, all_)
-        keep = {n for n, final in body.final.items()
-                if not isinstance(_maker(body, final).operation, Keep)}  # fmt: skip
-        made.store(keep=keep)
+        for name in carried:
+            if name in carrying:
+                made.add(name, f"by_{local(name)} * (1 - s_)")
+        made.store(keep=set(body.final) - set(kept))
         if all_:
             made.lines.append(f"c.add_arrived({work.number}, total)")
         return made.lines, text.used
+
+    def _worth(self, body: Body, text: Statements, name: str, final: str) -> str:
+        """What a spike changes of a synaptic variable, as it is stored."""
+        left = f"{LEFT}{name}"
+        if all(made.name != left for made in body.flats):
+            return f"({text.name(final)} - {text.name(name)})"
+        now = next(made.name for made in body.flats if made.before == name)
+        return f"c.stored(s_, {text.name(final)} - {text.name(now)}, {text.name(left)})"
 
     def _back_through(self, made: Pulls, flat: Flat, all_: bool) -> None:
         operation, text = flat.operation, made.text
@@ -467,19 +482,6 @@ class Slots:
                     made.lines.append(f"total = total + by_ * {text.name(flat.name)}")
                 if pulls(operation.tree, made.carrying):
                     made.lines.append("by_ = by_ * s_")
-                    made.pull(flat, "by_")
-            case Keep():
-                if flat.name not in made.known:
-                    return
-                by, before = by_name(flat.name), text.name(flat.before or "")
-                if all_:
-                    value = f"{local(flat.name)}v"
-                    text.used.add(f"{flat.name}v")
-                    made.lines.append(f"total = total + {by} * ({value} - {before})")
-                if flat.before in made.carrying:
-                    made.add(flat.before or "", f"{by} * (1 - s_)")
-                if self.program.variables[operation.ref.variable].kind == "float":
-                    made.lines.append(f"by_ = {by} * s_")
                     made.pull(flat, "by_")
             case _:
                 if flat.name in made.known:
@@ -506,9 +508,10 @@ class Slots:
         return self._joined(work, forward, back, needs)
 
 
-def _maker(body: Body, name: str) -> Flat:
-    """The operation that gives a value its name."""
-    return next(f for f in body.flats if f.name == name)
+def _kept(body: Body) -> dict[str, str]:
+    """Synaptic variables that a slot sets, and the names of their new values."""
+    made = {f.name for f in body.flats if isinstance(f.operation, Keep)}
+    return {name: final for name, final in body.final.items() if final in made}
 
 
 def margin_of(slot: Threshold) -> str:
