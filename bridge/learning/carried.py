@@ -67,7 +67,13 @@ class Carried(Rule[CarriedState]):
             model: A mirror.
             read: What a loss reads: variables, "readout.y", and spikes, "cells.spike".
         """
-        return self.traced(model, read).found.program
+        return self.prepared(model, read).found.program
+
+    def prepared(self, model: Mirror, read: Sequence[str], driven: Iterable[str] = ()) -> Traced:
+        """A model with its traces, whose report says from now on what they leave out."""
+        made = self.traced(model, read, driven)
+        model.left_out[f"mn.{type(self).__name__}"] = tuple(made.found.cuts)
+        return made
 
     @abstractmethod
     def traced(self, model: Mirror, read: Sequence[str], driven: Iterable[str] = ()) -> Traced:
@@ -163,7 +169,7 @@ class _Episode:
         run, model = self.run, self.run.model
         spiking = [f"{name}.spike" for name in model.program.spiking()]
         read = list(found) or [*spiking, *run.task.recorded]
-        self.traced = self.rule.traced(model, read, run.trial.inputs)
+        self.traced = self.rule.prepared(model, read, run.trial.inputs)
         batch = next(iter(recording.spikes.sizes.values()), (1, 0))[0]
         if run.trial.batch_size is not None:
             batch = run.trial.batch_size
