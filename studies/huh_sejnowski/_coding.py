@@ -92,12 +92,12 @@ class Coding:
     def target(self, x: Float[np.ndarray, "time ..."]) -> Float[np.ndarray, "time ..."]:
         """The filtered input, as it is at the start of each step."""
         left = np.exp(-self.dt / SLOW)
-        return lfilter([0, 1 - left], [1, -left], x, axis=0)
+        return np.asarray(lfilter([0, 1 - left], [1, -left], x, axis=0))
 
     def trial(self, step: int) -> mn.Trial:
         """Trials of a training step."""
         x = self.inputs(step, self.batch)
-        return mn.Trial({STIMULUS: torch.from_numpy(x)}, torch.from_numpy(self.target(x)),
+        return mn.Trial({STIMULUS: torch.from_numpy(x)}, torch.from_numpy(self.target(x)).float(),
                         self.batch)  # fmt: skip
 
     def error(self, readout: Any, target: Any) -> Any:
@@ -114,7 +114,7 @@ class Coding:
     def learn(self, folder: Path, progress: bool) -> tuple[Values, list[float]]:
         """Values after the training and the loss of each step; goes on from what there is."""
         start = self.start()
-        model = self.wiring.mirror(start)
+        model = self.wiring.mirror(start, dtype=torch.float32)
         task = mn.Task(self.duration * ms, self.loss, self.trial, [READOUT, "cells.s"])
 
         def schedule(optimizer: Optimizer) -> CosineAnnealingLR:
@@ -129,7 +129,8 @@ class Coding:
     def judged(self, values: Values, trials: int = 8) -> "Coded":
         """A network on new trials."""
         x = self.inputs(-1 % 2**31, trials)
-        model, duration = self.wiring.mirror(values), self.duration * ms
+        model = self.wiring.mirror(values, dtype=torch.float32)
+        duration = self.duration * ms
         with torch.no_grad():
             run = model.run(duration, {STIMULUS: torch.from_numpy(x)}, trials,
                             record=[READOUT, *CURRENTS])  # fmt: skip
@@ -154,7 +155,10 @@ class Coding:
         """Size of the sum of both currents, in that of the input's, each filtered [ms]."""
         left = np.exp(-self.dt / tau) if tau else 0.0
         late = self.wiring.steps(SETTLED)
-        both, one = (lfilter([1 - left], [1, -left], x, axis=0)[late:] for x in (feed + back, feed))
+        both, one = (
+            np.asarray(lfilter([1 - left], [1, -left], x, axis=0))[late:]
+            for x in (feed + back, feed)
+        )
         return float(np.sqrt((both**2).mean() / (one**2).mean()))
 
     def gradient_error(self, duration: float) -> float:

@@ -122,13 +122,13 @@ class Memory:
     def trial(self, step: int) -> mn.Trial:
         """Trials of a training step."""
         made = self.trials(step, self.batch, self.longest)
-        target = torch.from_numpy(made.window), torch.from_numpy(made.labels)
+        target = torch.from_numpy(made.window).float(), torch.from_numpy(made.labels)
         return mn.Trial({STIMULUS: torch.from_numpy(made.x)}, target, self.batch)
 
     def learn(self, folder: Path, progress: bool) -> tuple[Values, list[float]]:
         """Values after the training and the loss of each step; goes on from what there is."""
         start = self.start()
-        model = self.wiring.mirror(start)
+        model = self.wiring.mirror(start, dtype=torch.float32)
         task = mn.Task(self.duration(self.longest) * ms, loss, self.trial, [READOUT])
 
         def schedule(optimizer: Optimizer) -> LambdaLR:
@@ -147,11 +147,12 @@ class Memory:
     def judged(self, values: Values, longest: float, trials: int = 256) -> "Answered":
         """Answers on new trials."""
         made = self.trials(2**30, trials, longest)
-        model, duration = self.wiring.mirror(values), self.duration(longest) * ms
+        model = self.wiring.mirror(values, dtype=torch.float32)
+        duration = self.duration(longest) * ms
         with torch.no_grad():
             run = model.run(duration, {STIMULUS: torch.from_numpy(made.x)}, trials,
                             record=[READOUT])  # fmt: skip
-        answers = answered(run[READOUT], torch.from_numpy(made.window)).argmax(1).numpy()
+        answers = answered(run[READOUT], torch.from_numpy(made.window).float()).argmax(1).numpy()
         spikes = run.spikes["cells"].numpy()
         counts = np.zeros((len(NAMES), len(NAMES)))
         np.add.at(counts, (made.labels, answers), 1)

@@ -76,7 +76,7 @@ class Wiring:
         return made
 
     def mirror(self, values: Values, x: Any = None, **options: Any) -> mn.Mirror:
-        """Its mirror, in double precision; no gradient passes through the reset, as none has to."""
+        """Its mirror; no gradient passes through the reset, as none has to."""
         options = {"train": self.trained, "dtype": torch.float64} | options
         return mn.mirror(self.network(values, x), reset_gradient="detach", **options)
 
