@@ -46,9 +46,9 @@ class Coding:
     cells: int = 30
     dt: float = 0.2
     duration: float = 250.0
-    batch: int = 8
+    batch: int = 12
     steps: int = 1500
-    lr: float = 3e-3
+    lr: float = 1.5e-3
     cost: float = 1.0
     size: float = 0.2
     feedback: float = 0.5
@@ -121,7 +121,7 @@ class Coding:
             return CosineAnnealingLR(optimizer, self.steps, self.lr / 20)
 
         done = mn.fit(
-            model, task, mn.BPTT(), lambda p: Adam(p, lr=self.lr), self.steps, folder, 50,
+            model, task, mn.BPTT(), lambda p: Adam(p, lr=self.lr, betas=(0.97, 0.999)), self.steps, folder, 50,
             clip=1.0, schedule=schedule, seed=self.seed, report="text" if progress else None,
         )  # fmt: skip
         return self.wiring.trained_values(model, start), list(done.losses)

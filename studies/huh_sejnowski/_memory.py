@@ -165,14 +165,19 @@ class Memory:
 
     def gradient_error(self, duration: float) -> float:
         """Difference of the gradient from that of Brian2's runs, at the start."""
-        x = self.trials(0, 1, self.longest).x[:, 0]
+        x = self._with_both(0)
         return self.wiring.gradient_error(
             self.start(), x, duration, lambda o: (o**2).mean() + o[-1].sum(), self.seed
         )
 
+    def _with_both(self, step: int) -> Float[np.ndarray, "time 2"]:
+        """The inputs of a trial with two pulses."""
+        made = self.trials(step, 16, self.longest)
+        return made.x[:, int(np.argmax(made.labels != 2))]
+
     def in_brian2(self, values: Values) -> bool:
         """Whether Brian2 has the mirror's spikes after the training."""
-        x = self.trials(1, 1, self.longest).x[:, 0]
+        x = self._with_both(1)
         return self.wiring.in_brian2(values, x, self.duration(self.longest))
 
 

@@ -5,6 +5,7 @@ lies between them and the loss, and the formula of OTTT written out by hand for 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -206,6 +207,19 @@ def test_a_window_changes_nothing(rule: mn.OTTT) -> None:
     model, what = layered(), task("F", ("R.y",))
     whole, cut = gradients(model, mn.OTTT(), what), gradients(model, rule, what)
     assert all(torch.equal(whole[key], cut[key]) for key in whole)
+
+
+@pytest.mark.parametrize("rule", [mn.OTTT(20 * ms), decolle()])
+def test_a_resumed_training_is_that_of_an_uninterrupted_one(rule: mn.OTTT, tmp_path: Path) -> None:
+    def fitted(steps: int, folder: Path, model: mn.Mirror) -> dict[str, torch.Tensor]:
+        given = mn.Task(40 * ms, task("F").loss, lambda k: mn.Trial(batch_size=2), additive=True)
+        mn.fit(model, given, rule, steps=steps, checkpoint=folder, report=None)
+        return {key: model.parameter(key).detach().clone() for key in model.limits}
+
+    whole = fitted(4, tmp_path / "whole", layered(train=["s.w", "up.w"]))
+    fitted(2, tmp_path / "parts", layered(train=["s.w", "up.w"]))
+    parts = fitted(4, tmp_path / "parts", layered(train=["s.w", "up.w"]))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
 @pytest.mark.parametrize("rule", [mn.OTTT(), decolle()])
