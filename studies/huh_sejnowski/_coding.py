@@ -117,12 +117,15 @@ class Coding:
         model = self.wiring.mirror(start, dtype=torch.float32)
         task = mn.Task(self.duration * ms, self.loss, self.trial, [READOUT, "cells.s"])
 
+        def adam(parameters: Any) -> Optimizer:  # each gradient is noisy: the mean is of many
+            return Adam(parameters, lr=self.lr, betas=(0.97, 0.999))
+
         def schedule(optimizer: Optimizer) -> CosineAnnealingLR:
             return CosineAnnealingLR(optimizer, self.steps, self.lr / 20)
 
         done = mn.fit(
-            model, task, mn.BPTT(), lambda p: Adam(p, lr=self.lr, betas=(0.97, 0.999)), self.steps, folder, 50,
-            clip=1.0, schedule=schedule, seed=self.seed, report="text" if progress else None,
+            model, task, mn.BPTT(), adam, self.steps, folder, 50, clip=1.0, schedule=schedule,
+            seed=self.seed, report="text" if progress else None,
         )  # fmt: skip
         return self.wiring.trained_values(model, start), list(done.losses)
 
