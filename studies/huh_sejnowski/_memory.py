@@ -63,9 +63,9 @@ class Memory:
     cells: int = 80
     dt: float = 1.0
     longest: float = 170.0
-    batch: int = 64
+    batch: int = 32
     steps: int = 2000
-    lr: float = 0.01
+    lr: float = 0.004
     recurrence: float = 0.006
     seed: int = 0
 

@@ -132,7 +132,7 @@ class Wiring:
 
     def _difference(
         self, values: Values, key: str, way: Float[np.ndarray, " _"], x: Any, duration: float,
-        loss: Loss, h: float = 2e-4,
+        loss: Loss, h: float = 5e-6,
     ) -> float:  # fmt: skip
         """Derivative along a direction, by Richardson's combination of central differences."""
 

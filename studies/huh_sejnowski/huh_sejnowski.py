@@ -244,11 +244,11 @@ def draw_coding(found: Found) -> Figure:
     coded, dt = found.coded, found.dts["coding"]
     t = np.arange(len(coded.readout)) * dt
     for k, color in enumerate((EXCITATORY, INHIBITORY)):
-        axes[0].plot(t, np.array(coded.target)[:, k], color=REFERENCE, linewidth=1.5,
-                     label="target" if k == 0 else None)  # fmt: skip
+        axes[0].plot(t, np.array(coded.target)[:, k], color=color, linewidth=3, alpha=0.3,
+                     label=f"target {k + 1}")  # fmt: skip
         axes[0].plot(t, np.array(coded.readout)[:, k], color=color, linewidth=0.8,
                      label=f"readout {k + 1}")  # fmt: skip
-    axes[0].legend(loc="upper right", ncols=3)
+    _legend(axes[0], 4)
     axes[0].set(ylabel="written")
     _raster(axes[1], coded.spikes, dt)
     wide = np.ones(round(SLOW / dt)) / round(SLOW / dt)
@@ -257,8 +257,13 @@ def draw_coding(found: Found) -> Figure:
     axes[2].plot(t, back, color=INHIBITORY, label="from other cells")
     axes[2].plot(t, feed + back, color="black", linewidth=1, label="sum")
     axes[2].set(xlabel="time (ms)", ylabel="current (1/ms),\nmean of 10 ms", xlim=(0, t[-1]))
-    axes[2].legend(loc="upper right", ncols=3)
+    _legend(axes[2], 3)
     return figure
+
+
+def _legend(ax: Any, columns: int) -> None:
+    """A legend above a panel."""
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 
 
 def _raster(ax: Any, spikes: Sequence[Sequence[int]], dt: float) -> None:
@@ -303,7 +308,7 @@ def _chance() -> float:
 
 
 def _smooth(losses: Sequence[float]) -> Any:
-    wide = min(10, len(losses))
+    wide = min(10, 1 + len(losses) // 10)
     return np.convolve(losses, np.ones(wide) / wide, mode="valid")
 
 
@@ -315,12 +320,12 @@ def draw_memory(found: Found) -> Figure:
     for k, (name, color) in enumerate((("pulses", EXCITATORY), ("cue", REFERENCE))):
         axes[0].plot(t, np.array(one.x)[:, k], color=color, label=name)
     axes[0].set(ylabel="input")
-    axes[0].legend(loc="upper right", ncols=2)
+    _legend(axes[0], 2)
     _raster(axes[1], one.spikes, dt)
     for k, color in enumerate((EXCITATORY, INHIBITORY, REFERENCE)):
         axes[2].plot(t, np.array(one.readout)[:, k], color=color, label=NAMES[k])
     axes[2].set(xlabel="time (ms)", ylabel="readout", xlim=(0, t[-1]))
-    axes[2].legend(loc="upper left", ncols=3)
+    _legend(axes[2], 3)
     return figure
 
 
