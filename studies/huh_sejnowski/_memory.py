@@ -8,6 +8,7 @@ these trials.
 """
 
 from dataclasses import asdict, dataclass
+from math import cos, pi
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,7 +143,7 @@ class Memory:
 
     def rate_at(self, step: int) -> float:
         """Learning rate, in that of the settings: it rises for 25 steps, then falls."""
-        return min(1.0, (step + 1) / 25) * (0.51 + 0.49 * np.cos(np.pi * step / self.steps))
+        return min(1.0, (step + 1) / 25) * (0.51 + 0.49 * cos(pi * step / self.steps))
 
     def judged(self, values: Values, longest: float, trials: int = 256) -> "Answered":
         """Answers on new trials."""
