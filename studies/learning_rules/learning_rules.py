@@ -305,7 +305,8 @@ def tables(found: Found) -> list[Table]:
 
 
 def draw_cosine(found: Found) -> Figure:
-    """Cosine with backpropagation through the whole trial, by rule and kind of neuron."""
+    """Cosine with backpropagation through the whole trial, by rule and kind of neuron; a dash where
+    a rule refuses these neurons."""
     return _grid(found, lambda cell: cell.cosine, "cosine with BPTT")
 
 
@@ -335,7 +336,8 @@ def _grid(found: Found, value: Callable[[Cell], float], title: str) -> Figure:
     ax.imshow(grid, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     for (row, column), x in np.ndenumerate(grid):
         color = "white" if x < 0.6 else "black"
-        if np.isnan(x):
+        if np.isnan(x):  # the rule refuses these neurons
+            ax.text(column, row, "-", ha="center", va="center", color="0.5", fontsize=7)
             continue
         ax.text(column, row, f"{x:.2f}", ha="center", va="center", color=color, fontsize=7)
     ax.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
