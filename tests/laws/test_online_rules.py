@@ -457,7 +457,7 @@ def test_the_report_says_what_a_rule_left_out() -> None:
     gradients(model, mn.RTRL(), task_of(case))
     shown = str(model.report)
     assert "mn.RTRL leaves out of the gradient:\n  ee_pre: what a spike of E does to E" in shown
-    assert "ee_pre: what a spike of E does to E" in model.report._repr_html_()
+    assert "ee_pre: what a spike of E does to E" in model.report._repr_html_()  # pyright: ignore[reportPrivateUsage]
     alone = mirrored(case._replace(network=joined(parts()), train=["s.w"]))
     mn.RTRL().program(alone, ["E.spike"])
     assert "mn.RTRL leaves out of the gradient:\n  nothing" in str(alone.report)

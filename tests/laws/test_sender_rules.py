@@ -55,7 +55,7 @@ def network(kind: str = "a synaptic current", loop: bool = True, **options: Any)
 
 
 def way(name: str, pre: Any, post: Any, entry: str, weights: Any, delay: float | None = 1.0) -> Any:
-    given = {} if delay is None else {"delay": delay * ms}
+    given: Any = {} if delay is None else {"delay": delay * ms}
     made: Any = Synapses(pre, post, "w : 1", on_pre=f"{entry}_post += w", name=name, **given)
     made.connect("i != j" if pre is post else True)
     made.w = weights
@@ -72,7 +72,8 @@ def task(read: str = "E", record: tuple[str, ...] = ()) -> mn.Task:
 
     def loss(recording: mn.Recording, trial: mn.Trial) -> torch.Tensor:
         t = torch.arange(recording.first, recording.first + recording.steps)[:, None, None]
-        total = sum((recording[key] * torch.sin(0.3 * t)).square().sum() for key in record)
+        each = [(recording[key] * torch.sin(0.3 * t)).square().sum() for key in record]
+        total = torch.stack([torch.zeros(()), *each]).sum()
         return total + (recording.spikes[read] * torch.cos(0.1 * t)).sum() if read else total
 
     return mn.Task(100 * ms, loss, record=record, additive=True)
@@ -126,7 +127,7 @@ def by_hand(model: mn.Mirror, what: mn.Task) -> dict[str, torch.Tensor]:
         run = model.run(100 * ms, batch_size=3, seed=3, record=["E.v", "F.v", "R.y"])
     leaves = run.as_leaves()
     what.loss(leaves, mn.Trial()).backward()
-    read = {"F": leaves.spikes["F"].grad, "y": leaves["R.y"].grad}
+    read: Any = {"F": leaves.spikes["F"].grad, "y": leaves["R.y"].grad}
     leak, readout_leak = np.exp(-DT / LEAK), np.exp(-DT / 20)
     psi = {n: model.gradients[f"{n}.spike"].slope(leak * run[f"{n}.v"] - 1) for n in ("E", "F")}
     w = {n: model.parameter(f"{n}.w").detach() for n in ("s", "up", "out")}
