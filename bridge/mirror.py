@@ -247,6 +247,7 @@ class Mirror(Holder):
         self._dtype, self._device = dtype, device
         self.trained = {key: self._hold(key) for key in self.limits}
         self.gradients: dict[str, SpikeGradient] = {}
+        self.left_out: dict[str, tuple[str, ...]] = {}  # by learning rule, of the gradient
         eager = EagerEngine(program, self.trained_constants, self.gradients)
         self.gradients |= dict(spike_gradients(eager, self.values, surrogates, reset_gradient))
         self._engines["eager"] = eager  # its code for thresholds and resets is that of a run
@@ -384,7 +385,9 @@ class Mirror(Holder):
         backend = self.backend
         why = why_not_faster(backend, self._demand)
         engine = f"{backend} ({why})" if why else backend
-        return Report(self.program, trained, self.unsupported, gradients, engine)
+        return Report(
+            self.program, trained, self.unsupported, gradients, engine, dict(self.left_out)
+        )
 
     def _says(self, member: str) -> str:
         """What the report says of what is trained."""

@@ -28,6 +28,7 @@ class Report:
         unsupported: Parts that were left out (only with `strict=False`).
         gradients: Group to what stands for the derivative of its spikes.
         engine: What runs the network, and why nothing faster.
+        left_out: Learning rule to what its gradient leaves out, for rules that were used.
     """
 
     program: Program
@@ -35,6 +36,7 @@ class Report:
     unsupported: Sequence[Unsupported]
     gradients: Mapping[str, str] = field(default_factory=dict[str, str])
     engine: str = ""
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
     @property
     def is_faithful(self) -> bool:
@@ -102,7 +104,14 @@ class Report:
             "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
             for row in table
         )
-        return "\n".join([self._headline(), "", *lines])
+        return "\n".join([self._headline(), "", *lines, *self._cuts()])
+
+    def _cuts(self) -> Iterator[str]:
+        """What the gradients of rules leave out, line by line."""
+        for rule, cuts in self.left_out.items():
+            yield ""
+            yield f"{rule} leaves out of the gradient:"
+            yield from (f"  {cut}" for cut in cuts or ("nothing",))
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -110,7 +119,9 @@ class Report:
             for row in self.rows()
         )
         head = "".join(f"<th>{name}</th>" for name in COLUMNS)
-        return f"<p>{escape(self._headline())}</p><table><tr>{head}</tr>{rows}</table>"
+        cuts = escape("\n".join(self._cuts()).strip())
+        below = f"<pre>{cuts}</pre>" if cuts else ""
+        return f"<p>{escape(self._headline())}</p><table><tr>{head}</tr>{rows}</table>{below}"
 
     def _headline(self) -> str:
         if self.is_faithful:

@@ -54,6 +54,11 @@ NEEDED = {
     ),
     "arm_online": ("rms_traces", "rms_FPTT", "ratio_traces", "spikes_identical"),
     "learning_rules": ("cosine_traces", "loss_BPTT", "time_FPTT", "spikes_identical"),
+    "huh_sejnowski": (
+        "gradient_error_coding", "gradient_error_xor", "coding_error", "coding_rate",
+        "coding_correlation", "coding_slope", "coding_balance", "xor_accuracy",
+        "xor_accuracy_one_pulse", "spikes_identical",
+    ),
     "online_rules": (
         "identity_hand_LIF", "identity_autograd_ALIF", "cosine_0", "error_eprop_symmetric",
         "spikes_identical",

@@ -3,6 +3,7 @@
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .central_difference import check_gradient
+from .decolle import DECOLLE
 from .eprop import EProp
 from .eventprop import EventProp
 from .fit import fit
@@ -10,13 +11,16 @@ from .fptt import FPTT
 from .fptt_k import FPTT_K
 from .gradient_check import GradientCheck
 from .guard import TrainingWarning
+from .ottt import OTTT
 from .result import Fit
 from .rtrl import RTRL
 
 __all__ = [
     "BPTT",
+    "DECOLLE",
     "FPTT",
     "FPTT_K",
+    "OTTT",
     "RTRL",
     "EProp",
     "EventProp",

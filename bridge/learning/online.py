@@ -6,7 +6,7 @@ of the loss by each of these values is the signal. The second run, of the networ
 the gradient. Between windows the traces stay as they are, so that nothing is cut off in time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -23,6 +23,7 @@ from ..draws import Draws
 from ..inputs import Inputs
 from ..lower.traces.carrier import Pause, Rise, SpikeSlope
 from ..lower.traces.eligibility import Eligibility, Total, eligibility
+from ..lower.traces.senders import senders
 from ..mirror import Mirror
 from ..program import Array
 from ..recording import Recording
@@ -237,15 +238,42 @@ def traced(
         feedback, kept: See `eligibility`.
         driven: Names of the inputs of a run: variables, and groups whose spikes are given.
     """
-    wanted = tuple(sorted(read))
-    given = tuple(sorted(key if "." in key else f"{key}.spike" for key in driven))
+    wanted, given = tuple(sorted(read)), _inputs(driven)
     name = feedback if isinstance(feedback, str) else tuple(
         (key, value.tobytes()) for key, value in feedback.items()
     )  # fmt: skip
+    return _kept(
+        model, (wanted, name, kept, given),
+        lambda: eligibility(model.program, list(model.keys), wanted, spike_slopes(model), feedback,
+                            kept, given),
+    )  # fmt: skip
+
+
+def traced_by_sender(
+    model: Mirror, read: Iterable[str], rule: str, through: bool, driven: Iterable[str] = ()
+) -> Traced:
+    """The network of a model with one trace for each neuron that sends; likewise.
+
+    Arguments:
+        model, read, driven: As in `traced`.
+        rule, through: See `senders`.
+    """
+    wanted, given = tuple(sorted(read)), _inputs(driven)
+    return _kept(
+        model, (wanted, rule, through, given),
+        lambda: senders(model.program, list(model.keys), wanted, spike_slopes(model), rule,
+                        through, given),
+    )  # fmt: skip
+
+
+def _inputs(driven: Iterable[str]) -> tuple[str, ...]:
+    """Keys of what inputs set."""
+    return tuple(sorted(key if "." in key else f"{key}.spike" for key in driven))
+
+
+def _kept(model: Mirror, name: Any, make: Callable[[], Eligibility]) -> Traced:
+    """A network with traces, made once."""
     known = _KEPT.setdefault(model, {})
-    if (wanted, name, kept, given) not in known:
-        keys, slopes = list(model.keys), spike_slopes(model)
-        known[wanted, name, kept, given] = Traced(
-            eligibility(model.program, keys, wanted, slopes, feedback, kept, given)
-        )
-    return known[wanted, name, kept, given]
+    if name not in known:
+        known[name] = Traced(make())
+    return known[name]

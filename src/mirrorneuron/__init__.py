@@ -21,8 +21,10 @@ if _typing.TYPE_CHECKING:
     from .bridge.fitting import RecordingFit, fit_recording
     from .bridge.learning import (
         BPTT,
+        DECOLLE,
         FPTT,
         FPTT_K,
+        OTTT,
         RTRL,
         EProp,
         EventProp,
@@ -60,8 +62,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BPTT",
+    "DECOLLE",
     "FPTT",
     "FPTT_K",
+    "OTTT",
     "RTRL",
     "Arctan",
     "ArmBatch",
@@ -127,7 +131,7 @@ _HOMES = {  # module to the public names that it has
     "bridge.exchange": "from_nir to_nir",
     "bridge.event_driven.spike_times": "SpikeTimes",
     "bridge.fitting": "RecordingFit fit_recording",
-    "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp EventProp Fit GradientCheck "
+    "bridge.learning": "BPTT DECOLLE FPTT FPTT_K OTTT RTRL EProp EventProp Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",
     "bridge.mirror": "Mirror mirror",
     "bridge.nudge": "Nudge",

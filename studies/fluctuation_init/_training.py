@@ -23,7 +23,7 @@ from mirrorneuron import (
     losses,
     validate,
 )
-from mirrorneuron.data import SpikeTimes, randman
+from mirrorneuron.data import SpikeDataset, randman
 from mirrorneuron.errors import CheckpointError
 
 from .._kit.file import whole
@@ -74,7 +74,7 @@ class Setting:
         low, high = losses.at_least("hidden", 1e-3), losses.at_most("hidden", 4, over="neurons")
         return loss + 100 * low + 0.1 * high
 
-    def data(self) -> tuple[SpikeTimes, ...]:
+    def data(self) -> tuple[SpikeDataset, ...]:
         """Trials for training, validation and test."""
         made = randman(
             self.classes, self.inputs, self.samples, self.steps, share=0.5, seed=self.seed
@@ -89,7 +89,7 @@ class Setting:
         init.fluctuation_driven(model, NU * Hz, sigma_u=wanted, seed=self.seed)
         return model
 
-    def predicted_rate(self, model: Mirror, train: SpikeTimes) -> float:
+    def predicted_rate(self, model: Mirror, train: SpikeDataset) -> float:
         """Rate of the hidden layer at the start [Hz], of other weights with other spikes.
 
         Weights have the moments of those of the model, and each unit spikes once, at a time that is
@@ -102,7 +102,7 @@ class Setting:
             drawn = size * rng.standard_normal(self.inputs * self.hidden)
             other.trained["ih.w"].write(torch.from_numpy(drawn).to(other.dtype))
             steps = rng.choice(train.steps.ravel(), (TRIALS, self.inputs))
-            given = SpikeTimes(steps, np.zeros(TRIALS, int), self.steps).raster()
+            given = SpikeDataset(steps, np.zeros(TRIALS, int), self.steps).raster()
             with torch.no_grad():
                 rates.append(other.run_steps(self.steps, {"stimulus": given}).rates()["hidden"])
         return float(np.mean(rates))
@@ -218,7 +218,7 @@ def same_spikes(setting: Setting, weights: Mapping[str, list[float]], trials: in
     return all(verdicts)
 
 
-def judged(model: Mirror, data: SpikeTimes) -> tuple[float, float]:
+def judged(model: Mirror, data: SpikeDataset) -> tuple[float, float]:
     """Share of right answers, and rate of the hidden layer [Hz]."""
     right, rates = 0, list[float]()
     with torch.no_grad():

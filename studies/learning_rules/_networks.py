@@ -41,6 +41,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "LIF": Kind("dv/dt = (g - v)/(20*ms) : 1", "v > 1", "v = 0", 0.6),
+    "subtractive LIF": Kind("dv/dt = (g - v)/(20*ms) : 1", "v > 1", "v -= 1", 0.6),
     "ALIF": Kind(
         "dv/dt = (g - v)/(20*ms) : 1\nda/dt = -a/(100*ms) : 1", "v > 1 + a", "v = 0; a += 0.1", 0.7
     ),

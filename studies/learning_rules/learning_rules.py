@@ -1,12 +1,16 @@
 """One comparison: every learning rule on every kind of neuron, on one task.
 
 Cells that Poisson spikes drive excite and inhibit each other and two readouts, which are to follow
-two waves. Seven kinds of cells (leaky, adaptive, with conductances, theta, Izhikevich, adaptive
-exponential, and excitatory with inhibitory ones) learn it by each rule of `mirrorneuron`:
+two waves. Eight kinds of cells (leaky, the same with a reset that subtracts, adaptive, with
+conductances, theta, Izhikevich, adaptive exponential, and excitatory with inhibitory ones) learn it
+by each rule of `mirrorneuron`:
 
 * BPTT, through the whole trial and through windows of 20 ms;
 * FPTT in the same windows, with an update in each;
-* traces carried forward (`RTRL`), and e-prop with symmetric and with random feedback.
+* traces carried forward (`RTRL`), and e-prop with symmetric and with random feedback;
+* one trace for each cell that sends (`OTTT`), and the same with a random readout of the layer's own
+  spikes (`DECOLLE`). They need cells that are linear filters of spikes with a reset that subtracts,
+  and refuse all others by name.
 
 For each: cosine of its gradient with that of BPTT at the start, peak memory beyond that of a trial
 a tenth as long, time for a step of the simulation with a gradient, and the loss reached after the
@@ -18,8 +22,9 @@ and reset, whose direction and size were compared with central differences elsew
 (docs/decisions/0012).
 
 Source: Werbos 1990, doi:10.1109/5.58337; Williams & Peng 1990, doi:10.1162/neco.1990.2.4.490; Kag &
-Saligrama 2021, PMLR 139:5189-5200; Bellec et al. 2020, doi:10.1038/s41467-020-17236-y; the family:
-Zenke & Neftci 2021, doi:10.1109/JPROC.2020.3045625. All numbers are ours.
+Saligrama 2021, PMLR 139:5189-5200; Bellec et al. 2020, doi:10.1038/s41467-020-17236-y; Xiao et al.
+2022, arXiv:2210.04195; Kaiser et al. 2020, doi:10.3389/fnins.2020.00424; the family: Zenke & Neftci
+2021, doi:10.1109/JPROC.2020.3045625. All numbers are ours.
 """
 
 import json
@@ -39,6 +44,7 @@ from torch import Tensor
 
 import mirrorneuron as mn
 from mirrorneuron.analysis import Table
+from mirrorneuron.errors import GradientError
 
 from .._contracts import Metric, Result, Study
 from .._kit.figure import draw_all
@@ -62,7 +68,20 @@ def rules() -> dict[str, mn.Rule[Any]]:
         "traces, online": mn.RTRL(window),
         "e-prop, symmetric": mn.EProp(),
         "e-prop, random": mn.EProp(feedback="random"),
+        "OTTT": mn.OTTT(),
+        "DECOLLE": mn.DECOLLE(local_loss=_local),
     }
+
+
+def _local(y: Tensor, recording: mn.Recording, trial: mn.Trial) -> Tensor:
+    """What a readout of a layer's own spikes is to give: the waves, as small as it is."""
+    return (y - 0.1 * _waves(recording, y)).square().mean((1, 2)).sum() / len(y)
+
+
+def _waves(recording: mn.Recording, like: Tensor) -> Tensor:
+    """The waves, "time 1 readout"."""
+    t = torch.from_numpy(recording.t).to(like)[:, None, None]
+    return torch.sin(2 * torch.pi * t * torch.tensor(WAVES).to(t))
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,7 @@ class Cell:
         seconds: For a step of the simulation with a gradient [s].
         first, last: Loss at the start, and the mean of the last tenth.
         identical: Whether Brian2 has the mirror's spikes after training.
+        refused: Why the rule does not take these neurons; empty where it does.
     """
 
     cosine: float
@@ -83,6 +103,7 @@ class Cell:
     first: float
     last: float
     identical: bool
+    refused: str = ""
 
     def save(self, path: Path) -> None:
         """Write to a file."""
@@ -93,6 +114,11 @@ class Cell:
     def load(path: Path) -> "Cell":
         """Read what `save` wrote."""
         return Cell(**json.loads(path.read_text()))
+
+    @staticmethod
+    def absent(why: str) -> "Cell":
+        """Of a rule that does not take these neurons."""
+        return Cell(*[float("nan")] * 5, identical=True, refused=why)
 
 
 @dataclass(frozen=True)
@@ -125,7 +151,13 @@ class LearningRules(Study):
     def quick(self) -> "LearningRules":
         """Two kinds of cells, short trials, few updates."""
         return replace(
-            self, kinds=("LIF", "AdEx"), cells=10, duration=60.0, batch=2, updates=4, weighed=False
+            self,
+            kinds=("subtractive LIF", "AdEx"),
+            cells=10,
+            duration=60.0,
+            batch=2,
+            updates=4,
+            weighed=False,
         )
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
@@ -145,19 +177,19 @@ class LearningRules(Study):
             out, "All learning rules", metrics(table), tables(table), figures, str(__doc__)
         )
 
-    def model(self, kind: str, dtype: torch.dtype) -> mn.Mirror:
-        """The mirror of a network."""
+    def model(self, kind: str, dtype: torch.dtype, rule: mn.Rule[Any]) -> mn.Mirror:
+        """The mirror of a network; OTTT and DECOLLE detach the reset."""
         made = network(KINDS[kind], self.cells, self.recurrence, self.seed, self.dt)
-        return mn.mirror(made, train=TRAINED, dtype=dtype, namespace={})
+        reset = "detach" if isinstance(rule, mn.OTTT | mn.DECOLLE) else "auto"
+        return mn.mirror(made, train=TRAINED, dtype=dtype, namespace={}, reset_gradient=reset)
 
     def task(self, duration: float) -> mn.Task:
         """Readouts that follow two waves."""
         steps = round(duration / self.dt)
 
         def loss(recording: mn.Recording, trial: mn.Trial) -> Tensor:
-            t = torch.from_numpy(recording.t).to(recording["readout.y"])[:, None, None]
-            wave = torch.sin(2 * torch.pi * t * torch.tensor(WAVES).to(t))
-            return (recording["readout.y"] - wave).square().mean((1, 2)).sum() / steps
+            y = recording["readout.y"]
+            return (y - _waves(recording, y)).square().mean((1, 2)).sum() / steps
 
         time_: Any = duration * ms
         return mn.Task(time_, loss, lambda _: mn.Trial(batch_size=self.batch), ["readout.y"],
@@ -166,14 +198,17 @@ class LearningRules(Study):
     def cell(self, kind: str, name: str) -> Cell:
         """One rule on one kind of neuron."""
         rule, task = rules()[name], self.task(self.duration)
-        a, b = (self.gradient(kind, each, task) for each in (mn.BPTT(), rule))
+        try:
+            a, b = (self.gradient(kind, each, task) for each in (mn.BPTT(), rule))
+        except GradientError as error:
+            return Cell.absent(str(error))
         per_trial = round(self.duration / WINDOW) if rule.online else 1
-        model = self.model(kind, torch.float32)
+        model = self.model(kind, torch.float32, rule)
         _step(model, rule, task, self.seed)  # compiles
         start = time.perf_counter()
         _step(model, rule, task, self.seed)
         seconds = (time.perf_counter() - start) / round(self.duration / self.dt)
-        model = self.model(kind, torch.float32)
+        model = self.model(kind, torch.float32, rule)
         steps = max(2, self.updates // per_trial)
         done = mn.fit(
             model, task, rule, lambda p: torch.optim.Adam(p, lr=self.lr), steps=steps,
@@ -188,7 +223,7 @@ class LearningRules(Study):
 
     def gradient(self, kind: str, rule: mn.Rule[Any], task: mn.Task) -> Tensor:
         """Gradient at the start by a rule, without updates, each parameter in units of its size."""
-        model = self.model(kind, torch.float64)
+        model = self.model(kind, torch.float64, rule)
         _step(model, rule, task, self.seed)
         return torch.cat([p.grad.ravel() for p in model.parameters() if p.grad is not None])
 
@@ -210,7 +245,7 @@ class LearningRules(Study):
 
 def _peak(study: LearningRules, kind: str, name: str) -> float:
     torch.set_num_threads(1)
-    rule, model = rules()[name], study.model(kind, torch.float32)
+    rule, model = rules()[name], study.model(kind, torch.float32, rules()[name])
     seen: list[float] = []
     for duration in (study.duration / 10, study.duration):
         duration = max(duration, 2 * WINDOW)
@@ -232,8 +267,11 @@ def metrics(found: Found) -> dict[str, Metric]:
     """Numbers by name: the mean over kinds of neurons of each rule."""
     made: dict[str, Metric] = {}
     for name in rules():
-        each = [row[name] for row in found.values()]
-        short = name.replace(", ", "_").replace("-", "")
+        each = [row[name] for row in found.values() if not row[name].refused]
+        made[f"kinds_{_short(name)}"] = Metric(float(len(each)), "1")
+        if not each:
+            continue
+        short = _short(name)
         made[f"cosine_{short}"] = Metric(float(np.mean([c.cosine for c in each])), "1")
         made[f"time_{short}"] = Metric(float(np.median([c.seconds for c in each])) * 1e6, "us")
         made[f"memory_{short}"] = Metric(float(np.median([c.memory for c in each])) / 1e6, "MB")
@@ -241,6 +279,10 @@ def metrics(found: Found) -> dict[str, Metric]:
     all_ = [cell for row in found.values() for cell in row.values()]
     made["spikes_identical"] = Metric.holds(all(cell.identical for cell in all_))
     return made
+
+
+def _short(name: str) -> str:
+    return name.replace(", ", "_").replace("-", "")
 
 
 def tables(found: Found) -> list[Table]:
@@ -254,14 +296,17 @@ def tables(found: Found) -> list[Table]:
     columns = ("rule", *found)
     return [
         Table(title, columns, tuple(
-            (name, *(shown(found[kind][name]) for kind in found)) for name in rules()
+            (name, *("-" if found[kind][name].refused else shown(found[kind][name])
+                     for kind in found))
+            for name in rules()
         ))
         for title, shown in questions.items()
     ]  # fmt: skip
 
 
 def draw_cosine(found: Found) -> Figure:
-    """Cosine with backpropagation through the whole trial, by rule and kind of neuron."""
+    """Cosine with backpropagation through the whole trial, by rule and kind of neuron; a dash where
+    a rule refuses these neurons."""
     return _grid(found, lambda cell: cell.cosine, "cosine with BPTT")
 
 
@@ -274,9 +319,10 @@ def draw_time(found: Found) -> Figure:
     """Time for a step of the simulation with a gradient; points are kinds of neurons."""
     figure, ax = plt.subplots(figsize=(5.2, 3.2), layout="constrained")
     for place, name in enumerate(rules()):
-        times = [row[name].seconds * 1e6 for row in found.values()]
+        times = [row[name].seconds * 1e6 for row in found.values() if not row[name].refused]
         ax.plot([place] * len(times), times, "o", color="0.6", markersize=3)
-        ax.plot(place, np.median(times), "_", color="black", markersize=14)
+        if times:
+            ax.plot(place, np.median(times), "_", color="black", markersize=14)
     ax.set_xticks(range(len(rules())), list(rules()), rotation=30, ha="right")
     ax.set(ylabel="time for a step [us]", yscale="log")
     return figure
@@ -290,6 +336,9 @@ def _grid(found: Found, value: Callable[[Cell], float], title: str) -> Figure:
     ax.imshow(grid, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     for (row, column), x in np.ndenumerate(grid):
         color = "white" if x < 0.6 else "black"
+        if np.isnan(x):  # the rule refuses these neurons
+            ax.text(column, row, "-", ha="center", va="center", color="0.5", fontsize=7)
+            continue
         ax.text(column, row, f"{x:.2f}", ha="center", va="center", color=color, fontsize=7)
     ax.set_xticks(range(len(kinds)), kinds, rotation=30, ha="right")
     ax.set_yticks(range(len(names)), names)

@@ -3,7 +3,8 @@
 The rules carry the derivatives of a neuron's variables by its weights forward in time, so that a
 gradient is known at every step and memory does not grow with the length of a trial. `mn.RTRL` does
 so for any Brian2 network and for each unit of a readout or body; `mn.EProp` with one trace for all
-units of a readout, and a signal that the readout sends back.
+units of a readout, and a signal that the readout sends back; `mn.OTTT` and `mn.DECOLLE` with one
+trace for each cell that sends, where cells are linear filters of spikes that are all alike.
 
 Four questions:
 
@@ -17,8 +18,9 @@ Four questions:
 
 Source: Bellec et al. 2020, doi:10.1038/s41467-020-17236-y (e-prop, pattern generation); the family:
 Zenke & Neftci 2021, doi:10.1109/JPROC.2020.3045625; Williams & Zipser 1989,
-doi:10.1162/neco.1989.1.2.270. The paper gives no number for pattern generation with these settings;
-the targets are ours.
+doi:10.1162/neco.1989.1.2.270; Xiao et al. 2022, arXiv:2210.04195 (OTTT); Kaiser et al. 2020,
+doi:10.3389/fnins.2020.00424 (DECOLLE). The paper of e-prop gives no number for pattern generation
+with these settings; the targets are ours.
 """
 
 import json
@@ -143,11 +145,11 @@ class OnlineRules(Study):
         }  # fmt: skip
         task = Pattern(self.pattern, seed=self.seed)
         learnt: dict[str, Learnt] = {}
-        for number, (name, rule) in enumerate(rules().items()):
+        for name, rule in rules(task).items():
             if progress:
                 print(name, flush=True)
             made = cached(
-                folder / f"pattern-{number}.json",
+                folder / f"pattern-{name.replace(', ', '-')}.json",
                 lambda r=rule: Kept(asdict(task.learn(r, self.steps, self.lr, progress))),
                 Kept.load,
             )  # fmt: skip

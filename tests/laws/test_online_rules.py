@@ -450,6 +450,19 @@ def test_the_traces_can_be_read() -> None:
     assert len(program.slots) > len(mirrored(case).program.slots)
 
 
+def test_the_report_says_what_a_rule_left_out() -> None:
+    case = recurrent("LIF")
+    model = mirrored(case)
+    assert "leaves out" not in str(model.report)
+    gradients(model, mn.RTRL(), task_of(case))
+    shown = str(model.report)
+    assert "mn.RTRL leaves out of the gradient:\n  ee_pre: what a spike of E does to E" in shown
+    assert "ee_pre: what a spike of E does to E" in model.report._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    alone = mirrored(case._replace(network=joined(parts()), train=["s.w"]))
+    mn.RTRL().program(alone, ["E.spike"])
+    assert "mn.RTRL leaves out of the gradient:\n  nothing" in str(alone.report)
+
+
 def test_memory_is_that_of_a_window() -> None:
     case = recurrent("LIF")
     found = mn.RTRL().traced(mirrored(case), ["R.y"])

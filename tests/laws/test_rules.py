@@ -112,7 +112,10 @@ def cosine(x: dict[str, Tensor], y: dict[str, Tensor]) -> float:
     return float(a @ b / (a.norm() * b.norm()))
 
 
-OTHERS = {mn.EventProp}  # refuses random spikes, and runs between steps: see test_eventprop
+OTHERS = {
+    mn.EventProp,  # refuses random spikes, and runs between steps: see test_eventprop
+    mn.OTTT, mn.DECOLLE,  # refuse neurons that are no filters: see test_sender_rules
+}  # fmt: skip
 
 
 def test_every_rule_is_here():

@@ -1,5 +1,5 @@
 """Data: spiking inputs with labels that are generated, not downloaded."""
 
-from .randman import SpikeTimes, randman
+from .randman import SpikeDataset, randman
 
-__all__ = ["SpikeTimes", "randman"]
+__all__ = ["SpikeDataset", "randman"]

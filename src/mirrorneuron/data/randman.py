@@ -28,7 +28,7 @@ SMALLEST, MOST = 1e-3, 1000  # of the spectrum, and of its frequencies
 Coordinates = Float[np.ndarray, "..."]
 
 
-class SpikeTimes(NamedTuple):
+class SpikeDataset(NamedTuple):
     """Trials in which each unit spikes once.
 
     Arguments:
@@ -45,11 +45,11 @@ class SpikeTimes(NamedTuple):
         """The spikes, as `run(inputs=...)` takes them."""
         return self.steps == np.arange(self.length)[:, None, None]
 
-    def some(self, index: Int[np.ndarray, " _"]) -> "SpikeTimes":
+    def some(self, index: Int[np.ndarray, " _"]) -> "SpikeDataset":
         """Trials chosen by their numbers."""
-        return SpikeTimes(self.steps[index], self.labels[index], self.length)
+        return SpikeDataset(self.steps[index], self.labels[index], self.length)
 
-    def split(self, *shares: float) -> "tuple[SpikeTimes, ...]":
+    def split(self, *shares: float) -> "tuple[SpikeDataset, ...]":
         """Parts with these shares of the trials, in order.
 
         Raises:
@@ -74,7 +74,7 @@ def randman(
     alpha: float = 1.0,
     share: float = 0.5,
     seed: int = 0,
-) -> SpikeTimes:
+) -> SpikeDataset:
     """Classes of spike times on smooth random manifolds: see the module's docstring.
 
     Arguments:
@@ -103,7 +103,7 @@ def randman(
     made = [_manifold(rng, units, samples, dimension, alpha) for _ in range(classes)]
     step = np.minimum(np.floor(steps * share * np.concatenate(made)), steps - 1).astype(np.int64)
     order = rng.permutation(classes * samples)
-    return SpikeTimes(step, np.repeat(np.arange(classes), samples), steps).some(order)
+    return SpikeDataset(step, np.repeat(np.arange(classes), samples), steps).some(order)
 
 
 def _manifold(

@@ -1,0 +1,1 @@
+"""Two tasks learnt by exact gradients of networks whose synapses are differentiable."""
