@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 from mirrorneuron.units import si
 
@@ -31,6 +32,7 @@ class RTRLState(NamedTuple):
     """Nothing is carried from one trial to the next."""
 
 
+@checked
 @dataclass(frozen=True)
 class RTRL(Rule[RTRLState]):
     r"""Carry the derivatives of a network's variables forward in time, within neurons.

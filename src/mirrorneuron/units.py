@@ -84,7 +84,7 @@ def si(value: Any, unit: Dimensions, what: str) -> Any:
         DomainError: It is no number.
     """
     write = "a plain number" if unit == Dimensions() else f"a quantity in [{unit}]"
-    if np.asarray(value).dtype.kind not in "fiub":
+    if isinstance(value, bool) or np.asarray(value).dtype.kind not in "fiub":
         raise DomainError(f"{what} is {value!r}, which is no number. Write {write}.")
     for found in _measured(value):
         if found != unit and not (found == Dimensions() and _without_brian2()):

@@ -1,0 +1,94 @@
+"""Every public function refuses nonsense in each argument, by its name."""
+
+import inspect
+import re
+from typing import Any
+
+import jaxtyping
+import pytest
+from public_calls import NONSENSE, Call, calls
+
+import mirrorneuron as mn
+from mirrorneuron.errors import MirrorNeuronError
+
+MODULES = ("analysis", "bio", "data", "init", "losses", "muscle")
+CLASSES = ("Mirror", "Recording", "Simulation", "Weights", "Fit", "ArmBatch")
+INHERITED = ("Mirror.train", "Mirror.eval")
+
+
+@pytest.fixture(autouse=True)
+def as_users_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the checks of shapes and types that only tests have."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def public_names() -> list[str]:
+    """Functions, classes, and methods of the classes that users hold."""
+    names = [*mn.__all__, "ArmEnv", "ArmVectorEnv"]
+    names += [f"{module}.{name}" for module in MODULES for name in getattr(mn, module).__all__]
+    for name in CLASSES:
+        methods = inspect.getmembers(getattr(mn, name), inspect.isfunction)
+        names += [f"{name}.{n}" for n, f in methods if not n.startswith("_") and _ours(f)]
+    return [name for name in names if callable(found(name))]
+
+
+def _ours(function: Any) -> bool:
+    return function.__module__.startswith("mirrorneuron") and function.__qualname__[0] != "H"
+
+
+def found(name: str) -> Any:
+    """The public object of a dotted name."""
+    thing: Any = mn
+    for part in name.split("."):
+        thing = getattr(thing, part)
+    return thing
+
+
+def test_every_public_name_has_a_valid_call() -> None:
+    assert set(public_names()) <= set(calls)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", calls)
+def test_nonsense_is_refused_by_the_name_of_its_argument(name: str) -> None:
+    call = calls[name]()
+    call.act(**call.given)
+    faults = [
+        fault
+        for argument in call.given
+        for kind in NONSENSE
+        if not _taken(name, call, argument, kind)
+        if (fault := _fault(call, argument, kind))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def _taken(name: str, call: Call, argument: str, kind: str) -> bool:
+    """Whether a value has a meaning for an argument."""
+    takes = call.takes.get(argument, "").split()
+    if kind == "none":
+        default = _default(name, argument)
+        return "none" in takes or default is None or call.given[argument] is None
+    return kind in takes or "*" in takes
+
+
+def _default(name: str, argument: str) -> Any:
+    try:
+        parameters = inspect.signature(found(name)).parameters
+    except (AttributeError, TypeError, ValueError):
+        return inspect.Parameter.empty
+    given = parameters.get(argument)
+    return inspect.Parameter.empty if given is None else given.default
+
+
+def _fault(call: Call, argument: str, kind: str) -> str:
+    """What is wrong with the answer to nonsense; empty if nothing is."""
+    asked = f"{argument}={kind}"
+    try:
+        call.act(**{**call.given, argument: NONSENSE[kind]})
+    except MirrorNeuronError as error:
+        named = re.search(call.said.get(argument, rf"\b{argument}\b"), str(error))
+        return "" if named else f"{asked}: {error}"
+    except Exception as error:
+        return f"{asked}: {type(error).__name__}: {error}"
+    return f"{asked} was taken"
