@@ -196,7 +196,7 @@ def _require_names(record: Any) -> None:
 
 
 def _each(several: Any) -> tuple[Any, ...]:
-    return tuple(several) if np.ndim(several) else ()
+    return tuple(several) if np.ndim(several) else (None,)
 
 
 def _one_number(argument: str, value: Any) -> Tensor:

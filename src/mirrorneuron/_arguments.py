@@ -110,7 +110,7 @@ def checked(made: T) -> T:
         return cast(T, _guarded(function, function.__name__))
     method = "__new__" if issubclass(made, tuple) else "__init__"
     setattr(made, method, _guarded(getattr(made, method), made.__name__))
-    return made
+    return cast(T, made)
 
 
 def _guarded(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -307,7 +307,7 @@ def _fits_generic(value: Any, origin: Any, inner: tuple[Any, ...]) -> bool:
     if origin is tuple and inner[-1:] != (...,):
         several = cast(tuple[Any, ...], value)
         return len(several) == len(inner) and all(map(fits, several, inner))
-    if np.ndim(value) == 0 and hasattr(value, "dim"):
+    if hasattr(value, "dim") and np.ndim(cast(Any, value)) == 0:
         return False
     if isinstance(value, Collection) and inner and issubclass(origin, Iterable):
         return all(fits(one, inner[0]) for one in cast(Collection[Any], value))

@@ -159,7 +159,8 @@ LIST = "nothing"
 
 def _rule(name: str, **given: Any) -> None:
     made = getattr(mn, name)
-    calls[name] = lambda: Call(lambda **settings: trained(rule=made(**settings)), given)
+    takes = dict.fromkeys(("average", "restart"), "truth")
+    calls[name] = lambda: Call(lambda **settings: trained(rule=made(**settings)), given, takes)
 
 
 _rule("BPTT", window=1 * ms, update="trial")
