@@ -29,7 +29,8 @@ from typing import (
 import numpy as np
 from jaxtyping import AbstractArray, jaxtyped
 
-from .errors import DomainError, ShapeError, UnitError, UnknownName
+from . import errors
+from .errors import DomainError, ShapeError, UnknownName
 from .units import Dimensions, si
 
 T = TypeVar("T")
@@ -330,7 +331,7 @@ def _fault(name: str, argument: str, value: Any, hint: Any, default: Any) -> Exc
         f" Write, say, {argument}={instead}."
     )
     if unit != PURE:
-        return UnitError(text)
+        return errors.UnitError(text)
     arrays = isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
     ranks = arrays and any(map(_is_array, kinds))
     return ShapeError(text) if ranks else DomainError(text)
