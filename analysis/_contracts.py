@@ -17,6 +17,7 @@ from typing import Concatenate, Generic, ParamSpec
 import numpy as np
 from jaxtyping import Bool, Float
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 
 Settings = ParamSpec("Settings")
@@ -24,6 +25,7 @@ Raster = Bool[np.ndarray, "time neuron"]
 PerNeuron = Float[np.ndarray, " neuron"]
 
 
+@checked
 @dataclass(frozen=True)
 class Statistic(Generic[Settings]):
     """A number for each neuron of a raster, nan where the neuron's spikes do not define it.
@@ -66,6 +68,7 @@ class Statistic(Generic[Settings]):
         return self.function(spikes, dt, *args, **settings)
 
 
+@checked
 def statistic(
     unit: str, label: str, silent: float = math.nan
 ) -> Callable[[Callable[Concatenate[Raster, float, Settings], PerNeuron]], Statistic[Settings]]:

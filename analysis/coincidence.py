@@ -8,13 +8,15 @@ import math
 import numpy as np
 from jaxtyping import Float, Real
 
+from mirrorneuron._arguments import FromZero, checked
 from mirrorneuron.errors import DomainError
 
 from ._contracts import check_positive
 from .spike_train import check_times
 
 
-def coincidences(a: Real[np.ndarray, " a"], b: Real[np.ndarray, " b"], precision: float) -> int:
+@checked
+def coincidences(a: Real[np.ndarray, " a"], b: Real[np.ndarray, " b"], precision: FromZero) -> int:
     """Largest number of pairs, one spike of each train, not further apart than the precision.
 
     A spike is used once. Walking both trains from the left and pairing whenever possible is
@@ -43,6 +45,7 @@ def coincidences(a: Real[np.ndarray, " a"], b: Real[np.ndarray, " b"], precision
     return pairs
 
 
+@checked
 def coincidence_factor(
     data: Float[np.ndarray, " data"],
     model: Float[np.ndarray, " model"],
@@ -97,10 +100,11 @@ def coincidence_factor(
     return excess / (0.5 * (data.size + model.size)) / (1 - chance)
 
 
+@checked
 def f1(
     reference: Real[np.ndarray, " reference"],
     other: Real[np.ndarray, " other"],
-    precision: float,
+    precision: FromZero,
 ) -> float:
     r"""Harmonic mean of the shares of spikes in either train that have a partner in the other.
 
@@ -125,10 +129,11 @@ def f1(
     return 2 * coincidences(reference, other, precision) / total if total else math.nan
 
 
+@checked
 def first_divergence(
     reference: Float[np.ndarray, " reference"],
     other: Float[np.ndarray, " other"],
-    precision: float,
+    precision: FromZero,
 ) -> float | None:
     r"""Time of the earliest spike that differs between two trains, None if none does.
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 
 from . import _elephant
@@ -12,6 +13,7 @@ from ._contracts import check_positive
 from .spike_train import SpikeTrains
 
 
+@checked
 def correlation_matrix(
     trains: SpikeTrains, window: float = 5e-3
 ) -> Float[np.ndarray, "neuron neuron"]:
@@ -52,6 +54,7 @@ def correlation_matrix(
     return _elephant.correlation_coefficient(trains.trains, window, n_windows)
 
 
+@checked
 def mean_correlation(trains: SpikeTrains, window: float = 5e-3) -> float:
     r"""Mean of $\rho_{ij}$ over the pairs for which it is defined, $i < j$ [1].
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 
 from . import _elephant
@@ -12,6 +13,7 @@ from ._contracts import check_positive
 from .spike_train import check_times
 
 
+@checked
 def van_rossum(a: Float[np.ndarray, " a"], b: Float[np.ndarray, " b"], tau: float = 10e-3) -> float:
     r"""Distance of two trains after each spike has become a decaying exponential.
 
@@ -44,6 +46,7 @@ def van_rossum(a: Float[np.ndarray, " a"], b: Float[np.ndarray, " b"], tau: floa
     return _elephant.van_rossum_distance(a, b, tau)
 
 
+@checked
 def victor_purpura(
     a: Float[np.ndarray, " a"], b: Float[np.ndarray, " b"], cost: float = 100.0
 ) -> float:

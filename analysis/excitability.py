@@ -3,11 +3,13 @@
 import numpy as np
 from jaxtyping import Float
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 
 from .spike_train import SpikeTrains
 
 
+@checked
 def first_interval_rate(
     trains: SpikeTrains, start: float, stop: float
 ) -> Float[np.ndarray, " neuron"]:
@@ -33,6 +35,7 @@ def first_interval_rate(
     return np.array([1 / (t[1] - t[0]) if t.size > 1 else 0.0 for t in within])
 
 
+@checked
 def slope(currents: Float[np.ndarray, " step"], rates: Float[np.ndarray, " step"]) -> float:
     """Slope of the line of least squares through rates over currents [Hz/A].
 

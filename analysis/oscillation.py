@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from mirrorneuron._arguments import Index, checked
 from mirrorneuron.errors import DomainError
 
 from ._contracts import check_positive
@@ -12,6 +13,7 @@ from ._contracts import check_positive
 Traces = Float[np.ndarray, "time neuron"]
 
 
+@checked
 class Oscillation(NamedTuple):
     """Frequency of the largest peak of the spectrum [Hz] and size from trough to crest."""
 
@@ -19,6 +21,7 @@ class Oscillation(NamedTuple):
     amplitude: Float[np.ndarray, " neuron"]
 
 
+@checked
 def oscillation(
     values: Float[np.ndarray, "time neuron"], dt: float, band: tuple[float, float] = (2.0, 14.0)
 ) -> Oscillation:
@@ -59,6 +62,7 @@ def oscillation(
     return Oscillation(found, np.ptp(np.percentile(values, [1, 99], axis=0), axis=0))
 
 
+@checked
 def phase_coherence(
     values: Float[np.ndarray, "time neuron"], dt: float, band: tuple[float, float] = (2.0, 14.0)
 ) -> float:
@@ -99,8 +103,9 @@ def phase_coherence(
     return float(np.abs(np.exp(1j * phase).mean(axis=1))[cycle:-cycle].mean())
 
 
+@checked
 def coupling_coefficient(
-    before: Float[np.ndarray, " neuron"], during: Float[np.ndarray, " neuron"], injected: int
+    before: Float[np.ndarray, " neuron"], during: Float[np.ndarray, " neuron"], injected: Index
 ) -> Float[np.ndarray, " neuron"]:
     """Steady deflection of each neuron over that of the neuron that gets a current.
 
@@ -113,12 +118,18 @@ def coupling_coefficient(
         1 for that neuron itself, 0 for one that is not coupled to it [1].
 
     Raises:
-        DomainError: The neuron that gets the current does not move.
+        DomainError: There is no such neuron, or it does not move.
+        ShapeError: There are not as many potentials before as during.
 
     Example:
         >>> coupling_coefficient(np.array([-60.0, -60.0]), np.array([-70.0, -60.5]), injected=0)
         array([1.  , 0.05])
     """
+    if injected >= len(before):
+        raise DomainError(
+            f"coupling_coefficient(before, during, injected={injected}): there are {len(before)}"
+            " neurons. Give the index of one of them, counted from 0."
+        )
     deflection = during - before
     if deflection[injected] == 0:
         raise DomainError(

@@ -6,12 +6,14 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Float
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, UnknownName
 
 from ._contracts import check_positive
 from .spike_train import SpikeTrains
 
 
+@checked
 def populations(given: Any, trial: int = 0) -> dict[str, SpikeTrains]:
     """Spike trains of each group of whatever has spikes.
 
@@ -39,6 +41,7 @@ def populations(given: Any, trial: int = 0) -> dict[str, SpikeTrains]:
     return {str(name): SpikeTrains.of(given)}
 
 
+@checked
 def population(given: Any, group: str | None = None, trial: int = 0) -> SpikeTrains:
     """Spike trains of one group: see `populations`.
 
@@ -57,6 +60,7 @@ def population(given: Any, group: str | None = None, trial: int = 0) -> SpikeTra
     return found[next(iter(found)) if group is None else group]
 
 
+@checked
 def population_rate(
     given: Any, group: str | None = None, dt: float = 1e-3, trial: int = 0
 ) -> Float[np.ndarray, " time"]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ShapeError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -26,6 +27,7 @@ figcaption { font-size: 13px; color: #555; }
 """.strip()
 
 
+@checked
 @dataclass(frozen=True)
 class Table:
     """Rows of text under a caption.
@@ -75,6 +77,7 @@ class Table:
         )
 
 
+@checked
 @dataclass(frozen=True)
 class Picture:
     """A PNG file that becomes part of the page.
@@ -120,6 +123,7 @@ def fragment(parts: Sequence[Part]) -> str:
     return f"<style>{_TABLE_STYLE}</style>" + "\n".join(body)
 
 
+@checked
 def page(title: str, parts: Sequence[Part]) -> str:
     """A whole page, which loads nothing and runs nothing.
 
@@ -142,6 +146,7 @@ def page(title: str, parts: Sequence[Part]) -> str:
     )
 
 
+@checked
 def write_page(path: str | Path, title: str, parts: Sequence[Part]) -> Path:
     """Writes a page and returns where it is; missing directories are made.
 

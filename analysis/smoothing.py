@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 
 from ._contracts import check_positive
@@ -10,6 +11,7 @@ from .correlation import pearson
 from .spike_train import check_times
 
 
+@checked
 def smoothed_rate(
     times: Float[np.ndarray, " spike"],
     duration: float,
@@ -60,6 +62,7 @@ def smoothed_rate(
     return _centred(counts / dt, window) / mass
 
 
+@checked
 def rate_correlation(
     a: Float[np.ndarray, " a"],
     b: Float[np.ndarray, " b"],

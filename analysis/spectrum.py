@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 
 from . import _elephant
@@ -12,6 +13,7 @@ from ._contracts import check_positive
 from .spike_train import SpikeTrains
 
 
+@checked
 class Spectrum(NamedTuple):
     """Frequencies [Hz] and one-sided power density of the mean rate [Hz²/Hz = Hz]."""
 
@@ -19,6 +21,7 @@ class Spectrum(NamedTuple):
     density: Float[np.ndarray, " frequency"]
 
 
+@checked
 def power_spectrum(trains: SpikeTrains, dt: float = 1e-3, resolution: float = 2.0) -> Spectrum:
     r"""Power spectrum of the population rate, averaged over half-overlapping Hann windows.
 

@@ -7,11 +7,14 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
+from mirrorneuron.units import Dimensions, si
 
 from ._contracts import check_positive, check_raster
 
 
+@checked
 @dataclass(frozen=True)
 class SpikeTrains:
     """The spike times of each neuron within [0, duration].
@@ -108,16 +111,16 @@ class SpikeTrains:
             return cls.of(next(iter(named.values())), float(given.duration))
         if isinstance(given, Mapping):
             by_neuron = cast(Mapping[int, Any], given)
-            trains = [np.asarray(by_neuron[n], dtype=float) for n in sorted(by_neuron)]
+            trains = [_times(by_neuron[n]) for n in sorted(by_neuron)]
             last = max((times[-1] for times in trains if times.size), default=0.0)
             return cls(tuple(trains), duration or last or 1.0)
         index = getattr(given, "index", getattr(given, "i", None))
-        if index is None or not hasattr(given, "t"):
+        if index is None or callable(index) or not hasattr(given, "t"):
             raise DomainError(
                 f"SpikeTrains.of({type(given).__name__}): these are no spikes. Give"
                 " simulation.spikes['cells'], a SpikeMonitor, or what spike_trains() returns."
             )
-        times, index = np.asarray(given.t, dtype=float), np.asarray(index, dtype=np.int64)
+        times, index = _times(given.t), np.asarray(index, dtype=np.int64)
         size = int(getattr(given, "size", 0) or len(getattr(given, "source", ())))
         size = size or int(index.max(initial=-1)) + 1
         return cls.from_events(times, index, size, duration or times.max(initial=0.0) or 1.0)
@@ -168,6 +171,17 @@ def per_intervals(
     """A formula of the inter-spike intervals [s] of each neuron, nan with fewer than two."""
     intervals = [np.diff(np.flatnonzero(column)) * dt for column in spikes.T]
     return np.array([formula(i) if i.size >= 2 else np.nan for i in intervals])
+
+
+def _times(given: Any) -> Float[np.ndarray, " _"]:
+    """Times in seconds, of a Quantity or of plain numbers.
+
+    Raises:
+        UnitError: They are a Quantity of something else.
+        DomainError: They are no numbers.
+    """
+    plain = Dimensions.of(given) == Dimensions()
+    return si(given, Dimensions() if plain else Dimensions(s=1.0), "SpikeTrains.of(given): times")
 
 
 def check_times(

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from mirrorneuron._arguments import FromZero, checked
 from mirrorneuron.errors import MissingDependency
 
 from . import _elephant
@@ -37,6 +38,7 @@ COMPARED = ("rate", "cv", "cv2", "fano", "lv")
 _BLOCK = 256  # neurons whose rasters are in memory together
 
 
+@checked
 @dataclass(frozen=True)
 class Validation:
     """Three answers about a mirror, and the verdict that follows from them.
@@ -45,7 +47,7 @@ class Validation:
     """
 
     comparison: Comparison
-    tolerance: float
+    tolerance: FromZero
     free_run: tuple[FreeRun, ...]
     paths: tuple[Locked, ...]
     locked: tuple[Locked, ...]
@@ -207,6 +209,7 @@ class Validation:
             )
 
 
+@checked
 def judge(comparison: Comparison, tolerance: float = LOCKED) -> Validation:
     """Answers the three questions about two simulations.
 

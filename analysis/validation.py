@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int
 
+from mirrorneuron._arguments import Index, Magnitude, checked
 from mirrorneuron.errors import DomainError, UnknownName
 
 from ._contracts import check_positive
@@ -16,6 +17,7 @@ from .spike_train import SpikeTrains
 Question = Literal["free run", "locked steps", "statistics"]
 
 
+@checked
 @dataclass(frozen=True)
 class Events:
     """Spikes of one object, in any order.
@@ -33,15 +35,17 @@ class Events:
         return np.sort(self.index.astype(np.int64) * stride + self.step)
 
 
+@checked
 @dataclass(frozen=True)
 class Spikes:
     """Spikes of one object on both sides."""
 
-    n_neurons: int
+    n_neurons: Index
     reference: Events
     mirror: Events
 
 
+@checked
 @dataclass(frozen=True)
 class LockedStep:
     """Largest relative error of a variable after one mirrored step from the reference's state.
@@ -51,10 +55,11 @@ class LockedStep:
         step: Where it occurred, None if every step was exact.
     """
 
-    error: float
-    step: int | None
+    error: Magnitude
+    step: Index | None
 
 
+@checked
 @dataclass(frozen=True)
 class Comparison:
     """What two simulations gave, to be judged.
@@ -164,7 +169,7 @@ class Agreement:
     object: str
     statistic: str
     unit: str
-    n_neurons: int
+    n_neurons: Index
     reference: float
     mirror: float
     sem: float

@@ -5,12 +5,14 @@ from typing import Any
 
 from brian2 import Network
 
+from mirrorneuron._arguments import checked
 from mirrorneuron._callers import callers_names
 from mirrorneuron.errors import DomainError, Outside, UnknownName
 
 ROUTES = ("genn", "brian2genn")
 
 
+@checked
 def genn_findings(
     network: Any,
     route: str = "genn",

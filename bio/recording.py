@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mirrorneuron._arguments import AboveZero, Index, checked
 from mirrorneuron.errors import CheckpointError, UnknownName
 from mirrorneuron.units import Dimensions, quantity
 
@@ -49,6 +50,7 @@ class Spikes:
         return np.bincount(self.index, minlength=self.size)
 
 
+@checked
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Simulation:
     """Spikes, traces and final values of one run.
@@ -70,9 +72,9 @@ class Simulation:
     """
 
     backend: str
-    dt: float
-    duration: float
-    seed: int | None
+    dt: AboveZero
+    duration: AboveZero
+    seed: Index | None
     t: Array
     spikes: Mapping[str, Spikes]
     traces: Mapping[str, Array]
@@ -96,6 +98,7 @@ class Simulation:
             )
         return self.traces[key]
 
+    @checked
     def spike_trains(self, name: str) -> dict[int, Any]:
         """Spike times of each neuron, as `SpikeMonitor.spike_trains()`.
 
@@ -112,6 +115,7 @@ class Simulation:
         parts = np.split(spikes.t[order], np.cumsum(spikes.counts)[:-1])
         return {i: quantity(parts[i], SECOND) for i in range(spikes.size)}
 
+    @checked
     def population_rate(self, name: str) -> Array:
         """Rate of a group at each of its steps as a `PopulationRateMonitor` has it [Hz], "time".
 
@@ -124,11 +128,13 @@ class Simulation:
         counts = np.bincount(spikes.step, minlength=round(self.duration / spikes.dt))
         return counts / (max(spikes.size, 1) * spikes.dt)
 
+    @checked
     def rates(self) -> dict[str, float]:
         """Mean rate of each group [Hz]."""
         spans = {name: s.size * self.duration for name, s in self.spikes.items()}
         return {n: len(s.step) / spans[n] if spans[n] else 0.0 for n, s in self.spikes.items()}
 
+    @checked
     def save(self, path: str | Path) -> Path:
         """Write everything to one file: numpy's `.npz` with a header in JSON, without pickle.
 

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Unpack, cast
 
 import numpy as np
 
+from mirrorneuron._arguments import checked
 from mirrorneuron._callers import callers_names
 from mirrorneuron._memory import available_memory
 from mirrorneuron.errors import DomainError, UnknownName
@@ -16,13 +17,14 @@ from mirrorneuron.units import Dimensions, si
 
 from .recording import Simulation
 from .simulation import backends
-from .simulation._contracts import Backend, Job, Progress
+from .simulation._contracts import Backend, Job, Options, Progress
 from .simulation._directory import directory_for
 
 RESULT = "simulation.npz"
 TIME = Dimensions(s=1.0)
 
 
+@checked
 def simulate(
     build: Callable[[], Any],
     duration: Any,
@@ -35,7 +37,7 @@ def simulate(
     seed: int | None = None,
     namespace: Mapping[str, Any] | None = None,
     report: Literal["auto", "text"] | None = "auto",
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Simulation:
     """Build a Brian2 network and run it.
 
@@ -103,7 +105,7 @@ def simulate(
     """
     asked = f"simulate(..., backend={backend!r})"
     chosen = _backend(asked, backend)
-    _require_options(asked, chosen, options)
+    _require_options(asked, chosen, dict(options))
     seconds = _seconds(asked, "duration", duration)
     every = None if interval is None else _seconds(asked, "interval", interval)
     with directory_for(asked, directory) as place:
@@ -119,7 +121,7 @@ def simulate(
                 interval=every,
                 directory=place,
                 kept=directory is not None,
-                options=options,
+                options=dict(options),
                 memory=available_memory(),
                 progress=Progress(report == "text" or (report == "auto" and sys.stderr.isatty())),
             )

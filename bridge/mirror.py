@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Literal, NoReturn, Self, cast
+from typing import Annotated, Any, Literal, NoReturn, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import OWN_MESSAGE, AboveZero, Count, Seed, checked
 from mirrorneuron._callers import callers_names
 from mirrorneuron.errors import (
     DomainError,
@@ -50,6 +51,7 @@ Record = Sequence[str] | Mapping[str, Sequence[int] | None]
 TIME = Dimensions(s=1.0)
 
 
+@checked
 def mirror(
     network: Any = None,
     train: Train = (),
@@ -206,6 +208,7 @@ def _cost(value: Any, rounded: Any, step: float) -> str:
     )
 
 
+@checked
 class Mirror(Holder):
     """A Program that runs in torch, with gradients.
 
@@ -264,6 +267,7 @@ class Mirror(Holder):
         value = self._tensor(self.program.initial(self.members[key][0]))
         return holder.hold(key, name, value, self.limits[key], self.unit(key))
 
+    @checked
     def parameter(self, key: str) -> Live:
         """A trained variable, in SI units.
 
@@ -278,20 +282,30 @@ class Mirror(Holder):
             raise UnknownName.among(f"parameter({key!r})", key, {**self.limits, **self.keys})
         return Live.of(self.trained[found])
 
+    @checked
     def present(self, member: str) -> Tensor:
-        """Value of a trained variable or constant of one object, in SI units and in its shape."""
+        """Value of a trained variable or constant of one object, in SI units and in its shape.
+
+        Raises:
+            UnknownName: It is not trained.
+        """
+        if member not in self.keys:
+            raise UnknownName.among(f"present(member={member!r})", member, self.keys)
         value = self.trained[self.keys[member]].read()
         return value.reshape(np.shape(self.program.initial(member)))
 
-    def parameter_groups(self, lr: float = 1e-2) -> list[dict[str, Any]]:
+    @checked
+    def parameter_groups(self, lr: AboveZero = 1e-2) -> list[dict[str, Any]]:
         """Groups for an optimiser, one for each parameter, with its name."""
         return [{"params": [held.raw], "lr": lr, "name": key} for key, held in self.trained.items()]
 
+    @checked
     def project_(self) -> None:
         """Move parameters back into their limits."""
         for held in self.trained.values():
             held.stay_within()
 
+    @checked
     def project_gradients_(self) -> None:
         """Set gradients to zero where descent would leave the limits.
 
@@ -300,12 +314,21 @@ class Mirror(Holder):
         for held in self.trained.values():
             held.drop_outward_gradient()
 
+    @checked
     def unit(self, key: str) -> Dimensions:
-        """Dimensions of a variable, subexpression or trained constant."""
+        """Dimensions of a variable, subexpression or trained constant.
+
+        Raises:
+            UnknownName: There is no such one.
+        """
         value = self.program.values.get(key)
         if value is not None and value.unit is not None:
             return value.unit
-        return self.program.unit(self.members.get(key, (key,))[0])
+        try:
+            return self.program.unit(self.members.get(key, (key,))[0])
+        except KeyError:
+            known = [*self.program.variables, *self.program.constants(), *self.members]
+            raise UnknownName.among(f"unit(key={key!r})", key, known) from None
 
     # ---- copies
 
@@ -396,9 +419,10 @@ class Mirror(Holder):
         tied = f", one with {', '.join(others)}" if others else ""
         return f"{name} ({self.limits[key]}{tied})"
 
+    @checked
     def forward(
         self,
-        inputs: Mapping[str, Any] | Tensor | None = None,
+        inputs: Annotated[Mapping[str, Any] | Tensor | None, OWN_MESSAGE] = None,
         state: State | None = None,
         batch_first: bool = False,
     ) -> Recording:
@@ -440,6 +464,7 @@ class Mirror(Holder):
         """
         raise not_exported("torch.jit.script(model)")
 
+    @checked
     def run(
         self,
         duration: Any,
@@ -448,7 +473,7 @@ class Mirror(Holder):
         state: Mapping[str, Any] | None = None,
         record: Record = (),
         report: Literal["text"] | None = None,
-        seed: int | None = None,
+        seed: Seed | None = None,
         batch_first: bool = False,
     ) -> Recording:
         """Run the network.
@@ -486,10 +511,12 @@ class Mirror(Holder):
             given = {k: time_first(v) for k, v in given.items()}
         return self.run_steps(steps, given, batch_size, state, record, report, seed)
 
-    def initial_state(self, batch_size: int = 1) -> State:
+    @checked
+    def initial_state(self, batch_size: Count = 1) -> State:
         """State of the network as it was read, with the present parameters."""
         return self.values.initial_state(batch_size)
 
+    @checked
     def steps(self, duration: Any) -> int:
         """Number of time steps in a duration.
 
@@ -515,6 +542,7 @@ class Mirror(Holder):
         x = torch.as_tensor(np.array(value), device=self._device)
         return x if x.dtype == torch.bool else x.to(self._dtype)
 
+    @checked
     def run_steps(
         self,
         steps: int,
@@ -522,8 +550,8 @@ class Mirror(Holder):
         batch_size: int | None = None,
         state: Mapping[str, Any] | None = None,
         record: Record = (),
-        report: str | None = None,
-        seed: int | None = None,
+        report: Literal["text"] | None = None,
+        seed: Seed | None = None,
     ) -> Recording:
         """Run for a number of time steps: see `run`."""
         values = self.values
@@ -607,6 +635,7 @@ class Mirror(Holder):
             )
         return torch.from_numpy(array.astype(np.int64)).to(self.device)
 
+    @checked
     def write_back(self, network: Any = None) -> Written:
         """Write the trained values into the Brian2 objects.
 

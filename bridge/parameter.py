@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 from mirrorneuron.units import Dimensions, si
 
@@ -54,6 +55,7 @@ class Free(Limit):
         return "free"
 
 
+@checked
 @dataclass(frozen=True)
 class Bounded(Limit):
     """Values in [low, high], borders included; a value outside is moved to the border.

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mirrorneuron.errors import UnknownName
+from mirrorneuron._arguments import AboveZero, Index, checked
+from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import Dimensions, quantity
 
 from .draws import Draws
@@ -120,6 +121,7 @@ class SpikeEvents(NamedTuple):
     count: Array  # pyright: ignore[reportIncompatibleMethodOverride]  a tuple's is not used
 
 
+@checked
 @dataclass(frozen=True)
 class Recording:
     """Spikes and traces of one run.
@@ -135,9 +137,9 @@ class Recording:
         units: Dimensions of what was recorded.
     """
 
-    dt: float
-    first: int
-    steps: int
+    dt: AboveZero
+    first: Index
+    steps: Index
     spikes: Spikes
     traces: Mapping[str, Tensor]
     state: Mapping[str, Any]
@@ -158,6 +160,7 @@ class Recording:
             state=last.state,
         )
 
+    @checked
     def as_leaves(self) -> "Recording":
         """The same values, of which each is a leaf: a gradient with respect to it ends there."""
         return replace(
@@ -202,7 +205,8 @@ class Recording:
             )
         return self.traces[key]
 
-    def trials(self, start: int, stop: int) -> "Recording":
+    @checked
+    def trials(self, start: Index, stop: Index) -> "Recording":
         """The recording of the trials from `start` up to `stop` alone, differentiable."""
         return replace(
             self,
@@ -216,15 +220,23 @@ class Recording:
         """Start of each step [s], as `StateMonitor.t`."""
         return np.arange(self.first, self.first + self.steps) * self.dt
 
-    def events(self, name: str, batch: int = 0) -> tuple[Array, Array]:
-        """Steps and indices of the spikes of one trial, in order, as plain arrays."""
-        spikes = self.spikes.events[name] if name in self.spikes else []
+    @checked
+    def events(self, name: str, batch: Index = 0) -> tuple[Array, Array]:
+        """Steps and indices of the spikes of one trial, in order, as plain arrays.
+
+        Raises:
+            UnknownName: There is no spiking group of that name.
+            DomainError: There is no such trial.
+        """
+        self._require_trial(name, batch)
+        spikes = self.spikes.events[name]
         index = [e.index[e.batch == batch] for e in spikes]
         counts = [len(i) for i in index]
         step = np.repeat(np.arange(self.first, self.first + len(index)), counts)
         return step, np.concatenate(index) if index else np.empty(0, np.int64)
 
-    def spike_monitor(self, name: str, batch: int = 0) -> SpikeEvents:
+    @checked
+    def spike_monitor(self, name: str, batch: Index = 0) -> SpikeEvents:
         """Spikes of one trial as a `SpikeMonitor` has them: `.i`, `.t`, `.count`.
 
         Raises:
@@ -235,6 +247,7 @@ class Recording:
         count = np.bincount(index, minlength=size)
         return SpikeEvents(index, quantity(step * self.dt, SECOND), count)
 
+    @checked
     def population_rate(self, name: str) -> Tensor:
         """Rate of a group at each step as a `PopulationRateMonitor` has it [Hz], "time batch".
 
@@ -243,6 +256,7 @@ class Recording:
         """
         return self.spikes[name].mean(dim=2) / self.dt
 
+    @checked
     def rates(self, *groups: Any) -> dict[str, float]:
         """Mean rate of groups over neurons, trials and time [Hz].
 
@@ -259,7 +273,8 @@ class Recording:
         spans = {n: np.prod(size) * self.steps * self.dt for n, size in self.spikes.sizes.items()}
         return {n: float(count / spans[n]) if spans[n] else 0.0 for n, count in counts.items()}
 
-    def spike_trains(self, name: str, batch: int = 0) -> dict[int, Any]:
+    @checked
+    def spike_trains(self, name: str, batch: Index = 0) -> dict[int, Any]:
         """Spike times of each neuron in one trial, as `SpikeMonitor.spike_trains()`.
 
         Returns:
@@ -275,6 +290,7 @@ class Recording:
         trains = np.split(step[order] * self.dt, ends)
         return {i: quantity(train, SECOND) for i, train in enumerate(trains)}
 
+    @checked
     def to_neo(self, trials: Sequence[int] | None = None) -> Any:
         """Spike trains and traces as a `neo.Block`: see `bridge/neural_data.py`.
 
@@ -286,6 +302,7 @@ class Recording:
 
         return to_neo(self, trials)
 
+    @checked
     def to_nwb(
         self,
         path: str | PathLike[str],
@@ -315,6 +332,15 @@ class Recording:
         from .neural_data import to_nwb
 
         return to_nwb(self, path, trial, description, start)
+
+    def _require_trial(self, name: str, batch: int) -> None:
+        self._size(name)
+        trials = self.spikes.sizes[name][0]
+        if batch >= trials:
+            raise DomainError(
+                f"recording of {name!r}: batch={batch} is no trial of it, as it has {trials}."
+                f" Trials are counted from 0. Write batch={trials - 1} for the last one."
+            )
 
     def _size(self, name: str) -> int:
         if name not in self.spikes:

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, UnknownName
 
 from .program import Host
@@ -31,6 +32,7 @@ REGISTERED: WeakKeyDictionary[Any, Callable[..., Tensor]] = WeakKeyDictionary()
 OPERATIONS: WeakKeyDictionary[Any, OnTensors] = WeakKeyDictionary()
 
 
+@checked
 def register(
     function: Any,
     torch_function: Callable[..., Tensor] | None = None,

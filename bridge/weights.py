@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ShapeError, UnknownName
 from mirrorneuron.units import Dimensions, quantity, si
 
@@ -14,6 +15,7 @@ from .mirror import Mirror
 from .program import Array
 
 
+@checked
 @dataclass(frozen=True)
 class Weights:
     """A variable of synapses, with what each of them connects; a table with one row a synapse.
@@ -31,6 +33,7 @@ class Weights:
     shape: tuple[int, int]
     key: str
 
+    @checked
     def matrix(self, empty: float = 0.0) -> Any:
         """The values as a matrix "pre post", a Quantity.
 
@@ -52,6 +55,7 @@ class Weights:
         return iter((self.i, self.j, self.value))
 
 
+@checked
 def weights(model: Mirror, key: str) -> Weights:
     """Values of a synaptic variable as they are now, with what each synapse connects.
 
@@ -72,6 +76,7 @@ def weights(model: Mirror, key: str) -> Weights:
     return Weights(i, j, quantity(value, model.unit(key)), shape, key)
 
 
+@checked
 def set_weights(model: Mirror, key: str, value: Any) -> None:
     """Give a trained synaptic variable other values.
 

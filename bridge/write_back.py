@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from brian2 import PoissonInput
+from brian2 import Network, PoissonInput
 from brian2.core.variables import ArrayVariable
 
 from mirrorneuron.errors import UnitError, UnknownName, WriteBackError
@@ -32,6 +32,12 @@ def write_back(program: Program, values: Mapping[str, Array], network: Any) -> N
     Raises:
         UnknownName, UnitError, WriteBackError: See `Mirror.write_back`.
     """
+    if not isinstance(network, Network):
+        raise WriteBackError(
+            f"write_back(network={network!r}): that is no Brian2 Network, in which objects could be"
+            " found by their names. Write model.write_back(Network(...)), or leave it out for the"
+            " network that was mirrored."
+        )
     changes = [
         _change(program, key, _unrounded(program, key, value), network)
         for key, value in values.items()

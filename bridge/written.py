@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from mirrorneuron._arguments import checked
 
+
+@checked
 class Written(list[str]):
     """Keys of the parameters that were written into the network.
 

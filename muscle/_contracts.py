@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import UnknownName
 
 from ._expression import evaluate, substitute
@@ -45,6 +46,7 @@ class Part:
         return substitute(text, {**self.constants, **names})
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Curves(Part):
     """Force-length, force-velocity and passive curve of a muscle fibre.
@@ -79,6 +81,7 @@ class Curves(Part):
         return evaluate(getattr(self, curve), {**self.constants, **names})
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Activation(Part):
     """Activation dynamics: how activation follows excitation.
@@ -91,6 +94,7 @@ class Activation(Part):
     equation: str
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Receptor(Part):
     """An afferent: its firing rate, of what its muscle does.

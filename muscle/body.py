@@ -25,6 +25,8 @@ from brian2 import NeuronGroup, Synapses, TimedArray, linked_var
 from brian2.units.fundamentalunits import Quantity
 from jaxtyping import Float
 
+from mirrorneuron._arguments import checked
+
 from . import _check
 from . import hand as at_hand
 from ._contracts import Activation, Curves
@@ -57,6 +59,7 @@ class Design:
     prefix: str
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Body:
     """A plant as Brian2 objects that join any Network: `Network(cells, *arm.objects)`.

@@ -8,6 +8,7 @@ import numpy as np
 from brian2 import TimedArray, defaultclock
 from brian2.units.fundamentalunits import Quantity
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import Dimensions, quantity, si
 
@@ -31,6 +32,7 @@ SECOND = Dimensions(s=1.0)
 PURE = Dimensions()
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Muscle:
     """A muscle and its path, in SI floats.
@@ -63,6 +65,7 @@ class Muscle:
         return {**own, "L_slack": slack, "L_ref": ref}
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Plant:
     """Muscles on a skeleton, with the paper that they come from.

@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from mirrorneuron._arguments import checked
+
 from ._expression import softplus
 
 GRAVITY = 9.80665
@@ -63,6 +65,7 @@ def steps(acceleration: str, order: Order) -> Steps:
     return Steps("old_velocity : 1/second", keep, velocity, "angle += dt*old_velocity")
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Joint:
     """Range and passive properties of a joint, in SI floats.
@@ -114,6 +117,7 @@ class Skeleton(Protocol):
         ...
 
 
+@checked
 def energy(skeleton: Skeleton, angle: Any, velocity: Any, gravity: bool = False) -> Any:
     """Kinetic energy at angles and velocities "... joint", with gravity the potential too [J]."""
     w = np.asarray(velocity)
@@ -121,6 +125,7 @@ def energy(skeleton: Skeleton, angle: Any, velocity: Any, gravity: bool = False)
     return kinetic + skeleton.potential(angle) if gravity else kinetic
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class OneJoint:
     r"""A segment on a hinge.
@@ -166,6 +171,7 @@ upright : 1 (constant)
         return self.weight * np.cos(np.asarray(angle)[..., 0] - self.upright)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class TwoJoints:
     r"""Two segments in a plane, on a shoulder and an elbow.

@@ -11,6 +11,7 @@ from typing import Any
 from brian2 import NeuronGroup, Synapses
 from brian2.units.fundamentalunits import Quantity
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import UnknownName
 
 from ..neurons._contracts import NeuronModel
@@ -35,6 +36,7 @@ class Claim:
     tolerance: float = 0.15
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """A population of a published circuit, without its connections.
@@ -158,6 +160,7 @@ class Cell:
         return {label: self.receptors[label] for label in chosen}
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Family(Mapping[str, Cell]):
     """Cells of one source, by name.

@@ -18,6 +18,7 @@ from brian2 import (
 from brian2.core.spikesource import SpikeSource
 from numpy.typing import NDArray
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ShapeError, UnknownName
 from mirrorneuron.units import si
 
@@ -40,6 +41,7 @@ TEACHING = {"awake": 100e-9, "in vitro": 55e-9}  # of a stimulus to the olive [S
 Connect = Callable[[NeuronGroup, NeuronGroup, Cell, Wiring], Any]
 
 
+@checked
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Circuit:
     """A circuit that is laid out: cells in space and their synapses, as arrays.
@@ -296,6 +298,7 @@ def _require_fibres(asked: str, trains: Trains, number: int) -> None:
         )
 
 
+@checked
 def cerebellum(
     scale: float | int = 1.0,
     *,

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from brian2 import Synapses
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ShapeError
 
 from .._model import Receptor, bounds_of
 from .._quantity import evaluate, settle, unit_text
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class JunctionModel(Receptor):
     """An electrical synapse: a current between two cells at every step.

@@ -9,6 +9,7 @@ import numpy as np
 from brian2 import Equations, NeuronGroup
 from brian2.units.fundamentalunits import Quantity
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ShapeError, UnknownName
 
 from .._model import Model, Receptor, bounds_of, declared
@@ -17,6 +18,7 @@ from .._quantity import Fault, evaluate, refuse, settle
 ROUNDING = 1e-6  # published values that stand exactly on a border of stability are rounded
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class NeuronModel(Model):
     """A neuron: equations, threshold and reset.

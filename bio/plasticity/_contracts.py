@@ -20,6 +20,7 @@ from brian2.units.fundamentalunits import Quantity, get_dimensions
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ShapeError, UnitError, UnknownName
 
 from .._quantity import (
@@ -64,6 +65,7 @@ def no_drift(pre: float, other: float, p: Values) -> float:
     )
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class Teaching:
     """What a taught cell holds: the spikes of its teacher, and what synapses read of them.
@@ -102,6 +104,7 @@ class Teaching:
         return self.before.strip().format(c=label)
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class PlasticityRule:
     """How the weight of a synapse changes.

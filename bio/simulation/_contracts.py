@@ -3,8 +3,9 @@
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from numpy.typing import NDArray
 
@@ -14,6 +15,18 @@ from mirrorneuron.units import Dimensions
 from ..recording import Spikes
 
 Array = NDArray[Any]
+
+
+class Options(TypedDict, total=False):
+    """What only some backends of `simulate` understand: see there."""
+
+    target: str
+    threads: Any
+    fast_math: bool
+    hardware: str
+    precision: str
+    python: str | PathLike[str]
+    compile: bool
 
 
 @dataclass(frozen=True)

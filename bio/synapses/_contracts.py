@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from brian2 import Synapses
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import UnknownName
 
 from .._model import Receptor, bounds_of, declared
 from .._quantity import evaluate, settle, unit_text
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class SynapseModel(Receptor):
     """A receptor of the postsynaptic cell, and what a presynaptic spike does to it.

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mirrorneuron._arguments import checked
 from mirrorneuron._callers import callers_names
 from mirrorneuron.errors import (
     BundleError,
@@ -34,6 +35,7 @@ FIELDS = ("program", "settings", "parameters")
 RUN = 2  # steps and trials for which there has to be memory
 
 
+@checked
 def load(
     path: str | PathLike[str],
     network: Any = None,

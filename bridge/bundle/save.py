@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import BundleError
 
 from ..mirror import Mirror
@@ -20,6 +21,7 @@ from .settings import Settings, require_names, settings_of
 from .tensors import Kept
 
 
+@checked
 def save(model: Mirror, path: str | PathLike[str]) -> Path:
     """Save a model: its network, its parameters and its settings, as data without any code.
 

@@ -53,7 +53,7 @@ class SpikeTimes:
         """The times in seconds, "batch neuron spike"."""
         given = self.times
         if not isinstance(given, Tensor):
-            given = torch.from_numpy(np.array(si(given, SECOND, "SpikeTimes(...)"), dtype=float))
+            given = torch.from_numpy(np.array(si(given, SECOND, "SpikeTimes(times)"), dtype=float))
         return given[None] if given.dim() == 2 else given
 
     def raster(self, steps: int, dt: float) -> Tensor:

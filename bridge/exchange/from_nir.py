@@ -4,6 +4,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ExportError
 
 from .graph import refused
@@ -18,6 +19,7 @@ INSTEAD = (
 STEP = 1e-4  # seconds; that of snnTorch, Norse and others
 
 
+@checked
 def from_nir(source: str | PathLike[str] | Any, dt: Any = None) -> Any:
     r"""A Brian2 network from a graph of NIR.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import ExportError, MissingDependency
 
 from ..bundle.archive import write
@@ -22,6 +23,7 @@ INSTEAD = (
 )
 
 
+@checked
 def to_nir(model: Mirror, path: str | PathLike[str] | None = None) -> Any:
     r"""A model as a graph of NIR, for other simulators and for neuromorphic chips.
 

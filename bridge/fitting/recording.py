@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, GradientError, NumericalError, ShapeError
 from mirrorneuron.units import quantity
 
@@ -61,6 +62,7 @@ class Restart:
     failure: str = ""
 
 
+@checked
 @dataclass(frozen=True)
 class RecordingFit:
     """What a fit of a recording gave; `print` shows a table.
@@ -123,6 +125,7 @@ def _rank(restart: Restart) -> float:
     return found if isfinite(found) else inf
 
 
+@checked
 def fit_recording(
     model: Mirror,
     input: Mapping[str, Any] | Any = None,
@@ -141,7 +144,7 @@ def fit_recording(
     spread: float = 0.3,
     holdout: float = 0.0,
     steps: int | Any = 20,
-    optimizer: MakeOptimizer | Any = None,
+    optimizer: MakeOptimizer | None = None,
     state: State | None = None,
     checkpoint: str | Path | None = None,
     report: Literal["text"] | None = "text",

@@ -24,9 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, DomainWarning, UnknownName
 from mirrorneuron.units import Dimensions, si
 
+from ..learning.arguments import is_number
 from ..lower.margin import MARGIN
 from ..mirror import Mirror
 from ..parameter import Free, Sign
@@ -44,6 +46,7 @@ CUT = 0.01  # share of weights beyond their limits that is not worth a word
 CORRECTIONS = 4
 
 
+@checked
 def fluctuation_driven(
     model: Mirror | Any,
     rate: Any,
@@ -508,8 +511,8 @@ def _duration(model: Mirror, given: Any, argument: str) -> int:
 
 
 def _require_number(name: str, value: Any, low: float, high: float, what: str) -> None:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not (number and low < value < high) and not (value == 1.0 == high):
+    number = is_number(value)
+    if not (number and low < value < high) and not (number and value == 1.0 == high):
         span = f"above {low:g}" if high == np.inf else f"above {low:g} and at most {high:g}"
         raise DomainError(
             f"fluctuation_driven({name}={value!r}): that is {what}, one number {span}."

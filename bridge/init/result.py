@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mirrorneuron._arguments import FromZero, checked
 from mirrorneuron.errors import UnknownName
 from mirrorneuron.units import Dimensions
 
@@ -12,6 +13,7 @@ from ..program import Array
 from .kernel import Kernel
 
 
+@checked
 @dataclass(frozen=True)
 class Row:
     """One kind of weights; all in SI units, and NaN for neurons that it does not reach.
@@ -34,13 +36,14 @@ class Row:
     group: str
     source: str
     fan_in: Array
-    rate: float
+    rate: FromZero
     kernel: Kernel
     mean: Array
     deviation: Array
     exponential: bool
 
 
+@checked
 @dataclass(frozen=True)
 class FluctuationStart:
     """Weights that were set by `fluctuation_driven`; `print` shows them as a table.

@@ -1,18 +1,21 @@
 """What a task is, and what a learning rule provides."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, GradientError
 
 from ..mirror import Mirror
 from ..recording import Recording
 
 
+@checked
 class Trial(NamedTuple):
     """What the model meets in one training step.
 
@@ -43,6 +46,7 @@ def _absent(recording: Recording, trial: Trial) -> Tensor:
     raise NotImplementedError  # stands for a loss that was not given; `Task` never keeps it
 
 
+@checked
 @dataclass(frozen=True)
 class Task:
     """What a model is to learn.
@@ -181,12 +185,18 @@ def _require_functions(loss: Any, loss_per_window: Any, trial: Any) -> None:
 
 def _require_names(record: Any) -> None:
     """Refuse what is no list of names."""
-    if isinstance(record, str | Mapping):
+    if isinstance(record, str | Mapping) or not (
+        isinstance(record, Iterable) and all(isinstance(name, str) for name in _each(record))
+    ):
         raise DomainError(
             f"Task(record={record!r}): that is a list of variables, all of whose elements the loss"
             " gets. Write record=['cells.v'], and choose elements in the loss:"
             " recording['cells.v'][:, :, [0, 5]]."
         )
+
+
+def _each(several: Any) -> tuple[Any, ...]:
+    return tuple(several) if np.ndim(several) else (None,)
 
 
 def _one_number(argument: str, value: Any) -> Tensor:

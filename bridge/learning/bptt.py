@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import UnknownName
 
 from ..mirror import Mirror
@@ -26,6 +27,7 @@ class BPTTState(NamedTuple):
     """Nothing is carried from one trial to the next."""
 
 
+@checked
 @dataclass(frozen=True)
 class BPTT(Rule[BPTTState]):
     r"""Follow the gradient of the loss back through all steps, or through those of a window.

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron._progress import progress_bar
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 from mirrorneuron.units import Dimensions, si
@@ -34,6 +35,7 @@ MEMORY = 1e9  # of what runs at once [byte]
 Statistic = Callable[[Recording], Tensor]
 
 
+@checked
 def check_gradient(
     model: Mirror,
     loss: Task | Statistic | Any,
@@ -209,8 +211,8 @@ def _task(
         return loss
     if not callable(loss) or duration is None:
         raise DomainError(
-            f"check_gradient(model, {loss!r}, duration={duration}): needed is a task, or a function"
-            " of a recording and how long to run. Write check_gradient(model,"
+            f"check_gradient(model, loss={loss!r}, duration={duration}): needed is a task, or a"
+            " function of a recording and how long to run. Write check_gradient(model,"
             " lambda r: r.population_rate('cells').mean(), 200*ms)."
         )
     trial = Trial(inputs=inputs or {})
@@ -229,6 +231,11 @@ def _keys(model: Mirror, wanted: Sequence[str] | None) -> tuple[str, ...]:
             f"check_gradient(parameters={wanted!r}): that is one name, where a list of names is"
             f" needed. Write parameters=[{wanted!r}]."
         )
+    if wanted is not None and not wanted:
+        raise DomainError(
+            "check_gradient(parameters=[]): there is nothing to check. Name parameters, or leave"
+            " it out for all of them."
+        )
     for key in wanted or ():
         if key not in model.limits:
             raise UnknownName.among(f"check_gradient(parameters=[{key!r}])", key, model.limits)
@@ -246,8 +253,8 @@ def _keys(model: Mirror, wanted: Sequence[str] | None) -> tuple[str, ...]:
 
 def _steps(step: Any) -> tuple[float, ...]:
     found = si(step, Dimensions(), "check_gradient(step=...): the step")
-    steps = tuple(np.atleast_1d(found).tolist())
-    if not steps or not all(0 < h < 1 for h in steps):
+    steps = tuple(np.ravel(found).tolist())
+    if found.ndim > 1 or not steps or not all(0 < h < 1 for h in steps):
         raise DomainError(
             f"check_gradient(step={step}): a step is a share of the parameter, more than 0 and less"
             " than 1. Write, say, step=0.05."

@@ -120,7 +120,7 @@ class Ensemble:
 
 def _shared(x: Any) -> bool:
     """Whether an input is the same for all trials of a batch."""
-    return np.ndim(x) == 2 or x.shape[1] == 1
+    return np.ndim(x) == 2 or np.shape(x)[1:2] == (1,)
 
 
 def _scalar(loss: Any) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, UnknownName
 
 from ..mirror import Mirror
@@ -21,6 +22,7 @@ from .rtrl import RTRL
 FEEDBACK = ("symmetric", "random")
 
 
+@checked
 @dataclass(frozen=True)
 class EProp(RTRL):
     r"""Filter the traces of spikes as readouts filter spikes, and send the readouts' error back.

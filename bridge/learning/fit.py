@@ -13,6 +13,7 @@ import numpy as np
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from mirrorneuron._arguments import checked
 from mirrorneuron._progress import progress_bar
 from mirrorneuron.errors import DomainError, GradientError
 
@@ -43,6 +44,7 @@ __all__ = ["Fit", "TrainingWarning", "fit"]
 Callback = Callable[[int, Mirror, Fit], bool | None]
 
 
+@checked
 def fit(
     model: Mirror | Any,
     task: Task | Any,

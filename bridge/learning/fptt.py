@@ -31,6 +31,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, GradientError, UnknownName
 
 from ..mirror import Mirror
@@ -268,6 +269,7 @@ class _Window:
         return dict(zip(parameters, slopes, strict=True))
 
 
+@checked
 @dataclass(frozen=True)
 class FPTT(Forward):
     """Forward propagation through time, with an update at the end of each window.

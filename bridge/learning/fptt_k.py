@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 
 from ..mirror import Mirror
 from .fptt import Forward, Number
 
 
+@checked
 @dataclass(frozen=True)
 class FPTT_K(Forward):
     """Forward propagation through time in K parts of a trial.

@@ -14,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from mirrorneuron._arguments import Count, FromZero, checked
+
 COSINE, SMALLEST, LARGEST = 0.95, 0.6, 1.7
 ROUGH = 0.7
 FAINT = 3.0  # times its standard error: below, the truth has no direction to speak of
@@ -33,6 +35,7 @@ class Estimate(NamedTuple):
         return f"{self.value:.4g} ± {self.error:.2g}"
 
 
+@checked
 @dataclass(frozen=True)
 class GradientCheck:
     r"""A gradient beside central differences.
@@ -57,10 +60,10 @@ class GradientCheck:
     truths: Float[np.ndarray, "block parameter"]
     gradients: Float[np.ndarray, "block parameter"]
     weights: tuple[int, ...]
-    trials: int
+    trials: Count
     steps: tuple[float, ...]
     loss: float
-    duration: float
+    duration: FromZero
 
     @property
     def truth(self) -> dict[str, Estimate]:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from mirrorneuron._arguments import Index, checked
+
 from .history import History, Row
 
 
@@ -24,6 +26,7 @@ class Best(NamedTuple):
     values: Mapping[str, Tensor]
 
 
+@checked
 @dataclass
 class Fit:
     """What a training gave.
@@ -46,11 +49,11 @@ class Fit:
     best: Best | None = None
     skipped: list[int] = field(default_factory=list[int])
     rolled_back: list[int] = field(default_factory=list[int])
-    failed: int = 0
+    failed: Index = 0
     warnings: dict[str, str] = field(default_factory=dict[str, str])
     stopped: str = ""
-    resumed: int = 0
-    evaluations: int = 0
+    resumed: Index = 0
+    evaluations: Index = 0
 
     def __str__(self) -> str:
         if not self.history:
@@ -71,11 +74,13 @@ class Fit:
         """Loss of each step."""
         return [row.loss for row in self.history]
 
-    def keep_best(self, step: int, loss: float, values: Mapping[str, Tensor]) -> None:
+    @checked
+    def keep_best(self, step: Index, loss: float, values: Mapping[str, Tensor]) -> None:
         """Take parameters for the best ones, if they are."""
         if isfinite(loss) and (self.best is None or loss < self.best.loss):
             self.best = Best(step, loss, values)
 
+    @checked
     def content(self) -> dict[str, Any]:
         """As plain lists, numbers and tensors."""
         rows = [[*row[:3], list(row.learning_rates), row.skipped] for row in self.history]

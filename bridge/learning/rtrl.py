@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 from mirrorneuron.units import si
 
@@ -18,6 +19,7 @@ from .carried import Carried
 from .online import Traced, traced
 
 
+@checked
 @dataclass(frozen=True)
 class RTRL(Carried):
     r"""Carry the derivatives of a network's variables forward in time, within neurons.

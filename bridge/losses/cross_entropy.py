@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ShapeError
 from mirrorneuron.units import Dimensions
 
@@ -70,6 +71,7 @@ class CrossEntropy(Loss):
         return torch.from_numpy(labels).long()
 
 
+@checked
 def cross_entropy(readout: str, target: Any = None, scale: Any = None) -> Loss:
     r"""Cross entropy of the softmax over neurons with the right class, one neuron a class.
 

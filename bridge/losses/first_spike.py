@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, ShapeError
 
 from ..learning._contracts import Trial
@@ -39,6 +40,7 @@ class FirstSpike(Loss):
         return ((times - like(wanted, times)) / like(scale, times)).square().mean()
 
 
+@checked
 def first_spike(group: Any, target: Any = None, scale: Any = None, onset: Any = None) -> Loss:
     r"""Squared difference of the time to the first spike from a target, as a share of the target.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron._arrays import require_finite
 from mirrorneuron.errors import DomainError, ShapeError
 
@@ -58,6 +59,7 @@ class Rate(Loss):
         return slice(first, last)
 
 
+@checked
 def rate(
     group: Any,
     target: Any = None,

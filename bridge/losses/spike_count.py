@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import Dimensions
 
@@ -34,6 +35,7 @@ class SpikeCount(Loss):
         return (self.sign * (count - self.bound)).relu().square().mean()
 
 
+@checked
 def at_least(group: Any, count: Any, over: Over | str = "") -> Loss:
     r"""Squared lack of spikes: what revives silent neurons.
 
@@ -59,6 +61,7 @@ def at_least(group: Any, count: Any, over: Over | str = "") -> Loss:
     return _bound("at_least", group, count, -1, over)
 
 
+@checked
 def at_most(group: Any, count: Any, over: Over | str = "") -> Loss:
     r"""Squared excess of spikes.
 

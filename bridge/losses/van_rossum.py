@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
+
 from ..learning._contracts import Trial
 from ..recording import SECOND, Recording
 from ._contracts import Loss
@@ -35,6 +37,7 @@ class VanRossum(Loss):
         return 0.5 * (inside + squared[-1]).mean()
 
 
+@checked
 def van_rossum(group: Any, target: Any = None, tau: Any = None) -> Loss:
     r"""Squared distance of spike trains from target trains, each spike a decaying exponential.
 

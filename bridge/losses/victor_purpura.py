@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
+
 from ..learning._contracts import Trial
 from ..program import Array
 from ..recording import Recording
@@ -31,6 +33,7 @@ class VictorPurpura(Loss):
         return _Distance.apply(spikes, wanted, self.cost * recording.dt).mean()
 
 
+@checked
 def victor_purpura(group: Any, target: Any = None, cost: Any = None) -> Loss:
     r"""Least price of turning spike trains into target trains, the mean over neurons and trials.
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import Dimensions
 
@@ -59,6 +60,7 @@ class Voltage(Loss):
         return spread
 
 
+@checked
 def voltage(variable: str, target: Any = None, scale: Any = None, start: Any = None) -> Loss:
     r"""Mean squared difference of a recorded trace from a target trace, by the target's variance.
 

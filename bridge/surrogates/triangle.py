@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError
 
 from .._contracts import Surrogate
@@ -36,6 +37,7 @@ def triangle(margin: Tensor, width: Tensor | float, factor: float = 1.0) -> Tens
     return factor * torch.clamp(1 - torch.abs(margin) / width, min=0)
 
 
+@checked
 @dataclass(frozen=True)
 class Triangle(Surrogate):
     """The shape `triangle` of a stated width, and height `factor`.

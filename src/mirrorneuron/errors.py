@@ -162,10 +162,10 @@ class UnknownName(MirrorNeuronError, KeyError):
     """A name that nothing has."""
 
     @classmethod
-    def among(cls, asked: str, name: str, known: Iterable[str]) -> "UnknownName":
+    def among(cls, asked: str, name: object, known: Iterable[str]) -> "UnknownName":
         """The error for a name that is not among the known ones, with the nearest of them."""
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=3)
+        near = difflib.get_close_matches(str(name), names, n=3)
         shown = ", ".join(repr(n) for n in names[:20]) or "none"
         more = f" and {len(names) - 20} more" if len(names) > 20 else ""
         hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

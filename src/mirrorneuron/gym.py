@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._arguments import Count, checked
 from .arm.arm import Arm, Memory
 from .arm.batch import require_begun, streams
 from .arm.senses import Array
@@ -72,6 +73,7 @@ def _inside(space: gymnasium.Space[Any], observation: Tensor) -> Array:
     return np.clip(observation.cpu().numpy(), box.low, box.high)
 
 
+@checked
 class ArmEnv(gymnasium.Env[Array, Array]):
     """One arm, as a `gymnasium.Env`.
 
@@ -133,6 +135,7 @@ class ArmEnv(gymnasium.Env[Array, Array]):
         if self.render_mode == "human":
             self.render()
 
+    @checked
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
@@ -169,6 +172,7 @@ class ArmEnv(gymnasium.Env[Array, Array]):
         return seen, float(reward), bool(ends[0]), bool(ends[1]), {"error": float(error)}
 
 
+@checked
 class ArmVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
     """Many arms at once, as a `gymnasium.vector.VectorEnv` that resets a trial in the step after
     its last (`AutoresetMode.NEXT_STEP`).
@@ -188,7 +192,7 @@ class ArmVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self,
         plant: str | Plant = "elbow_pair",
         task: str | ArmTask = "hold",
-        num_envs: int = 1,
+        num_envs: Count = 1,
         **settings: Unpack[Settings],
     ) -> None:
         self.num_envs = num_envs
@@ -200,6 +204,7 @@ class ArmVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._memory: Memory = {}
         self._over = torch.zeros(num_envs, dtype=torch.bool, device=self.arm.model.device)
 
+    @checked
     def reset(
         self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from .errors import DomainError, UnitError
+from . import errors
+from .errors import DomainError
 
 SYMBOLS = ("m", "kg", "s", "A", "K", "mol", "cd")
 
@@ -84,12 +85,12 @@ def si(value: Any, unit: Dimensions, what: str) -> Any:
         DomainError: It is no number.
     """
     write = "a plain number" if unit == Dimensions() else f"a quantity in [{unit}]"
-    if np.asarray(value).dtype.kind not in "fiub":
+    if isinstance(value, bool) or np.asarray(value).dtype.kind not in "fiub":
         raise DomainError(f"{what} is {value!r}, which is no number. Write {write}.")
     for found in _measured(value):
         if found != unit and not (found == Dimensions() and _without_brian2()):
             has = "a plain number" if found == Dimensions() else f"in [{found}]"
-            raise UnitError(
+            raise errors.UnitError(  # brings brian2, which takes seconds
                 f"{what} is {value!r}, {has}, but has to be in [{unit}]. Write {write}."
             )
     return np.array(value, dtype=float)

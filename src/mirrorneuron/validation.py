@@ -13,13 +13,16 @@ from mirrorneuron.bridge.read import as_network
 from mirrorneuron.bridge.validate import Evidence, compare
 from mirrorneuron.errors import DomainError
 
+from ._arguments import Seed, checked
 
+
+@checked
 def validate(
     network: Any,
     model: Mirror,
     duration: Any,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     locked: bool = True,
     namespace: Mapping[str, Any] | None = None,
 ) -> Validation:

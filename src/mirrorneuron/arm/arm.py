@@ -36,6 +36,7 @@ from ..bridge.mirror import Mirror, mirror
 from ..errors import DomainError, NumericalError, ShapeError, UnknownName
 from ..muscle import Plant, plants, receptors
 from ..muscle.skeleton import TwoJoints
+from ..units import Dimensions, si
 from .senses import Array, Sense, Shown
 from .settings import (
     ROUNDING,
@@ -367,8 +368,9 @@ class Arm:
 
     def _posture(self, name: str, given: Any, drawn: Array) -> Array:
         """A posture of a user, "batch joint"."""
+        plain = si(given, Dimensions(), f"reset({name}=...): the posture [rad]")
         try:
-            angle = np.broadcast_to(np.asarray(given, dtype=float), drawn.shape).copy()
+            angle = np.broadcast_to(plain, drawn.shape).copy()
         except ValueError:
             raise ShapeError(
                 f"reset({name}=...): the shape is {np.shape(given)}, expected (joint) or (batch,"

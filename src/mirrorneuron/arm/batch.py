@@ -6,6 +6,7 @@ from typing import Any, Unpack
 from numpy.random import Generator, default_rng
 from torch import Tensor
 
+from .._arguments import Count, checked
 from ..errors import DomainError, ShapeError
 from ..muscle import Plant
 from .arm import Arm, Memory, Outcome
@@ -13,6 +14,7 @@ from .settings import Settings
 from .task import ArmTask
 
 
+@checked
 class ArmBatch:
     """Trials of an arm as tensors, with gradients from observations and rewards to actions.
 
@@ -49,9 +51,10 @@ class ArmBatch:
         "goal", and so on; differentiable."""
         return dict(self._memory)
 
+    @checked
     def reset(
         self,
-        batch_size: int | None = None,
+        batch_size: Count | None = None,
         seed: int | Sequence[int] | None = None,
         angle: Any = None,
         goal: Any = None,
@@ -75,6 +78,7 @@ class ArmBatch:
         observation, self._memory = self.arm.init(self._streams, angle, goal)
         return observation
 
+    @checked
     def step(self, action: Tensor) -> Outcome:
         """Take one control step in all trials, also in those that have `terminated`.
 
@@ -88,6 +92,7 @@ class ArmBatch:
         outcome, self._memory = self.arm.step(self._memory, action)
         return outcome
 
+    @checked
     def detach(self) -> None:
         """Cut the graph: later gradients go back to here, and no further."""
         self._memory = {key: x.detach() for key, x in self._memory.items()}

@@ -5,10 +5,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .._arguments import checked
 from .._arrays import require_finite
 from ..errors import DomainError, UnknownName
 
 
+@checked
 @dataclass(frozen=True, kw_only=True)
 class ArmTask:
     """What the arm should do, and what disturbs it, in SI floats.

@@ -24,10 +24,13 @@ from jaxtyping import Bool, Float, Int
 
 from mirrorneuron.errors import DomainError
 
+from .._arguments import Index, checked
+
 SMALLEST, MOST = 1e-3, 1000  # of the spectrum, and of its frequencies
 Coordinates = Float[np.ndarray, "..."]
 
 
+@checked
 class SpikeDataset(NamedTuple):
     """Trials in which each unit spikes once.
 
@@ -39,7 +42,7 @@ class SpikeDataset(NamedTuple):
 
     steps: Int[np.ndarray, "batch neuron"]
     labels: Int[np.ndarray, " batch"]
-    length: int
+    length: Index
 
     def raster(self) -> Bool[np.ndarray, "time batch neuron"]:
         """The spikes, as `run(inputs=...)` takes them."""
@@ -65,6 +68,7 @@ class SpikeDataset(NamedTuple):
         return tuple(self.some(order[a:b]) for a, b in pairwise(ends))
 
 
+@checked
 def randman(
     classes: int = 10,
     units: int = 20,
@@ -73,8 +77,13 @@ def randman(
     dimension: int = 1,
     alpha: float = 1.0,
     share: float = 0.5,
+<<<<<<< HEAD
     seed: int = 0,
 ) -> SpikeDataset:
+=======
+    seed: Index = 0,
+) -> SpikeTimes:
+>>>>>>> wt-14
     """Classes of spike times on smooth random manifolds: see the module's docstring.
 
     Arguments:
