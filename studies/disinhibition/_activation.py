@@ -1,4 +1,4 @@
-r"""The activation of the source, a shifted softplus, its inverse, and lines in place of the inverse.
+r"""The activation of the source, a shifted softplus, its inverse, and lines in place of that.
 
 $\varphi(u) = s \log(1 + e^{u - h})$, $\varphi^{-1}(r) = h + \log(e^{r/s} - 1)$
 """

@@ -18,7 +18,7 @@ its code: $\varphi$ is a softplus shifted by 3, $g = 5$, and $(\theta, \delta)$ 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from brian2 import Network, NeuronGroup, Synapses, ms

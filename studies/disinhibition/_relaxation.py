@@ -51,7 +51,7 @@ def network(drive: Vector, out: Matrix, q: Matrix, label: Vector, controlled: bo
     output = NeuronGroup(len(label), OUTPUT, name="output", **{**common, "namespace": names})
     hidden.drive, output.label = drive, label
     output.total = len(label)
-    connected = Synapses(hidden, output, CONNECTED, name="connected", dt=0.5 * ms)
+    connected = Synapses(hidden, output, CONNECTED, name="connected", dt=0.5 * ms, namespace=names)
     connected.connect()
     connected.w, connected.q = (x[np.asarray(connected.i), np.asarray(connected.j)]
                                 for x in (out, q))  # fmt: skip

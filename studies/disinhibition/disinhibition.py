@@ -89,7 +89,7 @@ class Disinhibition(Study):
     title = "Dis-inhibitory circuits control the sign of plasticity: circuit, student, classifier"
     data: str = "fashion_mnist"
     hidden: int = 256
-    epochs: int = 10
+    epochs: int = 5
     batch: int = 100
     seeds: int = 3
     learning: float = 300.0
