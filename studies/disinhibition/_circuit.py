@@ -23,11 +23,11 @@ from typing import NamedTuple
 import numpy as np
 from brian2 import Network, NeuronGroup, Synapses, ms
 from jaxtyping import Float
-from scipy.optimize import brentq
 
 import mirrorneuron as mn
 
 from ._activation import Line, Softplus
+from ._root import root
 
 PHI = Softplus(1.0, 3.0)
 GAIN = 5.0
@@ -114,7 +114,7 @@ class Circuit:
 
     def threshold(self, low: float, high: float) -> float:
         """Rate between two others at which the change is 0, from the steady state alone."""
-        return float(brentq(self._excess(), low, high, xtol=1e-12))
+        return root(self._excess(), low, high)
 
     def _excess(self) -> Callable[[float], float]:
         def excess(rate: float) -> float:

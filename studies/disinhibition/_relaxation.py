@@ -45,10 +45,10 @@ def network(drive: Vector, out: Matrix, q: Matrix, label: Vector, controlled: bo
         label: One at the class, else 0.
         controlled: Whether the controller acts.
     """
-    common: dict[str, Any] = {"method": "rk4", "dt": 0.5 * ms, "namespace": NAMES}
+    names: dict[str, Any] = {**NAMES, "controlled": float(controlled)}
+    common: dict[str, Any] = {"method": "rk4", "dt": 0.5 * ms, "namespace": names}
     hidden = NeuronGroup(len(drive), HIDDEN, name="hidden", **common)
-    names = {**NAMES, "controlled": float(controlled)}
-    output = NeuronGroup(len(label), OUTPUT, name="output", **{**common, "namespace": names})
+    output = NeuronGroup(len(label), OUTPUT, name="output", **common)
     hidden.drive, output.label = drive, label
     output.total = len(label)
     connected = Synapses(hidden, output, CONNECTED, name="connected", dt=0.5 * ms, namespace=names)

@@ -22,7 +22,7 @@ PUBLISHED = {("exact", 4.0): 3.98, ("exact", 3.0): 2.99, ("linear", 4.0): 4.07,
              ("linear", 3.0): 3.10}  # fmt: skip
 SAMPLED = 1.88
 LOGGED = {"exact": "0.0029", "linear": "0.0014"}
-STUDENT, GAP, SPIKING = 0.01, 0.02, 0.1
+STUDENT, UNEXPLAINED, GAP, SPIKING = 0.01, 0.1, 0.02, 0.1
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,9 @@ class Found:
             found[f"student_start_{rule}"] = Metric(float(first), "1")
             found[f"student_{rule}"] = Metric.below(last, "1", STUDENT)
             found[f"student_controlled_{rule}"] = Metric(float(held), "1")
+            found[f"student_unexplained_{rule}"] = Metric.below(
+                max(s.unexplained for s in students), "1", UNEXPLAINED
+            )
         return found
 
     def _classifier(self) -> dict[str, Metric]:

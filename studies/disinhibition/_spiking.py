@@ -23,12 +23,12 @@ import numpy as np
 from brian2 import Network, NeuronGroup, Synapses, ms, second
 from jaxtyping import Float
 from scipy.interpolate import PchipInterpolator
-from scipy.optimize import brentq
 
 import mirrorneuron as mn
 
 from ._activation import Line
 from ._circuit import GAIN, Curve
+from ._root import root
 
 Rates = Float[np.ndarray, " input"]
 UNIT = 1 / 60e-3  # of rates [Hz], one over three membrane time constants
@@ -96,9 +96,7 @@ class SpikingCircuit:
     @cached_property
     def line(self) -> Line:
         """Through the inverse of the rate at two rates."""
-        low, high = (
-            float(brentq(lambda u, r=r: float(self.rate(u)) - r, 0.0, 12.0)) for r in CROSSED
-        )
+        low, high = (root(lambda u, r=r: float(self.rate(u)) - r, 0.0, 12.0) for r in CROSSED)
         delta = (high - low) / (CROSSED[1] - CROSSED[0])
         return Line(low - delta * CROSSED[0], delta)
 
@@ -154,4 +152,4 @@ class SpikingCircuit:
             error = 0.0 if target is None else target - rate
             return rate - self.line(float(self.rate(rate - GAIN * error)))
 
-        return float(brentq(excess, low, high))
+        return root(excess, low, high)

@@ -213,6 +213,12 @@ class Learnt:
     first: Float[np.ndarray, "3 time output"]
     last: Float[np.ndarray, "3 time output"]
 
+    @property
+    def unexplained(self) -> float:
+        """Share of the variance of the teacher that the student by itself misses at the end."""
+        target, _, free = self.last
+        return float(((free - target) ** 2).mean(0).sum() / target.var(0).sum())
+
     def save(self, path: Path) -> None:
         """Write a file, complete or not at all."""
         with whole(path, "wb") as file:

@@ -21,7 +21,7 @@ how the student differs.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -126,7 +126,10 @@ class Disinhibition(Study):
             total=len(RULES) * self.seeds * self.epochs, desc="epochs", disable=not progress
         ) as bar:
             trained = {
-                rule: [self._trained(folder, rule, seed, pictures, bar) for seed in self._seeds()]
+                rule: [
+                    self._trained(folder, rule, seed, pictures, bar.update)
+                    for seed in self._seeds()
+                ]
                 for rule in RULES
             }
         return report_on(
@@ -151,13 +154,13 @@ class Disinhibition(Study):
         return cached(path, lambda: learn(learning), Learnt.load, repr(learning))
 
     def _trained(
-        self, folder: Path, rule: Rule, seed: int, pictures: Images, bar: "tqdm[None]"
+        self, folder: Path, rule: Rule, seed: int, pictures: Images, tell: Callable[[], object]
     ) -> Sequence[float]:
         """One training of the classifier, done or read from its file."""
         training = Training(rule, seed, self.hidden, self.epochs, self.batch)
         path = folder / f"classifier_{rule}_{seed}.json"
         made = cached(
-            path, lambda: Trained(training.accuracies(pictures, bar.update)), Trained.load,
+            path, lambda: Trained(training.accuracies(pictures, tell)), Trained.load,
             f"{self.data} {training}",
         )  # fmt: skip
         return made.accuracies
