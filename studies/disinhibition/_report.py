@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mirrorneuron.analysis import Table
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, INHIBITORY, REFERENCE
 
 from .._contracts import Metric, Result
@@ -22,7 +23,7 @@ PUBLISHED = {("exact", 4.0): 3.98, ("exact", 3.0): 2.99, ("linear", 4.0): 4.07,
              ("linear", 3.0): 3.10}  # fmt: skip
 SAMPLED = 1.88
 LOGGED = {"exact": "0.0029", "linear": "0.0014"}
-STUDENT, UNEXPLAINED, GAP, SPIKING = 0.01, 0.1, 0.02, 0.1
+STUDENT, GAP, SPIKING = 0.01, 0.02, 0.1
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Found:
 
     Arguments:
         curves: Of the single circuit.
-        students: By rule, one a pair of teacher and student.
+        students: By rule and pair of teacher and student.
         trained: By rule and seed, accuracy in the test before and after each epoch.
         data: Name of the pictures.
         deviation: Of the classifier's steady states from Brian2's relaxation.
@@ -40,7 +41,7 @@ class Found:
     """
 
     curves: Mapping[Circuit, Curve]
-    students: Mapping[str, Sequence[Learnt]]
+    students: Mapping[str, Mapping[int, Learnt]]
     trained: Mapping[str, Sequence[Sequence[float]]]
     data: str
     deviation: float
@@ -77,20 +78,12 @@ class Found:
     def _students(self) -> dict[str, Metric]:
         found: dict[str, Metric] = {}
         for rule, students in self.students.items():
-            first, last, held = (
-                np.mean([x[k] for x in parts])
-                for parts, k in (
-                    ([s.free for s in students], 0),
-                    ([s.free for s in students], -1),
-                    ([s.controlled for s in students], -1),
-                )
-            )
-            found[f"student_start_{rule}"] = Metric(float(first), "1")
-            found[f"student_{rule}"] = Metric.below(last, "1", STUDENT)
-            found[f"student_controlled_{rule}"] = Metric(float(held), "1")
-            found[f"student_unexplained_{rule}"] = Metric.below(
-                max(s.unexplained for s in students), "1", UNEXPLAINED
-            )
+            for pair, student in students.items():
+                name = f"{rule}_{pair}"
+                found[f"student_start_{name}"] = Metric(float(student.free[0]), "1")
+                found[f"student_{name}"] = Metric.below(student.free[-1], "1", STUDENT)
+                found[f"student_controlled_{name}"] = Metric(float(student.controlled[-1]), "1")
+                found[f"student_unexplained_{name}"] = Metric(student.unexplained, "1")
         return found
 
     def _classifier(self) -> dict[str, Metric]:
@@ -127,12 +120,22 @@ def report_on(out: Path, found: Found, about: str) -> Result:
     figures = draw_all(
         out, found, (draw_circuit, draw_student, draw_outputs, draw_classifier, draw_spiking)
     )
-    students = seeds_table(
+    students = Table(
         "Squared error of the student in the open loop, last window",
-        ("rule", "found"),
-        {rule: [[s.free[-1] for s in some]] for rule, some in found.students.items()},
-        LOGGED, digits=5,
-    )  # fmt: skip
+        ("rule", "pair", "before", "found", "variance of the teacher", "published"),
+        tuple(
+            (
+                rule,
+                str(pair),
+                f"{x.free[0]:.3g}",
+                f"{x.free[-1]:.3g}",
+                f"{x.last[0].var(0).sum():.3g}",
+                LOGGED[rule],
+            )
+            for rule, some in found.students.items()
+            for pair, x in some.items()
+        ),
+    )
     right = seeds_table(
         f"Right answers in the test of {found.data} (%)",
         ("rule", "found"),
@@ -189,7 +192,7 @@ def draw_student(found: Found) -> Figure:
     """
     figure, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
     for rule, students in found.students.items():
-        for k, student in enumerate(students):
+        for k, student in enumerate(students.values()):
             label = None if k else f"{rule} rule"
             time = WINDOW * np.arange(len(student.free))
             ax.plot(time, student.free, color=COLORS[rule], label=label)
@@ -205,9 +208,9 @@ def draw_student(found: Found) -> Figure:
 
 def draw_outputs(found: Found) -> Figure:
     """Outputs of teacher (grey) and student in the first and the last five seconds of learning:
-    controlled, and what the student does by itself. Rule with the line, first pair.
+    controlled, and what the student does by itself. Rule with the line, last pair.
     """
-    student = found.students["linear"][0]
+    student = [*found.students["linear"].values()][-1]
     outputs = student.first.shape[2]
     figure, axes = plt.subplots(
         outputs, 2, figsize=(9, 1.7 * outputs), layout="constrained", sharex=True, sharey="row"
@@ -238,6 +241,7 @@ def draw_classifier(found: Found) -> Figure:
             epochs = range(1, len(accuracies))
             ax.plot(epochs, 100 * np.array(accuracies[1:]), ".-", color=COLORS[rule], label=label,
                     linewidth=1)  # fmt: skip
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="epoch", ylabel=f"right answers, {found.data.replace('_', '-')} (%)")
     ax.legend(loc="lower right")
     return figure

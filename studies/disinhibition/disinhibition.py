@@ -52,7 +52,6 @@ from ._student import Rule as Threshold
 
 RULES: tuple[Rule, ...] = ("backpropagation", "exact", "linear")
 THRESHOLDS: tuple[Threshold, ...] = ("exact", "linear")
-FIRST_PAIR = 2  # with seed 0
 SWEPT = {None: (0.5, 4.5, 1.0, 3.0), 4.0: (4.0, 12.0, 2.5, 5.0), 3.0: (3.0, 10.0, 2.0, 4.0)}
 
 
@@ -81,7 +80,7 @@ class Disinhibition(Study):
         data: Pictures of the classifier: "fashion_mnist", "mnist" or "digits".
         hidden, epochs, batch, seeds: Of its trainings.
         learning, rest: Of the student, and the time before in which feedback weights form [s].
-        pairs: Teachers and students.
+        pairs: Teachers and students: seeds of their weights and inputs, less that of the study.
         inputs: Of a curve of the single circuit.
         spiking_inputs, spiking_size, measured: Of the spiking circuit; the last in [s].
     """
@@ -94,7 +93,7 @@ class Disinhibition(Study):
     seeds: int = 3
     learning: float = 300.0
     rest: float = 20.0
-    pairs: int = 1
+    pairs: tuple[int, ...] = (2, 16)
     inputs: int = 401
     spiking_inputs: int = 24
     spiking_size: int = 50
@@ -104,7 +103,7 @@ class Disinhibition(Study):
         """Digits, a short learning, fewer circuits: shows that everything runs."""
         return replace(
             self, data="digits", hidden=32, epochs=4, batch=50, seeds=1, learning=5.0, rest=5.0,
-            inputs=101, spiking_inputs=8, spiking_size=20, measured=1.0,
+            pairs=(2,), inputs=101, spiking_inputs=8, spiking_size=20, measured=1.0,
         )  # fmt: skip
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
@@ -117,7 +116,7 @@ class Disinhibition(Study):
         with preferring(codegen__target="numpy"):
             curves = self._curves()
             students = {
-                rule: [self._student(folder, rule, pair) for pair in range(self.pairs)]
+                rule: {pair: self._student(folder, rule, pair) for pair in self.pairs}
                 for rule in tqdm(THRESHOLDS, "students", disable=not progress)
             }
             spiking, rates = self._spiking()
@@ -149,7 +148,7 @@ class Disinhibition(Study):
 
     def _student(self, folder: Path, rule: Threshold, pair: int) -> Learnt:
         """One student, run or read from its file."""
-        learning = Learning(rule, self.seed + FIRST_PAIR + pair, self.learning, self.rest)
+        learning = Learning(rule, self.seed + pair, self.learning, self.rest)
         path = folder / f"student_{rule}_{pair}.npz"
         return cached(path, lambda: learn(learning), Learnt.load, repr(learning))
 
