@@ -52,7 +52,7 @@ def test_an_activation_has_an_inverse_a_slope_and_a_tangent(phi: Softplus) -> No
         np.testing.assert_allclose(eval(text, {**names, "u": shown}), value, rtol=1e-12)
 
 
-# Rates at which the published equations change sign, on a coarse grid: 3.98, 2.99, 4.07, 3.10 to 1 %.
+# Sign changes of the published equations on a coarse grid: 3.98, 2.99, 4.07, 3.10.
 @pytest.mark.parametrize(
     ("circuit", "published"),
     [(EXACT[4.0], 3.98), (EXACT[3.0], 2.99), (LINEAR[4.0], 4.07), (LINEAR[3.0], 3.10)],

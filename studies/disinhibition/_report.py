@@ -241,7 +241,7 @@ def draw_classifier(found: Found) -> Figure:
             epochs = range(1, len(accuracies))
             ax.plot(epochs, 100 * np.array(accuracies[1:]), ".-", color=COLORS[rule], label=label,
                     linewidth=1)  # fmt: skip
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xticks(range(1, max(len(run) for run in found.trained["exact"])))
     ax.set(xlabel="epoch", ylabel=f"right answers, {found.data.replace('_', '-')} (%)")
     ax.legend(loc="lower right")
     return figure
