@@ -53,6 +53,10 @@ NEEDED = {
         "hand_deviation",
     ),
     "arm_online": ("rms_traces", "rms_FPTT", "ratio_traces", "spikes_identical"),
+    "disinhibition": (
+        "sign_exact_4", "sign_linear_3", "bcm_threshold", "isolated_0.75", "student_exact_2",
+        "student_linear_2", "gap_exact", "gap_linear", "steady_state_deviation", "spiking_sign_4",
+    ),
     "learning_rules": ("cosine_traces", "loss_BPTT", "time_FPTT", "spikes_identical"),
     "huh_sejnowski": (
         "gradient_error_coding", "gradient_error_xor", "coding_error", "coding_rate",
