@@ -3,6 +3,7 @@
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .central_difference import check_gradient
+from .elastic_weights import ElasticWeights
 from .eprop import EProp
 from .eventprop import EventProp
 from .fit import fit
@@ -12,6 +13,7 @@ from .gradient_check import GradientCheck
 from .guard import TrainingWarning
 from .result import Fit
 from .rtrl import RTRL
+from .synaptic_intelligence import SynapticIntelligence
 
 __all__ = [
     "BPTT",
@@ -19,11 +21,13 @@ __all__ = [
     "FPTT_K",
     "RTRL",
     "EProp",
+    "ElasticWeights",
     "EventProp",
     "Fit",
     "GradientCheck",
     "Outcome",
     "Rule",
+    "SynapticIntelligence",
     "Task",
     "TrainingWarning",
     "Trial",
