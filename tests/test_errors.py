@@ -33,6 +33,7 @@ FAMILY = {
     "BundleError": OSError,
     "ExportError": NotImplementedError,
     "BuildError": RuntimeError,
+    "DataError": OSError,
     "TooLarge": MemoryError,
     "ScriptError": RuntimeError,
     "MissingDependency": ImportError,

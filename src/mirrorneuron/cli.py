@@ -69,6 +69,25 @@ def run(
 
 
 @app.command()
+def data(
+    name: Annotated[str | None, typer.Argument(help="Name of the data set.")] = None,
+    again: Annotated[bool, typer.Option(help="Fetch it even if it is there.")] = False,
+) -> None:
+    """Fetch a data set that studies read, or list all."""
+    from .studies._kit.data import DATA_SETS, data_set
+
+    if name is None:
+        for known in DATA_SETS.values():
+            typer.echo(known)
+        return
+    chosen = data_set(name)
+    typer.echo(chosen)
+    if again or chosen.found is None:
+        typer.echo("Fetching ...")
+        typer.echo(f"Complete, and its digest is right: {chosen.fetch()}")
+
+
+@app.command()
 def check(
     script: Annotated[Path, typer.Argument(help="A Brian2 script. It is run unmodified.")],
     arguments: Annotated[

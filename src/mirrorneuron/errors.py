@@ -15,6 +15,7 @@
     ├── CheckpointError (OSError)                   a checkpoint that cannot be read or written
     ├── BundleError (OSError)                       a saved model that cannot be read or written
     ├── ExportError (NotImplementedError)           a model that another format cannot hold
+    ├── DataError (OSError)                         a data set that is missing or damaged
     ├── BuildError (RuntimeError)                   a simulation that cannot be compiled or run
     ├── TooLarge (MemoryError)                      what needs more memory than there is
     ├── ScriptError (RuntimeError)                  somebody's script that fails by itself
@@ -210,6 +211,10 @@ class BundleError(MirrorNeuronError, OSError):
 
 class ExportError(MirrorNeuronError, NotImplementedError):
     """A model that another format cannot hold, or a file of which nothing can be made."""
+
+
+class DataError(MirrorNeuronError, OSError):
+    """A data set that is not on this machine, cannot be fetched, or is damaged."""
 
 
 class BuildError(MirrorNeuronError, RuntimeError):
