@@ -53,7 +53,6 @@ class ElasticWeights(Hooked):
         for g, p, fisher, centre in held:
             g.addcmul_(fisher, p.detach() - centre, value=self.strength)
 
-    @torch.no_grad()
     def consolidate(self, gradients: Iterable[Sequence[Tensor]]) -> None:
         """End a task.
 
@@ -65,8 +64,9 @@ class ElasticWeights(Hooked):
             DomainError: There are none.
             ShapeError: They are of other parameters.
         """
-        squares, trials = [torch.zeros_like(p) for p in self.parameters], 0
-        for trials, one in enumerate(gradients, start=1):  # noqa: B007
+        squares, trials = [torch.zeros_like(p) for p in self.fisher], 0
+        for one in gradients:
+            trials += 1
             if [g.shape for g in one] != [p.shape for p in self.parameters]:
                 raise ShapeError(
                     f"consolidate(gradients): those of a trial have the shapes"
@@ -75,7 +75,7 @@ class ElasticWeights(Hooked):
                     " torch.autograd.grad(log_likelihood, parameters)."
                 )
             for square, g in zip(squares, one, strict=True):
-                square.addcmul_(g, g)
+                square.addcmul_(g.detach(), g.detach())
         if not trials:
             raise DomainError(
                 "consolidate(gradients): there is no trial, so that nothing tells what matters."

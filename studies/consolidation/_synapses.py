@@ -9,17 +9,19 @@ doi:10.1016/j.neuron.2005.02.001.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, StateMonitor, Synapses, TimedArray
-from brian2 import ms, nS, second
+from brian2 import defaultclock, ms, nS, second
 from brian2 import seed as brian2_seed
 from jaxtyping import Float, Int
 
-from mirrorneuron.bio import synapses
+from mirrorneuron.bio import PlasticityRule, plasticity, synapses
 from mirrorneuron.bio.plasticity.benna_fusi import chain
 from mirrorneuron.bio.plasticity.benna_fusi import memory as chain_memory
 from mirrorneuron.bio.plasticity.cascade import memory as cascade_memory
@@ -30,7 +32,7 @@ from .._kit.file import whole
 RECEPTOR = synapses["exponential_conductance"]
 PERIOD, STEPS, TRACE = 60e-3, 3, 3e-3  # between memories [s], steps in it, of pairs [s]
 LAST = 2  # step of the second spike of a pair
-BINS = 28
+BINS, AGES = 28, 6  # of ages, and how many ages of one are looked at
 
 Patterns = Int[np.ndarray, "memory synapse"]
 Strengths = Float[np.ndarray, "memory synapse"]
@@ -114,57 +116,120 @@ def retention(
         first: Age of the last pattern when strengths are seen.
     """
     begun = len(told) // 4  # memories after which the strengths are stationary enough
-    later = strengths - strengths.mean(1, keepdims=True)
-    overlap = np.array([
-        np.mean(later[max(begun, age) :] * told[max(begun, age) - age : len(told) - age])
-        for age in range(oldest + 1)
-    ])  # fmt: skip
+    later = (strengths - strengths.mean(1, keepdims=True)).astype(np.float32)
+    signs = told.astype(np.float32)
     exact = theory(np.arange(oldest + 1.0) + first)
     edges = np.unique(np.geomspace(1, oldest + 1, BINS + 1).round().astype(int))
-    bins = [np.arange(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    bins = [
+        np.unique(np.linspace(a, b - 1, min(AGES, b - a)).round().astype(int))
+        for a, b in zip(edges, edges[1:], strict=False)
+    ]
+
+    def overlap(age: int) -> float:
+        start = max(begun, age)
+        pairs = np.einsum("ms,ms->m", later[start:], signs[start - age : len(signs) - age])
+        return float(pairs.mean()) / later.shape[1]
+
     return Retention(
         [float(np.exp(np.log(b + first).mean())) for b in bins],
-        [float(overlap[b].mean()) for b in bins],
+        [float(np.mean([overlap(age) for age in b])) for b in bins],
         [float(exact[b].mean()) for b in bins],
         float(later[begun:].std()),
     )
 
 
-def run_chain(levels: int, memories: int, size: int, oldest: int, seed: int) -> Retention:
-    """Synapses of `bio/plasticity/benna_fusi.py`, each between a pair of cells of its own.
+@contextmanager
+def clock(dt: float) -> Generator[None]:
+    """Let objects without a time step of their own have this one [s]."""
+    before = float(defaultclock.dt)
+    defaultclock.dt = dt * second
+    try:
+        yield
+    finally:
+        defaultclock.dt = before * second
+
+
+def run_pairs(rule: PlasticityRule, told: Patterns, **given: Any) -> Strengths:
+    """Weights [nS] right after each memory but the last, of synapses between cells of their own.
 
     A pattern makes the presynaptic cell spike one step before the postsynaptic one, or after it.
-    The time scale of the chain is the period of memories.
+
+    Arguments:
+        rule: Of the synapses.
+        told: Patterns.
+        given: Parameters of the rule, and weights at the start.
     """
-    told, dt = patterns(memories, size, seed), PERIOD / STEPS
+    dt = PERIOD / STEPS
+    with clock(dt):
+        return _run_pairs(rule, told, dt, given)
+
+
+def _run_pairs(
+    rule: PlasticityRule, told: Patterns, dt: float, given: Mapping[str, Any]
+) -> Strengths:
+    memories, size = told.shape
     step = np.arange(memories)[:, None] * STEPS
-    when = {"pre": step + (told < 0), "post": step + (told > 0)}
-    order = np.tile(np.arange(size), memories)
+    order, each = np.tile(np.arange(size), memories), np.arange(size)
     pre, post = (
-        SpikeGeneratorGroup(size, order, x.ravel() * dt * second, dt=dt * second)
-        for x in when.values()
+        SpikeGeneratorGroup(size, order, (step + late).ravel() * dt * second)
+        for late in (told < 0, told > 0)
     )
+    text = f"v : 1\n{RECEPTOR.text('e')}"
     cells = NeuronGroup(
-        size, f"v : 1\n{RECEPTOR.text('e')}", threshold="v > 0.5", reset="v = 0", dt=dt * second,
-        method="exponential_euler",
-    )  # fmt: skip
+        size, text, threshold="v > 0.5", reset="v = 0", method="exponential_euler"
+    )
     cells.tau_e = 5 * ms
-    drive = Synapses(post, cells, on_pre="v_post += 1", dt=dt * second)
+    drive = Synapses(post, cells, on_pre="v_post += 1")
     drive.connect(j="i")
-    rule, unit = chain(levels), 1 * nS
-    each = np.arange(size)
     learning = rule.connect(
-        pre, cells, RECEPTOR, "e", i=each, j=each, unit=unit, w=0 * unit, w_0=0 * unit,
-        w_min=-1e9 * unit, w_max=1e9 * unit, A_plus=unit, A_minus=-unit, tau=PERIOD * second,
-        tau_plus=TRACE * second, tau_minus=TRACE * second, delay=dt * second,
+        pre, cells, RECEPTOR, "e", i=each, j=each, unit=1 * nS, tau_plus=TRACE * second,
+        tau_minus=TRACE * second, delay=dt * second, **given,
     )  # fmt: skip
     seen = StateMonitor(learning, "w", record=True, dt=PERIOD * second, when="end")
     Network(pre, post, cells, drive, learning, seen).run(memories * PERIOD * second, namespace={})
-    strengths = np.asarray(seen.w).T[1:] / float(unit) / np.exp(-dt / TRACE)
-    seen_after = (STEPS - LAST) / STEPS
-    return retention(
-        told[:-1], strengths, lambda age: chain_memory(age, levels, 1.0), oldest, seen_after
-    )
+    return np.asarray(seen.w).T[1:] * 1e9
+
+
+PAIR = float(np.exp(-PERIOD / STEPS / TRACE))  # what is left of a trace one step later
+
+
+def run_chain(levels: int, memories: int, size: int, oldest: int, seed: int) -> Retention:
+    """Synapses of `bio/plasticity/benna_fusi.py`, whose time scale is the period of memories."""
+    told, wide = patterns(memories, size, seed), 1e9 * nS
+    found = run_pairs(
+        chain(levels), told, w=0 * nS, w_0=0 * nS, w_min=-wide, w_max=wide, A_plus=nS / PAIR,
+        A_minus=-nS / PAIR, tau=PERIOD * second,
+    )  # fmt: skip
+    late = (STEPS - LAST) / STEPS
+    return retention(told[:-1], found, lambda age: chain_memory(age, levels, 1.0), oldest, late)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """Metaplastic weights that pairs of spikes lower.
+
+    Arguments:
+        weights: After each pair, in Brian2, "pair synapse".
+        expected: The same by the closed form.
+    """
+
+    weights: Strengths
+    expected: Strengths
+
+
+def run_metaplastic(pairs: int) -> Lowered:
+    """Weights of `bio/plasticity/metaplastic.py`, from 0.05 to 1, lowered by 0.05 for each pair."""
+    rule, start = plasticity["metaplastic"], np.linspace(0.05, 1, 20)
+    told = np.full((pairs + 1, len(start)), -1)
+    found = run_pairs(rule, told, w=start * nS, A_minus=-0.05 / PAIR * nS)
+    p = rule.values(A_minus=-0.05 / PAIR, tau_plus=TRACE * second, tau_minus=TRACE * second)
+    dt = PERIOD / STEPS
+    times = np.arange(pairs) * PERIOD + dt
+    expected = [
+        [rule.change(times[:k] + dt, times[:k], p | {"w_start": w}) + w for w in start]
+        for k in range(1, pairs + 1)
+    ]
+    return Lowered(np.vstack([start, found]), np.vstack([start, expected]))
 
 
 TWO_STATES = """
@@ -188,19 +253,22 @@ k = (k + deep)*(1 - flip)
 def run_contacts(code: str, levels: int, memories: int, size: int, seed: int) -> tuple[Patterns, Strengths]:
     """Single contacts that jump at random: the strength `s` is -1 or 1, `k` the level from 0."""
     told = patterns(memories, size, seed)
-    names = {"x": 0.5, "given": TimedArray(told.astype(float), dt=1 * ms)}
-    source = NeuronGroup(
-        size, "event = given(t, i) : 1", threshold="event != 0", namespace=names, dt=1 * ms
-    )
-    target = NeuronGroup(size, "v : 1", dt=1 * ms)
-    contacts = Synapses(source, target, "s : 1\nk : 1", on_pre=code + JUMP, namespace=names, dt=1 * ms)
-    contacts.connect(j="i")
     rng = np.random.default_rng([seed, 18])
-    contacts.s = rng.choice([-1.0, 1.0], size)
-    contacts.k = rng.integers(0, levels, size)
-    seen = StateMonitor(contacts, "s", record=True, when="end", dt=1 * ms)
-    brian2_seed(seed)
-    Network(source, target, contacts, seen).run(memories * ms, namespace={})
+    names = {"x": 0.5, "given": TimedArray(told.astype(float), dt=1 * ms)}
+    with clock(1e-3):
+        source = NeuronGroup(
+            size, "event = given(t, i) : 1", threshold="event != 0", reset="", namespace=names
+        )
+        target = NeuronGroup(size, "v : 1")
+        contacts = Synapses(
+            source, target, "s : 1\nk : 1", on_pre=code + JUMP, namespace=names
+        )
+        contacts.connect(j="i")
+        contacts.s = rng.choice([-1.0, 1.0], size)
+        contacts.k = rng.integers(0, levels, size)
+        seen = StateMonitor(contacts, "s", record=True, when="end")
+        brian2_seed(seed)
+        Network(source, target, contacts, seen).run(memories * ms, namespace={})
     return told, np.asarray(seen.s).T
 
 
