@@ -50,7 +50,7 @@ class Complexity:
         return "\n".join(lines)
 
 
-def complexity(model: Any, recording: Any = None, value_bytes: int = 4) -> Complexity:
+def complexity(model: Any, recording: Any = None, value_bytes: int | Any = 4) -> Complexity:
     """Footprint, effective accumulates and sparsity of a mirror.
 
     Arguments:
@@ -80,7 +80,10 @@ def complexity(model: Any, recording: Any = None, value_bytes: int = 4) -> Compl
     if recording is None:
         return found
     return Complexity(
-        parameters, parameters * value_bytes, _accumulates(model, recording), _sparsity(model, recording)
+        parameters,
+        parameters * value_bytes,
+        _accumulates(model, recording),
+        _sparsity(model, recording),
     )
 
 

@@ -12,9 +12,10 @@ Differs from it: continuous variables, and pairs of spikes instead of abstract e
 flow once in a step by Euler's method, which is stable for steps below $2 \tau$.
 """
 
+import itertools
+
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import expm
 
 from ._closed_form import Array, after, before, lags
 from ._contracts import PlasticityRule, Values
@@ -29,9 +30,7 @@ def flow(levels: int, tau: float) -> Float[np.ndarray, "level level"]:
     return full / 2.0 ** np.arange(levels)[:, None]
 
 
-def memory(
-    t: Float[np.ndarray, " time"], levels: int, tau: float
-) -> Float[np.ndarray, " time"]:
+def memory(t: Float[np.ndarray, " time"], levels: int, tau: float) -> Float[np.ndarray, " time"]:
     """What is left of a change of the weight after some time [s], as a share of it."""
     rates, vectors = np.linalg.eig(flow(levels, tau))
     first = vectors[0] * np.linalg.inv(vectors)[:, 0]
@@ -53,7 +52,7 @@ def chain(levels: int) -> PlasticityRule:
         levels: Variables, the weight included.
     """
     names = ["w", *(f"u_{k}" for k in range(2, levels + 1)), "w_0"]
-    pairs = list(enumerate(zip(names, names[1:], strict=False), start=1))
+    pairs = list(enumerate(itertools.pairwise(names), start=1))
     flows = [f"f_{k} = ({a} - {b})*dt/tau/{2.0 ** (k + 1)}" for k, (a, b) in pairs]
     moves = [f"u_{k} = u_{k} + (f_{k - 1} - f_{k})/{2.0 ** (k - 1)}" for k in range(2, levels + 1)]
     return PlasticityRule(

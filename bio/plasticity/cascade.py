@@ -46,9 +46,7 @@ def jump(levels: int, x: float) -> Float[np.ndarray, "state state"]:
     return moves
 
 
-def memory(
-    age: Float[np.ndarray, " age"], levels: int, x: float
-) -> Float[np.ndarray, " age"]:
+def memory(age: Float[np.ndarray, " age"], levels: int, x: float) -> Float[np.ndarray, " age"]:
     """Mean strength that a candidate leaves, after so many random ones, between -1 and 1.
 
     Half of the later candidates potentiate and half depress; all states are equally likely before.
@@ -59,7 +57,9 @@ def memory(
     rates, vectors = np.linalg.eig(np.eye(2 * levels) + both)
     sign = np.repeat([1.0, -1.0], levels)
     first = up @ np.full(2 * levels, 0.5 / levels)
-    return np.real(rates[None, :] ** age[:, None] @ ((sign @ vectors) * np.linalg.solve(vectors, first)))
+    return np.real(
+        rates[None, :] ** age[:, None] @ ((sign @ vectors) * np.linalg.solve(vectors, first))
+    )
 
 
 def change(pre: Array, other: Array, p: Values) -> float:

@@ -4,6 +4,7 @@ Sources: Benna & Fusi 2016, doi:10.1038/nn.4401; Laborieux et al. 2021,
 doi:10.1038/s41467-021-22768-y; Fusi, Drew & Abbott 2005, doi:10.1016/j.neuron.2005.02.001.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ class Chain(Hooked):
             held = [p.data, *deep]
             flows = [
                 (a - b) * (self.rate / 2 ** (k + 2))
-                for k, (a, b) in enumerate(zip(held, held[1:], strict=False))
+                for k, (a, b) in enumerate(itertools.pairwise(held))
             ]
             held[0] -= flows[0]
             for k in range(1, len(held) - 1):
@@ -78,9 +79,7 @@ class Cascade(Optimizer):
         seed: Of the jumps.
     """
 
-    def __init__(
-        self, parameters: Iterable[Tensor], levels: int, rate: float, seed: int
-    ) -> None:
+    def __init__(self, parameters: Iterable[Tensor], levels: int, rate: float, seed: int) -> None:
         super().__init__(parameters, {})
         self.rate = rate
         self.rng = torch.Generator().manual_seed(seed)

@@ -8,6 +8,7 @@ Sources: Benna & Fusi 2016, doi:10.1038/nn.4401; Fusi, Drew & Abbott 2005,
 doi:10.1016/j.neuron.2005.02.001.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brian2 import Network, NeuronGroup, SpikeGeneratorGroup, StateMonitor, Synapses, TimedArray
-from brian2 import defaultclock, ms, nS, second
+from brian2 import (
+    Network,
+    NeuronGroup,
+    SpikeGeneratorGroup,
+    StateMonitor,
+    Synapses,
+    TimedArray,
+    defaultclock,
+    ms,
+    nS,
+    second,
+)
 from brian2 import seed as brian2_seed
 from jaxtyping import Float, Int
 
@@ -122,7 +133,7 @@ def retention(
     edges = np.unique(np.geomspace(1, oldest + 1, BINS + 1).round().astype(int))
     bins = [
         np.unique(np.linspace(a, b - 1, min(AGES, b - a)).round().astype(int))
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in itertools.pairwise(edges)
     ]
 
     def overlap(age: int) -> float:
@@ -175,9 +186,7 @@ def _run_pairs(
         for late in (told < 0, told > 0)
     )
     text = f"v : 1\n{RECEPTOR.text('e')}"
-    cells = NeuronGroup(
-        size, text, threshold="v > 0.5", reset="v = 0", method="exponential_euler"
-    )
+    cells = NeuronGroup(size, text, threshold="v > 0.5", reset="v = 0", method="exponential_euler")
     cells.tau_e = 5 * ms
     drive = Synapses(post, cells, on_pre="v_post += 1")
     drive.connect(j="i")
@@ -250,7 +259,9 @@ k = (k + deep)*(1 - flip)
 """
 
 
-def run_contacts(code: str, levels: int, memories: int, size: int, seed: int) -> tuple[Patterns, Strengths]:
+def run_contacts(
+    code: str, levels: int, memories: int, size: int, seed: int
+) -> tuple[Patterns, Strengths]:
     """Single contacts that jump at random: the strength `s` is -1 or 1, `k` the level from 0."""
     told = patterns(memories, size, seed)
     rng = np.random.default_rng([seed, 18])
@@ -260,9 +271,7 @@ def run_contacts(code: str, levels: int, memories: int, size: int, seed: int) ->
             size, "event = given(t, i) : 1", threshold="event != 0", reset="", namespace=names
         )
         target = NeuronGroup(size, "v : 1")
-        contacts = Synapses(
-            source, target, "s : 1\nk : 1", on_pre=code + JUMP, namespace=names
-        )
+        contacts = Synapses(source, target, "s : 1\nk : 1", on_pre=code + JUMP, namespace=names)
         contacts.connect(j="i")
         contacts.s = rng.choice([-1.0, 1.0], size)
         contacts.k = rng.integers(0, levels, size)

@@ -3,6 +3,7 @@ r"""Permuted pictures: one task after another, each with the pixels in another o
 Source: Zenke, Poole & Ganguli 2017, section 5.2, arXiv:1703.04200.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
@@ -41,7 +42,7 @@ class Layers(nn.Module):
         super().__init__()
         self.binary = binary
         rng = torch.Generator().manual_seed(seed)
-        pairs = list(zip(sizes, sizes[1:], strict=False))
+        pairs = list(itertools.pairwise(sizes))
         drawn = [torch.randn(b, a, generator=rng) for a, b in pairs]
         scales = [0.05 if binary else (2 / a) ** 0.5 for a, _ in pairs]
         self.weights = nn.ParameterList([w * s for w, s in zip(drawn, scales, strict=True)])
@@ -90,7 +91,7 @@ class Setting:
     batch: int = 256
     lr: float = 1e-3
     lr_binary: float = 5e-3
-    c: float = 1.0
+    c: float = 3.0
     damping: float = 0.1
     stiffness: float = 300.0
     trials: int = 500
@@ -204,8 +205,10 @@ def _trained(setting: Setting, data: Images) -> Run:
                 optimizer.step()
         consolidate(seen)
         with torch.no_grad():
-            rows.append([
-                float((model(x_test[:, other]).argmax(1) == y_test).double().mean())
-                for other in orders[: len(rows) + 1]
-            ])
+            rows.append(
+                [
+                    float((model(x_test[:, other]).argmax(1) == y_test).double().mean())
+                    for other in orders[: len(rows) + 1]
+                ]
+            )
     return Run(rows)

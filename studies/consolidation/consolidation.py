@@ -88,10 +88,10 @@ class Consolidation(Study):
     tasks: int = 10
     epochs: int = 3
     batch: int = 256
-    c: float = 1.0
+    c: float = 3.0
     stiffness: float = 300.0
     tau: float = 10.0
-    m: float = 1.35
+    m: float = 3.0
     rate: float = 0.01
     seeds: int = 5
     levels: int = 6

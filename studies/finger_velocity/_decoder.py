@@ -4,7 +4,7 @@ Loss and bounds: Liu, Gygax, Rossbroich et al. 2024, arXiv:2409.01762, section I
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -169,7 +169,7 @@ class Tested:
     r2: float
     accumulates: float
     sparsity: float
-    shown: tuple[Any, Any] = ((), ())
+    shown: Sequence[Any] = ((), ())
 
 
 def tested(values: Values, plain: bool, part: Session, size: float) -> Tested:
@@ -202,7 +202,7 @@ def pruned(
 
     Each share is pruned from the trained network and trained again.
     """
-    part = session.training.part(0, 0.3)
+    part = session.training.part(0.0, 0.3)
     reference = tested(values, False, part, size).r2
     best = (0.0, values)
     for share in shares:

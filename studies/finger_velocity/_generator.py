@@ -37,7 +37,8 @@ DEPTHS = {  # of tuning, for which a Wiener filter explains 0.58 of 200 s
 TRAINING, VALIDATION = 0.65, 0.10
 LAYOUT = (
     "an .npz file for each session, SESSION.npz, with `spikes` (bool, bin x channel, bins of 4 ms,"
-    " whether a threshold crossing fell into it) and `position` (float, bin x 2, of the cursor [mm])"
+    " whether a threshold crossing fell into it) and `position` (float, bin x 2, of the cursor"
+    " [mm])"
 )
 
 
@@ -65,12 +66,12 @@ class Session:
     @property
     def training(self) -> "Session":
         """The first part."""
-        return self.part(0, TRAINING)
+        return self.part(0.0, TRAINING)
 
     @property
     def test(self) -> "Session":
         """The last part."""
-        return self.part(TRAINING + VALIDATION, 1)
+        return self.part(TRAINING + VALIDATION, 1.0)
 
     @staticmethod
     def load(folder: Path, name: str) -> "Session":

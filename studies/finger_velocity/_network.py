@@ -156,10 +156,8 @@ def mirrored(values: Values, plain: bool = False, dtype: torch.dtype = torch.flo
     network = feed_forward(values) if plain else recurrent(values)
     names = [f"{name}.w" for name in values.weights]
     train: dict[str, Any] = {key: mn.Free() for key in names}
-    train |= {key: mn.Bounded(1e-3 * second, 1 * second) for key in values.times}
-    return mn.mirror(
-        network, train, mn.SuperSpike(width=0.05), "detach", dtype=dtype, namespace={}
-    )
+    train |= {key: mn.Positive() for key in values.times}
+    return mn.mirror(network, train, mn.SuperSpike(width=0.05), "detach", dtype=dtype, namespace={})
 
 
 def values_of(model: mn.Mirror, like: Values) -> Values:
