@@ -46,7 +46,7 @@ LAST = 2  # step of the second spike of a pair
 BINS, AGES = 28, 6  # of ages, and how many ages of one are looked at
 
 Patterns = Int[np.ndarray, "memory synapse"]
-Strengths = Float[np.ndarray, "memory synapse"]
+Strengths = Float[np.ndarray, "seen synapse"]
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def retention(
 
     return Retention(
         [float(np.exp(np.log(b + first).mean())) for b in bins],
-        [float(np.mean([overlap(age) for age in b])) for b in bins],
+        [float(np.mean([overlap(int(age)) for age in b])) for b in bins],
         [float(exact[b].mean()) for b in bins],
         float(later[begun:].std()),
     )

@@ -43,10 +43,12 @@ class Layers(nn.Module):
         self.binary = binary
         rng = torch.Generator().manual_seed(seed)
         pairs = list(itertools.pairwise(sizes))
-        drawn = [torch.randn(b, a, generator=rng) for a, b in pairs]
+        drawn = [torch.randn(b, a, generator=rng, dtype=torch.float32) for a, b in pairs]
         scales = [0.05 if binary else (2 / a) ** 0.5 for a, _ in pairs]
         self.weights = nn.ParameterList([w * s for w, s in zip(drawn, scales, strict=True)])
-        self.biases = nn.ParameterList([] if binary else [torch.zeros(b) for b in sizes[1:]])
+        self.biases = nn.ParameterList(
+            [] if binary else [torch.zeros(b, dtype=torch.float32) for b in sizes[1:]]
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, "sample class"."""
