@@ -65,7 +65,7 @@ class Retention:
     theory: Sequence[float]
     noise: float
 
-    def slopes(self, first: float, last: float) -> tuple[float, float]:
+    def slopes(self, first: float | int, last: float | int) -> tuple[float, float]:
         """Exponents of the signal and of its closed form between two ages."""
         ages = np.array(self.ages)
         inside = (ages >= first) & (ages <= last)

@@ -65,7 +65,8 @@ class Layers(nn.Module):
 
 def signs(w: Tensor) -> Tensor:
     """Signs, with the gradient of the weights themselves."""
-    return w + (torch.where(w < 0, -1.0, 1.0) - w).detach()
+    one = torch.ones_like(w)
+    return w + (torch.where(w < 0, -one, one) - w).detach()
 
 
 @dataclass(frozen=True)
