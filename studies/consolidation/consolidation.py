@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from tqdm.auto import tqdm
 
 from mirrorneuron.analysis import Table
@@ -306,6 +307,7 @@ def draw_forgetting(found: Found) -> Figure:
         top = max(max(found.kinds[kind].signal) for kind in (name, other))
         ax.set(xscale="log", yscale="log", xlabel="age (memories)", ylim=(top / 2000, 2 * top),
                title=f"exponent {slope:.3f}, theory {theory:.3f}")  # fmt: skip
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.legend(fontsize=8, loc="lower left")
     axes[0].set_ylabel("signal")
     return figure

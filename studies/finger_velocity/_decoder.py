@@ -74,7 +74,7 @@ class Setting:
     seed: int
     updates: int
     batch: int = 32
-    lr: float = 3e-3
+    lr: float = 1e-2
     window: float = 2.0
     upper: float = 0.0
 
