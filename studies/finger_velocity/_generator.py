@@ -145,7 +145,7 @@ def _slow(steps: int, count: int, tau: float, rng: np.random.Generator) -> np.nd
     """Ornstein-Uhlenbeck processes of unit variance, "time process"."""
     keep = np.exp(-DT / tau)
     noise = rng.standard_normal((steps, count)) * np.sqrt(1 - keep**2)
-    return lfilter([1.0], [1.0, -keep], noise, axis=0)
+    return np.asarray(lfilter([1.0], [1.0, -keep], noise, axis=0))
 
 
 def _spikes(

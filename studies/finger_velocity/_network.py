@@ -92,7 +92,7 @@ def start(channels: int, hidden: int, heads: int, seed: int) -> Values:
 
 def recurrent(values: Values, spikes: Spikes | None = None) -> Network:
     """The recurrent decoder, with the synapses that are not zero."""
-    dt = DT * second
+    dt: Any = DT * second
     sizes = values.weights["ih"].shape[0], *values.weights["ho"].shape
     given = spikes or Spikes(np.zeros(0, int), np.zeros(0, int))
     source = SpikeGeneratorGroup(sizes[0], given.index, given.step * dt, dt=dt, name="stimulus")
