@@ -285,7 +285,7 @@ COLORS = {
     "Benna-Fusi": REFERENCE,
     "fine-tuning, binary": "0.7",
     "metaplastic": INHIBITORY,
-    "cascade": BAD,
+    "cascade": "#E69F00",
 }
 SHOWN = {
     "chain": ("a chain of variables", "a single variable", "single"),
