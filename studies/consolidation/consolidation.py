@@ -162,7 +162,7 @@ class Consolidation(Study):
     @property
     def power_law(self) -> dict[str, tuple[float, float]]:
         """Ages between which exponents are fitted."""
-        return {"chain": (8, self.memories // 5), "cascade": (3, self.candidates // 60)}
+        return {"chain": (8.0, self.memories / 5), "cascade": (3.0, self.candidates / 60)}
 
 
 @dataclass(frozen=True)
