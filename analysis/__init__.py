@@ -13,6 +13,7 @@ if __name__ == "analysis":
 
 from ._contracts import Statistic, statistic
 from .coincidence import coincidence_factor, coincidences, f1, first_divergence
+from .complexity import Complexity, complexity
 from .correlation import correlation_matrix, mean_correlation
 from .distance import van_rossum, victor_purpura
 from .excitability import first_interval_rate, slope
@@ -28,6 +29,7 @@ from .validation import Comparison, Events, LockedStep, Spikes
 
 __all__ = [
     "Comparison",
+    "Complexity",
     "Events",
     "LockedStep",
     "Oscillation",
@@ -40,6 +42,7 @@ __all__ = [
     "Validation",
     "coincidence_factor",
     "coincidences",
+    "complexity",
     "correlation_matrix",
     "coupling_coefficient",
     "f1",

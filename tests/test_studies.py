@@ -34,6 +34,14 @@ NEEDED = {
         "cr_first_10", "cr_trained", "cr_unpaired", "cr_fixed", "cr_extinguished", "peak",
         "peak_longer", "purkinje_dip",
     ),
+    "consolidation": (
+        "slope_chain", "slope_cascade", "lifetime_growth_chain", "metaplastic_missed",
+        "accuracy_synaptic_intelligence", "gain_metaplastic",
+    ),
+    "finger_velocity": (
+        "footprint_tiny_96", "footprint_tiny_192", "r2_tiny", "lost_pruned_fp16",
+        "spikes_identical",
+    ),
     "fluctuation_init": (
         "kernel_mean_20_10_1_ms", "sigma_w_ih", "dale_balance_missed", "sigma_u_free_membrane",
         "test_accuracy", "plateau", "collapse", "initial_rate_missed", "spikes_identical",

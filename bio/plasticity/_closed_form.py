@@ -29,3 +29,9 @@ def after(lag: Float[Array, "*shape"], tau: float) -> Float[Array, "*shape"]:
 def before(lag: Float[Array, "*shape"], tau: float) -> Float[Array, "*shape"]:
     """Exponential trace of a spike that comes after."""
     return np.where(lag < 0, np.exp(-np.abs(lag) / tau), 0.0)
+
+
+def events(pre: Float[Array, " spike"], other: Float[Array, " other"]) -> list[tuple[float, bool]]:
+    """Spikes in the order of their times, with whether each is presynaptic, which is then first."""
+    both = [(round(t / INSTANT), 1 - is_pre) for is_pre, ts in ((1, pre), (0, other)) for t in ts]
+    return [(t * INSTANT, not is_post) for t, is_post in sorted(both)]

@@ -113,7 +113,9 @@ class PlasticityRule:
     source has one, else of what `connect` is given.
 
     Arguments:
-        states: Equations that each synapse holds besides `w` and the parameters.
+        states: Equations that each synapse holds besides `w` and the parameters; `{w}` in them
+            stands for the unit of the weight.
+        start: Value of a state at the start that is not 0, as an expression, "w" for the weight.
         on_pre: What the arrival of a spike does to `w`, after it was transmitted.
         late: What it does one `window` of the teaching later.
         on_post: What a spike of the postsynaptic cell does to `w`.
@@ -126,9 +128,11 @@ class PlasticityRule:
         variants: Other published values of some parameters, by the name of their source.
         teaching: What a cell holds for this rule; None where its own spikes are compared.
         change: Closed form: total change of the weight, not clipped, of the arrivals of
-            presynaptic spikes [s], the spikes that they are compared with [s], and the parameters.
+            presynaptic spikes [s], the spikes that they are compared with [s], and the parameters,
+            among which `end` is the time of the last step [s].
         drift: Mean change per second where both are independent Poisson trains, of their rates
-            [Hz] and the parameters. Both are needed by tests alone.
+            [Hz] and the parameters; left out where weights relax, so that there is no such mean.
+            Both are needed by tests alone.
         neutral: Rate of the compared spikes at which that vanishes [Hz], of the parameters; None
             if there is no such rate.
         genn: Whether the rule lies inside of what our translation to GeNN can do; else why not,
@@ -141,6 +145,7 @@ class PlasticityRule:
 
     on_pre: str
     states: str = ""
+    start: Mapping[str, str] = field(default_factory=dict)
     late: str = ""
     on_post: str = ""
     every: str = ""
@@ -398,6 +403,8 @@ class PlasticityRule:
             setattr(synapses, variable, settled[variable])
         for state, text in receptor.start.items():
             setattr(synapses, state, evaluate(text))
+        for state, text in self.start.items():
+            setattr(synapses, state, text)
         if np.ndim(delay) > 0:
             synapses.pre.delay = settled["delay"]
             if self.late:
@@ -418,7 +425,11 @@ class PlasticityRule:
             f"{name} : {unit_text(evaluate(texts[name]))} (shared, constant)"
             for name in self.parameters
         )
-        return "\n".join([receptor.synaptic(), self.states.strip(), *declared])
+        return "\n".join([receptor.synaptic(), self.held(receptor.weight), *declared])
+
+    def held(self, weight: str = "1") -> str:
+        """Equations of the states, where a weight is like `weight`."""
+        return self.states.strip().format(w=unit_text(evaluate(weight)))
 
     def _delays(self, asked: str, target: Any, label: str, delay: Any) -> dict[str, Any]:
         """Delays of the pathways, where they are one for all."""

@@ -3,7 +3,11 @@
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .central_difference import check_gradient
+<<<<<<< HEAD
 from .decolle import DECOLLE
+=======
+from .elastic_weights import ElasticWeights
+>>>>>>> wt-17b
 from .eprop import EProp
 from .eventprop import EventProp
 from .fit import fit
@@ -14,6 +18,7 @@ from .guard import TrainingWarning
 from .ottt import OTTT
 from .result import Fit
 from .rtrl import RTRL
+from .synaptic_intelligence import SynapticIntelligence
 
 __all__ = [
     "BPTT",
@@ -23,11 +28,13 @@ __all__ = [
     "OTTT",
     "RTRL",
     "EProp",
+    "ElasticWeights",
     "EventProp",
     "Fit",
     "GradientCheck",
     "Outcome",
     "Rule",
+    "SynapticIntelligence",
     "Task",
     "TrainingWarning",
     "Trial",

@@ -26,11 +26,13 @@ if _typing.TYPE_CHECKING:
         FPTT_K,
         OTTT,
         RTRL,
+        ElasticWeights,
         EProp,
         EventProp,
         Fit,
         GradientCheck,
         Rule,
+        SynapticIntelligence,
         Task,
         TrainingWarning,
         Trial,
@@ -72,6 +74,7 @@ __all__ = [
     "ArmTask",
     "Bounded",
     "EProp",
+    "ElasticWeights",
     "EventProp",
     "FastSigmoid",
     "Fit",
@@ -89,6 +92,7 @@ __all__ = [
     "Simulation",
     "SpikeTimes",
     "SuperSpike",
+    "SynapticIntelligence",
     "Task",
     "Tied",
     "TrainingWarning",
@@ -131,8 +135,13 @@ _HOMES = {  # module to the public names that it has
     "bridge.exchange": "from_nir to_nir",
     "bridge.event_driven.spike_times": "SpikeTimes",
     "bridge.fitting": "RecordingFit fit_recording",
+<<<<<<< HEAD
     "bridge.learning": "BPTT DECOLLE FPTT FPTT_K OTTT RTRL EProp EventProp Fit GradientCheck "
     "Rule Task TrainingWarning Trial check_gradient fit",
+=======
+    "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp ElasticWeights EventProp Fit GradientCheck "
+    "Rule SynapticIntelligence Task TrainingWarning Trial check_gradient fit",
+>>>>>>> wt-17b
     "bridge.mirror": "Mirror mirror",
     "bridge.nudge": "Nudge",
     "bridge.parameter": "Bounded Free Positive Sign",

@@ -25,6 +25,7 @@ from brian2 import (
 
 import mirrorneuron as mn
 from mirrorneuron.bio import NeuronModel, PlasticityRule, neurons, plasticity, synapses
+from mirrorneuron.bio.plasticity._contracts import no_drift
 from mirrorneuron.errors import DomainError, ShapeError, UnitError, UnknownName
 
 RECEPTOR = synapses["exponential_conductance"]
@@ -36,6 +37,9 @@ SETS = [
 EVERY = pytest.mark.parametrize("rule", plasticity.values(), ids=plasticity)
 EVERY_NAME = pytest.mark.parametrize("name", plasticity)
 EVERY_SET = pytest.mark.parametrize("rule", SETS)
+EVERY_DRIFT = pytest.mark.parametrize(
+    "rule", [case for case in SETS if case.values[0].drift is not no_drift]
+)
 TAUGHT = pytest.mark.parametrize(
     "rule", [pytest.param(r, id=n) for n, r in plasticity.items() if r.teaching]
 )
@@ -102,7 +106,7 @@ def trains() -> tuple[Trains, Trains]:
 @lru_cache
 def swept(name: str) -> Swept:
     rule, (pre, other) = plasticity[name], trains()
-    p = rule.values()
+    p = rule.values() | {"end": 719.5e-3, "w_start": float(rule.weight)}
     brian2.start_scope()
     brian2.defaultclock.dt = STEP * ms
     objects = driven(rule, pre, other, STEP)
@@ -142,7 +146,9 @@ def test_a_weight_stays_between_its_bounds_and_reaches_them(name: str) -> None:
     rounding = 1e-12 * max(abs(low), abs(high))
     assert found.bounded.min() >= low - rounding
     assert found.bounded.max() <= high + rounding
-    reached = np.minimum(found.bounded - low, high - found.bounded) < rounding
+    relaxes = plasticity[name].drift is no_drift  # and leaves a border in the steps that follow
+    near = 0.01 * (high - low) if relaxes else rounding
+    reached = np.minimum(found.bounded - low, high - found.bounded) < near
     assert reached.any()
 
 
@@ -155,7 +161,7 @@ def test_the_kernel_of_the_purkinje_cell_peaks_at_a_hundred_milliseconds() -> No
     assert max(kernel) == pytest.approx(1, abs=2e-3)
 
 
-@EVERY_SET
+@EVERY_DRIFT
 def test_the_mean_drift_is_that_of_independent_poisson_trains(rule: PlasticityRule) -> None:
     rng, p, T = np.random.default_rng(3), rule.values(), 20.0
     changes = np.array(
@@ -389,7 +395,7 @@ def test_a_published_set_names_parameters_that_exist_and_starts_within_its_bound
 @EVERY
 @pytest.mark.parametrize("neuron", neurons.values(), ids=neurons)
 def test_a_rule_and_a_neuron_share_no_name(rule: PlasticityRule, neuron: NeuronModel) -> None:
-    own = {*rule.parameters, *brian2.Equations(rule.states)} if rule.states else {*rule.parameters}
+    own = {*rule.parameters, *brian2.Equations(rule.held())} if rule.states else {*rule.parameters}
     held = set(brian2.Equations(rule.taught(neuron).text({"pf": RECEPTOR})))
     assert held > set(brian2.Equations(neuron.text()))
     assert own.isdisjoint(held)
@@ -418,12 +424,13 @@ def test_synapses_without_meaning_are_refused(rule: PlasticityRule) -> None:
     source, cells = generator([[1]], 1), target(rule, 3)
     made = {"i": [0, 0, 0], "j": [0, 1, 2]}
     other = NeuronGroup(3, f"v : 1\n{rule.equations()}", name="other")
+    below = (float(rule.parameters["w_min"]) - 1) * nS
     with pytest.raises(UnknownName, match="'other' has no receptor 'e' of this kind"):
         rule.connect(source, other, RECEPTOR, "e", unit=nS, **made)
     with pytest.raises(UnitError, match=r"needs w in siemens, and unit="):
         rule.connect(source, cells, RECEPTOR, "e", unit=1 * pA, **made)
     with pytest.raises(DomainError, match="is not between w_min="):
-        rule.connect(source, cells, RECEPTOR, "e", unit=nS, w=-1 * nS, **made)
+        rule.connect(source, cells, RECEPTOR, "e", unit=nS, w=below, **made)
     with pytest.raises(UnitError, match=r"w=1\.0 has no unit"):
         rule.connect(source, cells, RECEPTOR, "e", unit=nS, w=1.0, **made)
     with pytest.raises(ShapeError, match="one value of w for each of 3"):

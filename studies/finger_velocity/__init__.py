@@ -1,0 +1,1 @@
+"""Velocity of a finger from spikes of the motor cortex, by small recurrent networks."""
