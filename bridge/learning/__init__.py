@@ -3,11 +3,8 @@
 from ._contracts import Outcome, Rule, Task, Trial
 from .bptt import BPTT
 from .central_difference import check_gradient
-<<<<<<< HEAD
 from .decolle import DECOLLE
-=======
 from .elastic_weights import ElasticWeights
->>>>>>> wt-17b
 from .eprop import EProp
 from .eventprop import EventProp
 from .fit import fit

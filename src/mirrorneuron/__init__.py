@@ -135,13 +135,8 @@ _HOMES = {  # module to the public names that it has
     "bridge.exchange": "from_nir to_nir",
     "bridge.event_driven.spike_times": "SpikeTimes",
     "bridge.fitting": "RecordingFit fit_recording",
-<<<<<<< HEAD
-    "bridge.learning": "BPTT DECOLLE FPTT FPTT_K OTTT RTRL EProp EventProp Fit GradientCheck "
-    "Rule Task TrainingWarning Trial check_gradient fit",
-=======
-    "bridge.learning": "BPTT FPTT FPTT_K RTRL EProp ElasticWeights EventProp Fit GradientCheck "
-    "Rule SynapticIntelligence Task TrainingWarning Trial check_gradient fit",
->>>>>>> wt-17b
+    "bridge.learning": "BPTT DECOLLE FPTT FPTT_K OTTT RTRL EProp ElasticWeights EventProp Fit "
+    "GradientCheck Rule SynapticIntelligence Task TrainingWarning Trial check_gradient fit",
     "bridge.mirror": "Mirror mirror",
     "bridge.nudge": "Nudge",
     "bridge.parameter": "Bounded Free Positive Sign",

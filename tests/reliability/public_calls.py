@@ -1072,10 +1072,10 @@ def _() -> Call:
     )  # fmt: skip
 
 
-@call("data.SpikeTimes")
+@call("data.SpikeDataset")
 def _() -> Call:
     return Call(
-        mn.data.SpikeTimes,
+        mn.data.SpikeDataset,
         {"steps": np.zeros((2, 3), int), "labels": np.zeros(2, int), "length": 10},
     )
 

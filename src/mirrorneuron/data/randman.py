@@ -77,13 +77,8 @@ def randman(
     dimension: int = 1,
     alpha: float = 1.0,
     share: float = 0.5,
-<<<<<<< HEAD
-    seed: int = 0,
-) -> SpikeDataset:
-=======
     seed: Index = 0,
-) -> SpikeTimes:
->>>>>>> wt-14
+) -> SpikeDataset:
     """Classes of spike times on smooth random manifolds: see the module's docstring.
 
     Arguments:
