@@ -241,12 +241,12 @@ class Found:
         }
         columns = ("rule (numbers a synapse)", "all tasks", "first task", "last task")
         title = f"Right answers after {self.study.tasks} tasks (%)"
-        return seeds_table(title, columns, rows, published, 100, 1)
+        return seeds_table(title, columns, rows, published, 100.0, 1)
 
     def matrix(self) -> Table:
         """Mean over the tasks seen so far, after each task."""
         rows = tuple(
-            (rule, *(OverSeeds([float(np.mean(run.accuracy[k])) for run in runs]).text(100, 1)
+            (rule, *(OverSeeds([float(np.mean(run.accuracy[k])) for run in runs]).text(100.0, 1)
                      for k in range(self.study.tasks)))
             for rule, runs in self.runs.items()
         )  # fmt: skip

@@ -213,7 +213,7 @@ class Found:
         judged, found = self.study.judged, dict[str, Metric]()
         for channels, size in FOOTPRINTS.items():
             bytes_ = complexity(mirrored(start(channels, 64, 1, 0)), value_bytes=2).footprint
-            found[f"footprint_tiny_{channels}"] = Metric.near(bytes_, "B", size, 0)
+            found[f"footprint_tiny_{channels}"] = Metric.near(bytes_, "B", float(size), 0.0)
         found["r2_wiener"] = Metric(float(np.mean(list(self.linear.values()))), "1")
         for kind in ("SNN2", "tiny", "big"):
             found[f"r2_{kind.lower()}"] = Metric(self.mean(kind), "1")
@@ -241,7 +241,7 @@ class Found:
         """$R^2$ by session, mean over seeds with the half-width of the 95 % confidence interval."""
         rows = [
             (name, f"{self.linear[name]:.3f}",
-             *(OverSeeds(self.scores(name, kind)).text(1, 3) for kind in ("SNN2", "tiny", "big")),
+             *(OverSeeds(self.scores(name, kind)).text(1.0, 3) for kind in ("SNN2", "tiny", "big")),
              f"{SESSIONS[name][2]:.3f}" if name in SESSIONS else "-")
             for name in self.runs
         ]  # fmt: skip
