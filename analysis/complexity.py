@@ -13,11 +13,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from mirrorneuron._arguments import Index, Magnitude, Share, checked
 from mirrorneuron.errors import DomainError, UnknownName
 
 MARKS = {"delay", "lastspike"}  # held by Brian2, and not by the network that is meant
 
 
+@checked
 @dataclass(frozen=True)
 class Complexity:
     """What a network costs.
@@ -31,10 +33,10 @@ class Complexity:
             without a recording.
     """
 
-    parameters: int
-    footprint: int
-    accumulates: Mapping[str, float] = field(default_factory=dict[str, float])
-    sparsity: Mapping[str, float] = field(default_factory=dict[str, float])
+    parameters: Index
+    footprint: Index
+    accumulates: Mapping[str, Magnitude] = field(default_factory=dict[str, float])
+    sparsity: Mapping[str, Share] = field(default_factory=dict[str, float])
 
     @property
     def effective_accumulates(self) -> float:
@@ -67,8 +69,13 @@ def complexity(model: Any, recording: Any = None, value_bytes: int | Any = 4) ->
     """
     if not hasattr(model, "program"):
         raise DomainError(
-            f"complexity({model!r}): this is no mirror, whose weights and pathways are counted."
-            " Write complexity(mn.mirror(network))."
+            f"complexity(model={model!r:.60}): this is no mirror, whose weights and pathways are"
+            " counted. Write complexity(mn.mirror(network))."
+        )
+    if recording is not None and not hasattr(recording, "spikes"):
+        raise DomainError(
+            f"complexity(recording={recording!r:.60}): this is no recording, whose spikes are"
+            " counted. Write complexity(model, model.run(1*second))."
         )
     if isinstance(value_bytes, bool) or not isinstance(value_bytes, int) or value_bytes < 1:
         raise DomainError(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from mirrorneuron._arguments import checked
+from mirrorneuron._arguments import Finite, checked
 from mirrorneuron.errors import UnknownName
 
 from ._expression import evaluate, substitute
@@ -74,7 +74,7 @@ class Curves(Part):
     passive: str
     compression: str = ""
     points: tuple[tuple[float, float], ...]
-    isometric: float
+    isometric: Finite
 
     def value(self, curve: str, **names: Any) -> Any:
         """Value of one of the texts, `value("active", l=1.1)`."""

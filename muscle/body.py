@@ -25,7 +25,7 @@ from brian2 import NeuronGroup, Synapses, TimedArray, linked_var
 from brian2.units.fundamentalunits import Quantity
 from jaxtyping import Float
 
-from mirrorneuron._arguments import checked
+from mirrorneuron._arguments import Count, checked
 
 from . import _check
 from . import hand as at_hand
@@ -81,7 +81,7 @@ class Body:
     joints: NeuronGroup
     attachments: Synapses
     hand: NeuronGroup | None
-    batch: int
+    batch: Count
     design: Design
 
     @property

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 
-from mirrorneuron._arguments import checked
+from mirrorneuron._arguments import AboveZero, Finite, FromZero, checked
 
 from ._expression import softplus
 
@@ -77,11 +78,11 @@ class Joint:
         wall_width: Over which a limit sets in, s [rad].
     """
 
-    lower: float
-    upper: float
-    viscosity: float = 0.05
-    wall_stiffness: float = 1000.0
-    wall_width: float = 0.02
+    lower: Finite
+    upper: Finite
+    viscosity: FromZero = 0.05
+    wall_stiffness: FromZero = 1000.0
+    wall_width: AboveZero = 0.02
 
 
 @runtime_checkable
@@ -118,7 +119,12 @@ class Skeleton(Protocol):
 
 
 @checked
-def energy(skeleton: Skeleton, angle: Any, velocity: Any, gravity: bool = False) -> Any:
+def energy(
+    skeleton: Skeleton,
+    angle: Float[np.ndarray, "*trial joint"],
+    velocity: Float[np.ndarray, "*trial joint"],
+    gravity: bool = False,
+) -> Any:
     """Kinetic energy at angles and velocities "... joint", with gravity the potential too [J]."""
     w = np.asarray(velocity)
     kinetic = 0.5 * np.einsum("...i,...ij,...j->...", w, skeleton.mass_matrix(angle), w)
@@ -138,9 +144,9 @@ class OneJoint:
         upright: Angle at which it stands straight up [rad].
     """
 
-    inertia: float
-    weight: float
-    upright: float
+    inertia: AboveZero
+    weight: Finite
+    upright: Finite
 
     equations = """
 inertia : kilogram*metre**2 (constant)
@@ -196,7 +202,7 @@ class TwoJoints:
     length: tuple[float, float]
     centre: tuple[float, float]
     inertia: tuple[float, float]
-    cross_viscosity: float = 0.0
+    cross_viscosity: Finite = 0.0
 
     equations = """
 A : kilogram*metre**2 (constant)

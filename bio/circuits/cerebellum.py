@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from brian2 import (
@@ -18,7 +18,7 @@ from brian2 import (
 from brian2.core.spikesource import SpikeSource
 from numpy.typing import NDArray
 
-from mirrorneuron._arguments import checked
+from mirrorneuron._arguments import AboveZero, Count, checked
 from mirrorneuron.errors import DomainError, ShapeError, UnknownName
 from mirrorneuron.units import si
 
@@ -64,11 +64,11 @@ class Circuit:
     size: tuple[float, float]
     seed: int
     condition: str
-    dt: float
-    leak_sign: int
+    dt: AboveZero
+    leak_sign: Literal[1, -1]
     positions: Mapping[str, Array] = field(repr=False)
     wiring: Mapping[str, Wiring] = field(repr=False)
-    zones: int = 1
+    zones: Count = 1
     zone: Mapping[str, Array] = field(repr=False, default_factory=dict)
 
     @property

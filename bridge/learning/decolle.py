@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, GradientError
 
 from ..lower.traces.seat import ends
@@ -27,6 +28,7 @@ from .online import Traced, traced_by_sender
 LocalLoss = Callable[[Tensor, Recording, Trial], Tensor]
 
 
+@checked
 @dataclass(frozen=True)
 class DECOLLE(Carried):
     r"""Deep continuous local learning: no signal passes from layer to layer.

@@ -7,11 +7,14 @@ arXiv:2210.04195. See `lower/traces/senders.py` for what is carried along.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mirrorneuron._arguments import checked
+
 from ..mirror import Mirror
 from .carried import Carried
 from .online import Traced, traced_by_sender
 
 
+@checked
 @dataclass(frozen=True)
 class OTTT(Carried):
     r"""Online training through time: memory is that of the neurons, not of the synapses.

@@ -277,7 +277,7 @@ def _fits_class(value: Any, hint: Any) -> bool:
         return value is None
     if _is_array(hint):
         return _is_such(value, hint)
-    return not isinstance(hint, type) or _is_protocol(hint) or isinstance(value, hint)
+    return not isinstance(hint, type) or _is_unchecked(hint) or isinstance(value, hint)
 
 
 def _is_number(value: Any, whole: bool) -> bool:
@@ -287,8 +287,10 @@ def _is_number(value: Any, whole: bool) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool | complex | np.complexfloating)
 
 
-def _is_protocol(hint: type) -> bool:
-    return bool(getattr(hint, "_is_protocol", False))
+def _is_unchecked(hint: type) -> bool:
+    """Whether a type is a protocol that nothing can be compared with."""
+    protocol = getattr(hint, "_is_protocol", False)
+    return bool(protocol and not getattr(hint, "_is_runtime_protocol", False))
 
 
 def _fits_generic(value: Any, origin: Any, inner: tuple[Any, ...]) -> bool:

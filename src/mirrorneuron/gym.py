@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._arguments import Count, checked
+from ._arguments import Count, Index, checked
 from .arm.arm import Arm, Memory
 from .arm.batch import require_begun, streams
 from .arm.senses import Array
@@ -64,7 +64,14 @@ def _postures(options: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _action(arm: Arm, given: Any) -> Tensor:
-    return torch.as_tensor(np.array(given, dtype=float), device=arm.model.device)
+    try:
+        numbers = np.array(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DomainError(
+            f"step(action): {given!r:.60} are no excitations. Write one number between 0 and 1 for"
+            " each muscle."
+        ) from error
+    return torch.as_tensor(numbers, device=arm.model.device)
 
 
 def _inside(space: gymnasium.Space[Any], observation: Tensor) -> Array:
@@ -136,8 +143,9 @@ class ArmEnv(gymnasium.Env[Array, Array]):
             self.render()
 
     @checked
+    @checked
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+        self, *, seed: Index | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Array, dict[str, Any]]:
         """Start a trial.
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from brian2 import (
 
 import mirrorneuron as mn
 from mirrorneuron import analysis, bio, losses, muscle
+from mirrorneuron._arguments import Finite
 from mirrorneuron.bio.cells import Claim  # noqa: F401
 from mirrorneuron.units import Dimensions
 
@@ -170,6 +171,56 @@ _rule("FPTT_K", parts=2, alpha=0.1, beta=0.5, mu=1.0, form="coded", look_ahead=1
       average=False, restart=False, epoch=1)  # fmt: skip
 _rule("RTRL", window=1 * ms, update="window", forgetting=1 * ms)
 _rule("EProp", window=1 * ms, update="window", forgetting=1 * ms, feedback="symmetric", seed=0)
+
+
+@cache
+def filters() -> Any:
+    """Cells that are filters of spikes, as rules with one trace for each sender need them."""
+    source = SpikeGeneratorGroup(2, [0, 1], [0.2, 0.5] * ms, name="source")
+    cells = NeuronGroup(
+        3, "dv/dt = -v/(10*ms) : 1", threshold="v > 1", reset="v -= 1", method="exact",
+        name="cells",
+    )  # fmt: skip
+    synapses = Synapses(source, cells, "w : 1", on_pre="v_post += w", name="synapses")
+    synapses.connect()
+    synapses.w = 0.7
+    made = Network(source, cells, synapses)
+    return mn.mirror(made, train=["synapses.w"], backend="eager", reset_gradient="detach")
+
+
+def _sender_rule(name: str, takes: Mapping[str, str] = {}, **given: Any) -> None:
+    made = getattr(mn, name)
+
+    def act(**settings: Any) -> Any:
+        return mn.fit(filters(), task(), rule=made(**settings), steps=1, report=None)
+
+    calls[name] = lambda: Call(act, given, takes)
+
+
+def local_loss(y: Any, recording: Any, trial: Any) -> Any:
+    return y.square().sum()
+
+
+_sender_rule("OTTT", window=1 * ms, update="window")
+_sender_rule(
+    "DECOLLE",
+    {"local_loss": "class"},
+    window=1 * ms,
+    update="window",
+    local_loss=local_loss,
+    outputs=2,
+    seed=0,
+)
+
+
+def _hook(name: str, **given: Any) -> None:
+    made = getattr(mn, name)
+    adam = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    calls[name] = lambda: Call(made, {"optimizer": adam, **given})
+
+
+_hook("SynapticIntelligence", strength=0.1, damping=0.1)
+_hook("ElasticWeights", strength=10.0)
 
 
 @call("EventProp")
@@ -992,6 +1043,18 @@ def _() -> Call:
     )
 
 
+@call("analysis.complexity")
+def _() -> Call:
+    given = {"model": model(), "recording": recording(), "value_bytes": 2}
+    return Call(analysis.complexity, given)
+
+
+@call("analysis.Complexity")
+def _() -> Call:
+    given = {"parameters": 3, "footprint": 12, "accumulates": {"s": 1.0}, "sparsity": {"s": 0.5}}
+    return Call(analysis.Complexity, given)
+
+
 @call("analysis.SpikeTrains")
 def _() -> Call:
     return Call(analysis.SpikeTrains, {"trains": (A, B), "duration": 1.0}, {"trains": LIST})
@@ -1152,7 +1215,8 @@ def _() -> Call:
 
 @call("ArmVectorEnv.step")
 def _() -> Call:
-    return Call(lambda **k: environments().step(**k), {"actions": np.full((2, 2), 0.1)})
+    return Call(lambda **k: environments().step(**k), {"actions": np.full((2, 2), 0.1)},
+                said={"actions": r"step\(action\)"})  # fmt: skip
 
 
 @call("ArmTask")
@@ -1180,9 +1244,13 @@ def _() -> Call:
 def _model(name: str, made: Any) -> None:
     """A model of a registry, whose fields are text and mappings of text."""
     fields = {f: getattr(made, f) for f in made.__dataclass_fields__}
+    hints = get_type_hints(type(made), include_extras=True)
     takes = {
         f: "text" if isinstance(v, str) else "names nothing" if isinstance(v, Mapping)
-        else "texts nothing" if isinstance(v, tuple) else "function" if callable(v) else ""
+        else "texts nothing" if isinstance(v, tuple)
+        else "function class" if callable(v) or (v is None and f == "neutral")
+        else "text truth" if f == "genn" else "truth" if isinstance(v, bool)
+        else "negative fraction" if hints[f] == Finite else ""
         for f, v in fields.items()
     }  # fmt: skip
     calls[name] = lambda: Call(type(made), fields, takes)
