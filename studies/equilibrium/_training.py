@@ -68,6 +68,8 @@ class Training:
     free: int = 150
     nudged: int = 20
     tolerance: float = 1e-5
+    scale: float = 0.5
+    plastic: bool = True
     pictures: int | None = None
 
     def run(self, data: Images, tell: Callable[[], object]) -> Outcome:
@@ -76,7 +78,8 @@ class Training:
         x, labels = torch.from_numpy(some.pixels).float(), torch.from_numpy(some.labels)
         y = one_hot(labels, 10).float()
         network = Network.drawn(
-            (x.shape[1], *self.hidden, 10), radians(self.angle), self.seed, dtype=torch.float32
+            (x.shape[1], *self.hidden, 10), radians(self.angle), self.seed, self.scale,
+            torch.float32,
         )
         optimizer = torch.optim.SGD(network.parameters(), self.lr, self.momentum)
         random = torch.Generator().manual_seed(self.seed)
@@ -98,6 +101,9 @@ class Training:
         made = gradients(network, x, free, self._errors(network, x, y, free)).parameters()
         for value, gradient in zip(network.parameters(), made, strict=True):
             value.grad = gradient
+        if not self.plastic:
+            for value in network.back:
+                value.grad = None
         if self.homeostasis:
             moved = [*network.forward[1:], *network.back]
             for value in moved:
