@@ -115,7 +115,7 @@ def test_homeostasis_measures_the_antisymmetric_part_of_the_jacobian(angle: floa
     free = settle(network, x[:1])
     slopes = [slope(u) for u in free]
     n = sum(SIZES[1:])
-    basis = [part for part in torch.eye(n, dtype=torch.float64).split(SIZES[1:], 1)]
+    basis = list(torch.eye(n, dtype=torch.float64).split(SIZES[1:], 1))
     repeated = [d.expand(n, -1) for d in slopes]
     jacobian = torch.cat(pushed(network, repeated, basis), 1).T
     exact = float((jacobian - jacobian.T).square().sum() / 2 / n)

@@ -14,6 +14,7 @@ Source: Laborieux & Zenke 2024, sections 2 and 3, arXiv:2309.02214.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -56,7 +57,7 @@ class Network(NamedTuple):
         def weights(post: int, pre: int) -> Tensor:
             return torch.randn(post, pre, generator=random, dtype=torch.float64) * scale / pre**0.5
 
-        forward = [weights(post, pre) for pre, post in zip(sizes, sizes[1:], strict=False)]
+        forward = [weights(post, pre) for pre, post in pairwise(sizes)]
         other = [weights(*w.shape).T for w in forward[1:]]
         back = [
             math.sin(angle) * some.to(dtype) + math.cos(angle) * w.T.to(dtype)

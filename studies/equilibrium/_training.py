@@ -78,7 +78,10 @@ class Training:
         x, labels = torch.from_numpy(some.pixels).float(), torch.from_numpy(some.labels)
         y = one_hot(labels, 10).float()
         network = Network.drawn(
-            (x.shape[1], *self.hidden, 10), radians(self.angle), self.seed, self.scale,
+            (x.shape[1], *self.hidden, 10),
+            radians(self.angle),
+            self.seed,
+            self.scale,
             torch.float32,
         )
         optimizer = torch.optim.SGD(network.parameters(), self.lr, self.momentum)
@@ -138,5 +141,3 @@ class Training:
             dim=0,
         )
         return accuracy, float(cosine), float(exact_asymmetry(network, free))
-
-

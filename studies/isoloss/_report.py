@@ -123,7 +123,9 @@ def draw_participation(found: Found) -> Figure:
     figure, ax = plt.subplots(figsize=(5, 3.2), layout="constrained")
     for loss, outcomes in found.trained.items():
         for k, outcome in enumerate(outcomes):
-            ax.plot(outcome.participation, ".-", color=COLORS[loss], label=None if k else NAMES[loss])
+            ax.plot(
+                outcome.participation, ".-", color=COLORS[loss], label=None if k else NAMES[loss]
+            )
     ax.set(xlabel="epoch", ylabel="participation ratio", ylim=(0, None))
     ax.legend()
     return figure

@@ -25,7 +25,7 @@ from .._contracts import Result, Study
 from .._kit.file import cached, whole, working_folder
 from .._kit.images import Images, images
 from ._encoder import Outcome, Training
-from ._linear import LOSS, Linear
+from ._linear import LOSS, Case, Linear
 from ._loss import Loss
 from ._report import Found, Simulated, report_on
 
@@ -85,14 +85,14 @@ class IsoLoss(Study):
         pictures = images(self.data)
         folder = working_folder(out / "parts", resume)
         linear = {case: Linear(case, self.seed, batch=self.samples) for case in LOSS}
-        simulated = {
+        simulated: dict[Case, Simulated] = {
             case: Simulated(one, one.simulate())
             for case, one in tqdm(linear.items(), "linear", disable=not progress)
         }
         with tqdm(
             total=len(LOSSES) * self.seeds * self.epochs, desc="epochs", disable=not progress
         ) as bar:
-            trained = {
+            trained: dict[Loss, list[Outcome]] = {
                 loss: [
                     self._trained(folder, loss, seed, pictures, bar.update)
                     for seed in range(self.seed, self.seed + self.seeds)
