@@ -44,11 +44,13 @@ class Training:
     """One training.
 
     Arguments:
-        angle: Between feedback and transposes at the start [degree].
+        angle: Between feedback and transposes at the start [degree]. At 0 they stay the same
+            weights, which get the gradients of both directions.
         homeostasis: Coefficient of the loss on asymmetry; 0 is none.
         seed: Of weights, order and probes.
         hidden: Sizes of the hidden layers.
         epochs, batch, lr, momentum: Of stochastic gradient descent.
+        scale: Of the weights at the start.
         strength, count: Of the nudging, and number of points.
         free, nudged: Largest numbers of sweeps.
         tolerance: Largest movement of a potential in the last sweep.
@@ -69,8 +71,12 @@ class Training:
     nudged: int = 20
     tolerance: float = 1e-5
     scale: float = 0.5
-    plastic: bool = True
     pictures: int | None = None
+
+    @property
+    def tied(self) -> bool:
+        """Whether feedback is the transpose of the forward weights throughout."""
+        return self.angle == 0
 
     def run(self, data: Images, tell: Callable[[], object]) -> Outcome:
         """Train, and test after each epoch."""
@@ -84,7 +90,10 @@ class Training:
             self.scale,
             torch.float32,
         )
-        optimizer = torch.optim.SGD(network.parameters(), self.lr, self.momentum)
+        if self.tied:
+            network = network._replace(back=[w.T for w in network.forward[1:]])
+        learnt = [*network.forward, *network.bias, *([] if self.tied else network.back)]
+        optimizer = torch.optim.SGD(learnt, self.lr, self.momentum)
         random = torch.Generator().manual_seed(self.seed)
         found = [self._judge(network, data)]
         for _ in range(self.epochs):
@@ -101,12 +110,12 @@ class Training:
     ) -> None:  # fmt: skip
         """One step of the optimiser."""
         free = self._settle(network, x)
-        made = gradients(network, x, free, self._errors(network, x, y, free)).parameters()
-        for value, gradient in zip(network.parameters(), made, strict=True):
+        made = gradients(network, x, free, self._errors(network, x, y, free))
+        if self.tied:
+            pairs = zip(made.forward[1:], made.back, strict=True)
+            made = made._replace(forward=[made.forward[0], *(up + down.T for up, down in pairs)])
+        for value, gradient in zip(network.parameters(), made.parameters(), strict=True):
             value.grad = gradient
-        if not self.plastic:
-            for value in network.back:
-                value.grad = None
         if self.homeostasis:
             moved = [*network.forward[1:], *network.back]
             for value in moved:
@@ -114,7 +123,7 @@ class Training:
             loss = self.homeostasis * asymmetry(network, free, PROBES, random)
             for value, gradient in zip(moved, torch.autograd.grad(loss, moved), strict=True):
                 value.requires_grad_(False)
-                value.grad = gradient if value.grad is None else value.grad + gradient
+                value.grad = gradient + (0.0 if value.grad is None else value.grad)
         optimizer.step()
 
     def _settle(self, network: Network, x: Float[Tensor, "sample input"]) -> Layers:
