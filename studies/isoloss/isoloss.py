@@ -84,7 +84,9 @@ class IsoLoss(Study):
         """
         pictures = images(self.data)
         folder = working_folder(out / "parts", resume)
-        linear = {case: Linear(case, self.seed, batch=self.samples) for case in LOSS}
+        linear: dict[Case, Linear] = {
+            case: Linear(case, self.seed, batch=self.samples) for case in LOSS
+        }
         simulated: dict[Case, Simulated] = {
             case: Simulated(one, one.simulate())
             for case, one in tqdm(linear.items(), "linear", disable=not progress)
