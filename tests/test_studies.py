@@ -62,7 +62,7 @@ NEEDED = {
         "eigenvalue_no_stop_gradient", "probe_iso", "probe_ahead", "participation_iso",
     ),
     "equilibrium": (
-        "error_1_0.05", "error_6_0.5", "cosine_0", "cosine_90", "accuracy_symmetric",
+        "law_1", "law_6", "error_6_0.5", "cosine_0", "cosine_90", "accuracy_symmetric",
         "accuracy_homeostasis", "loss_regained", "fixed_point_deviation",
     ),
     "learning_rules": ("cosine_traces", "loss_BPTT", "time_FPTT", "spikes_identical"),

@@ -59,7 +59,7 @@ class Random:
         network, x, labels = self._task(angle)
         free = settle(network, x)
         made = (
-            gradients(network, x, free, delta).forward[0].flatten()
+            gradients(network, x, labels, free, delta).forward[0].flatten()
             for delta in (
                 propagated(network, x, labels, free, strength, count),
                 backpropagated(network, labels, free),

@@ -1,7 +1,8 @@
 r"""A network with feedback: fixed points, errors from nudged ones, and the exact gradient.
 
     u_l ← W_l σ(u_{l−1}) + b_l + B_l σ(u_{l+1}),   σ(z) = 1 / (1 + e^{2 − 4z})
-    u_out ← W σ(u) + b + β e,   e = ∂L/∂σ at the free fixed point,   L = ½ |σ(u_out) − y|²
+    u_n ← W_n σ(u_{n−1}) + b_n + β e,   e = ∂L/∂σ at the free fixed point
+    L = −Σ y log softmax(R σ(u_n) + c)
 
     equilibrium propagation    δ = (1/N) Σ_k σ(u*_{β_k}) / β_k,   β_k = |β| e^{2πik/N}
     recurrent backpropagation  δ = Σ_k (Jᵀ)^k ∂L/∂u
@@ -31,11 +32,14 @@ class Network(NamedTuple):
         forward: W, "post pre", one for each layer.
         bias: b.
         back: B, "post pre", from each layer to the one below, without the input.
+        readout, offset: R, "class neuron", and c.
     """
 
     forward: list[Tensor]
     bias: list[Tensor]
     back: list[Tensor]
+    readout: Tensor
+    offset: Tensor
 
     @staticmethod
     def drawn(
@@ -48,7 +52,7 @@ class Network(NamedTuple):
         """Normal weights of deviation scale/√pre; feedback at an angle to their transposes.
 
         Arguments:
-            sizes: Numbers of neurons, from the input on.
+            sizes: Numbers of neurons, from the input on; the last is the number of classes.
             angle: $a$ of $B = \\sin(a) W_{rand} + \\cos(a) W^T$ [rad].
             seed, scale, dtype: Of the weights.
         """
@@ -57,18 +61,20 @@ class Network(NamedTuple):
         def weights(post: int, pre: int) -> Tensor:
             return torch.randn(post, pre, generator=random, dtype=torch.float64) * scale / pre**0.5
 
-        forward = [weights(post, pre) for pre, post in pairwise(sizes)]
+        forward = [weights(post, pre) for pre, post in pairwise(sizes[:-1])]
         other = [weights(*w.shape).T for w in forward[1:]]
         back = [
             math.sin(angle) * some.to(dtype) + math.cos(angle) * w.T.to(dtype)
             for some, w in zip(other, forward[1:], strict=True)
         ]
-        bias = [torch.zeros(size, dtype=dtype) for size in sizes[1:]]
-        return Network([w.to(dtype) for w in forward], bias, back)
+        bias = [torch.zeros(size, dtype=dtype) for size in sizes[1:-1]]
+        readout = weights(sizes[-1], sizes[-2]).to(dtype)
+        offset = torch.zeros(sizes[-1], dtype=dtype)
+        return Network([w.to(dtype) for w in forward], bias, back, readout, offset)
 
     def parameters(self) -> list[Tensor]:
         """All weights and biases."""
-        return [*self.forward, *self.bias, *self.back]
+        return [*self.forward, *self.bias, *self.back, self.readout, self.offset]
 
 
 def activation(u: Tensor) -> Tensor:
@@ -120,6 +126,18 @@ def settle(
     return u
 
 
+def read_out(network: Network, u: Layers) -> Float[Tensor, "sample class"]:
+    """Probabilities of the classes."""
+    return (activation(u[-1]) @ network.readout.T + network.offset).softmax(1)
+
+
+def top_error(
+    network: Network, free: Layers, labels: Float[Tensor, "sample class"]
+) -> Float[Tensor, "sample neuron"]:
+    """$e$, what the last layer is nudged by."""
+    return (read_out(network, free) - labels) @ network.readout
+
+
 def points(strength: float, count: int, dtype: torch.dtype) -> Tensor:
     """The nudges $\\beta_k$; real where there are no more than two.
 
@@ -137,7 +155,7 @@ def points(strength: float, count: int, dtype: torch.dtype) -> Tensor:
 def propagated(
     network: Network,
     x: Float[Tensor, "sample input"],
-    labels: Float[Tensor, "sample output"],
+    labels: Float[Tensor, "sample class"],
     free: Layers,
     strength: float,
     count: int,
@@ -146,7 +164,7 @@ def propagated(
 ) -> Layers:
     """Errors of each layer by equilibrium propagation, from the free fixed point."""
     beta = points(strength, count, x.dtype)
-    error = activation(free[-1]) - labels
+    error = top_error(network, free, labels)
     nudged = settle(
         network, x.repeat(count, 1), (beta[:, None, None] * error).flatten(0, 1),
         [some.repeat(count, 1).to(beta.dtype) for some in free], sweeps, tolerance,
@@ -162,14 +180,14 @@ def propagated(
 
 def backpropagated(
     network: Network,
-    labels: Float[Tensor, "sample output"],
+    labels: Float[Tensor, "sample class"],
     free: Layers,
     sweeps: int = 1000,
     tolerance: float = 1e-14,
 ) -> Layers:
     """Errors of each layer by recurrent backpropagation at the free fixed point: dL/db."""
     slopes = [slope(u) for u in free]
-    source = slopes[-1] * (activation(free[-1]) - labels)
+    source = slopes[-1] * top_error(network, free, labels)
     delta = [torch.zeros_like(u) for u in free]
     for _ in range(sweeps):
         moved = 0.0
@@ -185,13 +203,19 @@ def backpropagated(
 
 
 def gradients(
-    network: Network, x: Float[Tensor, "sample input"], free: Layers, delta: Layers
+    network: Network,
+    x: Float[Tensor, "sample input"],
+    labels: Float[Tensor, "sample class"],
+    free: Layers,
+    delta: Layers,
 ) -> Network:
     """What errors and free activities give for each weight, as a mean over samples."""
     s = [x, *(activation(u) for u in free)]
-    count = len(x)
+    count, missed = len(x), read_out(network, free) - labels
     return Network(
         [some.T @ s[k] / count for k, some in enumerate(delta)],
         [some.mean(0) for some in delta],
         [delta[k].T @ s[k + 2] / count for k in range(len(network.back))],
+        missed.T @ s[-1] / count,
+        missed.mean(0),
     )

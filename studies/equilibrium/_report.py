@@ -50,6 +50,11 @@ class Found:
     data: str
     deviation: float
 
+    @property
+    def counts(self) -> list[int]:
+        """Numbers of points."""
+        return sorted({count for count, _ in self.errors})
+
     def accuracy(self, name: str) -> list[float]:
         """After training, by seed."""
         return [outcome.accuracy[-1] for outcome in self.trained[name]]
@@ -60,11 +65,13 @@ class Found:
 
     def _law(self) -> dict[str, Metric]:
         made: dict[str, Metric] = {}
-        for (count, strength), errors in self.errors.items():
-            if strength in STRENGTHS:
-                value, law = float(np.mean(errors)), strength**count
-                ok = law / FACTOR < value < FACTOR * law
-                made[f"error_{count}_{strength:g}"] = Metric(value, "1", law, ok)
+        low, high = STRENGTHS
+        for count in self.counts:
+            ends = [float(np.mean(self.errors[count, strength])) for strength in STRENGTHS]
+            law, found = (high / low) ** count, ends[1] / ends[0]
+            made[f"law_{count}"] = Metric(found, "1", law, law / FACTOR < found < FACTOR * law)
+            for strength, value in zip(STRENGTHS, ends, strict=True):
+                made[f"error_{count}_{strength:g}"] = Metric(value, "1", KNOWN[count, strength])
         for angle, cosines in self.cosines.items():
             known = KNOWN_COSINES.get(angle)
             made[f"cosine_{angle:g}"] = Metric(float(np.mean(cosines)), "1", known)
@@ -97,13 +104,12 @@ def report_on(out: Path, found: Found, about: str) -> Result:
     figures = draw_all(out, found, (draw_law, draw_angles, draw_training))
     law = Table(
         "Relative error of the errors of all layers",
-        ("points", "|β|", "found", "|β|^N", "known of another network"),
+        ("points", "|β|", "found", "known of another network"),
         tuple(
             (
                 str(count),
                 f"{strength:g}",
                 f"{np.mean(found.errors[count, strength]):.2g}",
-                f"{strength**count:.2g}",
                 f"{known:.2g}",
             )
             for (count, strength), known in KNOWN.items()
@@ -130,13 +136,14 @@ def report_on(out: Path, found: Found, about: str) -> Result:
 def draw_law(found: Found) -> Figure:
     """Relative error of equilibrium propagation over the strength of the nudging, by the number of
     points on the circle, in random networks with transposes as feedback (one dot a network). Lines:
-    the strength to the power of that number.
+    powers of the strength with that number, through the means at the largest.
     """
     figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
-    counts = sorted({count for count, _ in found.errors})
     strengths = np.array(sorted({strength for _, strength in found.errors}))
-    for color, count in zip(GROUPS[1:], counts, strict=False):
-        ax.plot(strengths, strengths**count, color=color, linewidth=1, label=f"N = {count}")
+    for color, count in zip(GROUPS[1:], found.counts, strict=False):
+        end = np.mean(found.errors[count, float(strengths[-1])])
+        law = end * (strengths / strengths[-1]) ** count
+        ax.plot(strengths, law, color=color, linewidth=1, label=f"N = {count}")
         for strength in strengths:
             errors = found.errors[count, float(strength)]
             ax.plot([strength] * len(errors), errors, "o", color=color, markersize=4)

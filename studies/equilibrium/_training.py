@@ -18,6 +18,7 @@ from ._network import (
     backpropagated,
     gradients,
     propagated,
+    read_out,
     settle,
 )
 
@@ -92,7 +93,9 @@ class Training:
         )
         if self.tied:
             network = network._replace(back=[w.T for w in network.forward[1:]])
-        learnt = [*network.forward, *network.bias, *([] if self.tied else network.back)]
+        back = [] if self.tied else network.back
+        top = [network.readout, network.offset]
+        learnt = [*network.forward, *network.bias, *back, *top]
         optimizer = torch.optim.SGD(learnt, self.lr, self.momentum)
         random = torch.Generator().manual_seed(self.seed)
         found = [self._judge(network, data)]
@@ -105,12 +108,12 @@ class Training:
 
     def _update(
         self, network: Network, optimizer: torch.optim.Optimizer,
-        x: Float[Tensor, "sample input"], y: Float[Tensor, "sample output"],
+        x: Float[Tensor, "sample input"], y: Float[Tensor, "sample class"],
         random: torch.Generator,
     ) -> None:  # fmt: skip
         """One step of the optimiser."""
         free = self._settle(network, x)
-        made = gradients(network, x, free, self._errors(network, x, y, free))
+        made = gradients(network, x, y, free, self._errors(network, x, y, free))
         if self.tied:
             pairs = zip(made.forward[1:], made.back, strict=True)
             made = made._replace(forward=[made.forward[0], *(up + down.T for up, down in pairs)])
@@ -138,13 +141,13 @@ class Training:
         """Accuracy, cosine and asymmetry on the test."""
         x, labels = torch.from_numpy(data.test_pixels).float(), torch.from_numpy(data.test_labels)
         free = self._settle(network, x)
-        accuracy = float((free[-1].argmax(1) == labels).float().mean())
+        accuracy = float((read_out(network, free).argmax(1) == labels).float().mean())
         x, y = x[:SHOWN], one_hot(labels[:SHOWN], 10).float()
         free = [u[:SHOWN] for u in free]
         true = backpropagated(network, y, free, self.free, 1e-8)
         cosine = torch.cosine_similarity(
             *(
-                gradients(network, x, free, delta).forward[0].flatten()
+                gradients(network, x, y, free, delta).forward[0].flatten()
                 for delta in (self._errors(network, x, y, free), true)
             ),
             dim=0,

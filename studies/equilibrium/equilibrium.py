@@ -15,7 +15,8 @@ Source: Laborieux & Zenke 2024 (ICLR), arXiv:2309.02214, doi:10.48550/arXiv.2309
 of nudges: Laborieux & Zenke 2022, arXiv:2209.00530. Fashion-MNIST: Xiao et al. 2017,
 arXiv:1708.07747.
 Differs from it: the nudge is that of the free fixed point, $\beta \, \partial L / \partial \sigma$,
-and not that of each moment; sweeps from layer to layer stop where potentials no longer move.
+and not that of each moment; two nudges in the training; sweeps from layer to layer stop where
+potentials no longer move; stochastic gradient descent also for homeostasis; ten epochs for fifty.
 """
 
 import json
@@ -34,7 +35,7 @@ from .._contracts import Result, Study
 from .._kit.file import cached, whole, working_folder
 from .._kit.images import Images, images
 from ._law import COUNTS, Random
-from ._network import Network, activation, settle
+from ._network import Network, settle, top_error
 from ._relaxation import relax
 from ._report import STRENGTHS, Found, report_on
 from ._training import Outcome, Training
@@ -83,13 +84,13 @@ class Equilibrium(Study):
     hidden: tuple[int, ...] = (256, 256)
     epochs: int = 10
     batch: int = 50
-    lr: float = 0.1
+    lr: float = 0.01
     seeds: int = 1
     pictures: int | None = None
 
     def quick(self) -> "Equilibrium":
         """Digits, fewer networks and epochs: shows that everything runs."""
-        return replace(self, data="digits", networks=2, hidden=(32,), epochs=3, batch=20)
+        return replace(self, data="digits", networks=2, hidden=(32, 32), epochs=3, batch=20)
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
         """Run the four parts, and report.
@@ -141,7 +142,7 @@ class Equilibrium(Study):
         off: list[float] = []
         for angle in (0.0, 90.0):
             network = Network.drawn((x.shape[1], *self.hidden, 10), radians(angle), self.seed, 0.5)
-            error = activation(settle(network, x)[-1]) - label
+            error = top_error(network, settle(network, x), label)
             for beta in NUDGES:
                 expected = settle(network, x, beta * error)
                 found = relax(network, x[0].numpy(), beta * error[0].numpy())
