@@ -70,7 +70,7 @@ class Training:
     count: int = 2
     free: int = 150
     nudged: int = 20
-    tolerance: float = 1e-5
+    tolerance: float = 1e-4
     scale: float = 0.5
     pictures: int | None = None
 
