@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from mirrorneuron.analysis import Table
-from mirrorneuron.analysis.plot import BAD, EXCITATORY, GROUPS, INHIBITORY, REFERENCE
+from mirrorneuron.analysis.plot import BAD, EXCITATORY, GROUPS, REFERENCE
 
 from .._contracts import Metric, Result
 from .._kit.figure import draw_all, spaced
@@ -24,7 +24,7 @@ KNOWN = {
 }  # fmt: skip
 KNOWN_COSINES = {0.0: 1.0, 45.0: 0.29, 90.0: 0.08}
 FACTOR, RIGHT, BEHIND, REGAINED, RELAXED = 3.0, 0.86, 0.05, 0.80, 1e-9
-COLORS = {"symmetric": EXCITATORY, "without": BAD, "homeostasis": INHIBITORY}
+COLORS = {"symmetric": EXCITATORY, "without": BAD, "homeostasis": GROUPS[3]}
 NAMES = {
     "symmetric": "transposes",
     "without": "90°, no homeostasis",
@@ -149,6 +149,8 @@ def draw_law(found: Found) -> Figure:
             ax.plot([strength] * len(errors), errors, "o", color=color, markersize=4)
     ax.set(xlabel="strength of the nudging, |β|", ylabel="relative error", xscale="log",
            yscale="log")  # fmt: skip
+    ax.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
+    ax.minorticks_off()
     ax.legend()
     return figure
 
