@@ -65,6 +65,14 @@ NEEDED = {
         "sign_exact_4", "sign_linear_3", "bcm_threshold", "isolated_0.75", "student_exact_2",
         "student_linear_2", "gap_exact", "gap_linear", "steady_state_deviation", "spiking_sign_4",
     ),
+    "isoloss": (
+        "deviation_direct", "deviation_iso", "eigenvalue_no_predictor",
+        "eigenvalue_no_stop_gradient", "probe_iso", "probe_ahead", "participation_iso",
+    ),
+    "equilibrium": (
+        "law_1", "law_6", "error_6_0.5", "cosine_0", "cosine_90", "accuracy_symmetric",
+        "accuracy_homeostasis", "loss_regained", "fixed_point_deviation",
+    ),
     "learning_rules": ("cosine_traces", "loss_BPTT", "time_FPTT", "spikes_identical"),
     "huh_sejnowski": (
         "gradient_error_coding", "gradient_error_xor", "coding_error", "coding_rate",

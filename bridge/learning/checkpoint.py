@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
+import numpy as np
 import torch
 from torch.optim import Optimizer
 
@@ -148,8 +149,8 @@ class Checkpoint:
         return {
             "specification": dict(self.specification),
             "model": {key: held.exact() for key, held in self.model.trained.items()},
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": None if self.schedule is None else self.schedule.state_dict(),
+            "optimizer": _plain(self.optimizer.state_dict()),
+            "schedule": None if self.schedule is None else _plain(self.schedule.state_dict()),
             "rule": list(rule),
             "done": done.content(),
         }
@@ -199,6 +200,21 @@ def _locked(path: Path) -> IO[bytes]:
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
         file.close()  # it was removed between the two calls
+
+
+def _plain(value: Any) -> Any:
+    """The same with numbers of numpy's as Python's: files with others are not read again."""
+    match value:
+        case np.generic():
+            return value.item()
+        case dict():
+            return {k: _plain(v) for k, v in cast(dict[Any, Any], value).items()}
+        case list():
+            return [_plain(v) for v in cast(list[Any], value)]
+        case tuple() if type(value) is tuple:  # pyright: ignore[reportUnknownArgumentType]
+            return tuple(_plain(v) for v in cast(tuple[Any, ...], value))
+        case _:
+            return value
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from brian2 import Network, NeuronGroup, Synapses, ms
 from torch.optim import LBFGS, SGD, Adam
-from torch.optim.lr_scheduler import StepLR
+from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 import mirrorneuron as mn
 from mirrorneuron.errors import CheckpointError
@@ -340,3 +340,12 @@ def test_a_lock_that_a_killed_training_left_behind_keeps_nobody_out(tmp_path: Pa
     (tmp_path / "checkpoint-1.tmp").write_bytes(b"half")
     train(tmp_path, 2)
     assert {p.name for p in tmp_path.iterdir()} == {"checkpoint.pt", "history.csv", "previous.pt"}
+
+
+def test_a_schedule_that_gives_numbers_of_numpy_is_read_again(tmp_path: Path):
+    def fading(optimizer: Any) -> LambdaLR:
+        return LambdaLR(optimizer, lambda step: np.exp(-np.float64(step)))
+
+    for steps in (2, 4):
+        done, _ = train(tmp_path, steps, schedule=fading)
+    assert len(done.history) == 4

@@ -1,0 +1,1 @@
+"""Holomorphic equilibrium propagation: errors from nudged fixed points, and homeostasis."""

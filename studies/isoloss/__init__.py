@@ -1,0 +1,1 @@
+"""Implicit variance regularisation without negative samples: eigenvalues, collapse, IsoLoss."""
