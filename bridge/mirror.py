@@ -47,18 +47,18 @@ from .values import Values, require_own_state
 from .written import Written
 
 Train = Sequence[str | Tied] | Mapping[str, Limit] | Mapping[str | Tied, Limit]
-Record = Sequence[str] | Mapping[str, Sequence[int] | None]
+Record = Sequence[str] | Mapping[str, Annotated[Sequence[int] | None, OWN_MESSAGE]]
 TIME = Dimensions(s=1.0)
 
 
 @checked
 def mirror(
     network: Any = None,
-    train: Train = (),
-    surrogate: Surrogate | Mapping[str, Surrogate] | None = None,
+    train: Annotated[Train, OWN_MESSAGE] = (),
+    surrogate: Annotated[Surrogate | Mapping[str, Surrogate] | None, OWN_MESSAGE] = None,
     reset_gradient: ResetGradient = "auto",
-    dtype: torch.dtype = torch.float32,
-    device: str | torch.device = "cpu",
+    dtype: Annotated[torch.dtype, OWN_MESSAGE] = torch.float32,
+    device: Annotated[str | torch.device, OWN_MESSAGE] = "cpu",
     backend: str = "auto",
     strict: bool = True,
     namespace: Mapping[str, Any] | None = None,
@@ -221,7 +221,8 @@ class Mirror(Holder):
     def __init__(
         self,
         program: Program,
-        train: Mapping[str, Limit] | Mapping[str | Tied, Limit],
+        train: Mapping[str, Annotated[Limit, OWN_MESSAGE]]
+        | Mapping[str | Tied, Annotated[Limit, OWN_MESSAGE]],
         surrogates: Mapping[str, Surrogate],
         reset_gradient: ResetGradient,
         dtype: torch.dtype,
@@ -469,8 +470,8 @@ class Mirror(Holder):
         self,
         duration: Any,
         inputs: Mapping[str, Any] | None = None,
-        batch_size: int | None = None,
-        state: Mapping[str, Any] | None = None,
+        batch_size: Annotated[int | None, OWN_MESSAGE] = None,
+        state: Annotated[Mapping[str, Any] | None, OWN_MESSAGE] = None,
         record: Record = (),
         report: Literal["text"] | None = None,
         seed: Seed | None = None,
@@ -547,8 +548,8 @@ class Mirror(Holder):
         self,
         steps: int,
         inputs: Mapping[str, Any] | None = None,
-        batch_size: int | None = None,
-        state: Mapping[str, Any] | None = None,
+        batch_size: Annotated[int | None, OWN_MESSAGE] = None,
+        state: Annotated[Mapping[str, Any] | None, OWN_MESSAGE] = None,
         record: Record = (),
         report: Literal["text"] | None = None,
         seed: Seed | None = None,

@@ -15,7 +15,7 @@ def require_type(asked: str, dtype: Any) -> None:
     Raises:
         DomainError: It is none of those in which it does.
     """
-    if dtype not in TYPES:
+    if not isinstance(dtype, torch.dtype) or dtype not in TYPES:
         raise DomainError(
             f"{asked}dtype={dtype!r}): states are real numbers, and need the range and precision of"
             " torch.float32 or torch.float64. Write dtype=torch.float32 to train, torch.float64 for"

@@ -493,7 +493,7 @@ def test_a_wrong_action_is_refused_by_name(
         ({"angle": [0.1, 0.2]}, ShapeError, r"reset\(angle=...\): the shape is \(2,\), expected"),
         ({"seed": [1, 2]}, ShapeError, r"there are 2 seeds for 1 trials"),
         ({"seed": -1}, DomainError, r"a seed is negative"),
-        ({"batch_size": 0}, ShapeError, r"there is no trial to start"),
+        ({"batch_size": 0}, DomainError, r"reset\(batch_size=0\): batch_size"),
     ],
 )
 def test_a_wrong_start_is_refused_by_name(

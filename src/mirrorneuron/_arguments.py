@@ -5,7 +5,7 @@ is the only place where a type is written; `Annotated` adds what a number has to
 `Seconds`. Lists become arrays where arrays are meant.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from inspect import Parameter, signature
@@ -323,6 +323,11 @@ def _fault(name: str, argument: str, value: Any, hint: Any, default: Any) -> Exc
     choices = [c for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
     if isinstance(value, str) and choices and str not in kinds:
         return UnknownName.among(f"{name}({argument}={value!r})", value, map(str, choices))
+    if isinstance(value, str) and any(map(_is_list_of_names, kinds)):
+        return DomainError(
+            f"{name}(...): {argument}={value!r} is one string, but what is meant is a list of"
+            f" names. Write {argument}=[{value!r}]."
+        )
     shown = repr(value)
     shown = shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
     unit = Dimensions.of(value)
@@ -337,6 +342,13 @@ def _fault(name: str, argument: str, value: Any, hint: Any, default: Any) -> Exc
     arrays = isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
     ranks = arrays and any(map(_is_array, kinds))
     return ShapeError(text) if ranks else DomainError(text)
+
+
+def _is_list_of_names(kind: Any) -> bool:
+    """Whether a list is meant that text may stand in."""
+    origin = get_origin(kind)
+    listed = isinstance(origin, type) and issubclass(origin, Sequence | Set)
+    return listed and any(str in _alternatives(one) for one in get_args(kind))
 
 
 def _found(value: Any) -> str:
@@ -360,6 +372,8 @@ def described(hint: Any) -> str:
         return described(inner[0]) + "".join(str(n) for n in inner[1:] if isinstance(n, Within))
     if origin is Literal:
         return " or ".join(map(repr, inner))
+    if hint is Any:
+        return "values"
     if hint is None or hint in PLAIN:
         return PLAIN[NoneType if hint is None else hint][0]
     if _is_array(hint):

@@ -641,7 +641,7 @@ def simulations(draw: st.DrawFn) -> Simulation:
     steps = arrays.arrays(np.int64, st.integers(0, 4))
     spikes = st.builds(Spikes, steps, steps, floats, st.integers(0, 10**9))
     return Simulation(
-        backend=draw(st.text()), dt=draw(floats), duration=draw(floats),
+        backend=draw(st.text()), dt=draw(st.floats(1e-6, 10)), duration=draw(st.floats(1e-6, 1e6)),
         seed=draw(st.none() | st.integers(0, 2**32 - 1)),
         t=draw(arrays.arrays(np.float64, st.integers(0, 5))),
         spikes=draw(st.dictionaries(names, spikes, max_size=3)),

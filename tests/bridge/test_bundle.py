@@ -303,7 +303,7 @@ def test_a_computed_column_of_a_timed_array_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_module_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"save\(Linear, .*that is no mirror"):
+    with pytest.raises(DomainError, match=r"save\(model=Linear.*has to be a mirror"):
         mn.save(torch.nn.Linear(1, 1), tmp_path / "m.mirror")  # type: ignore[arg-type]
 
 

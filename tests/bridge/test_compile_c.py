@@ -89,12 +89,14 @@ def test_two_processes_may_compile_the_same(own_cache: Path) -> None:
     assert len(kept()) == 1
 
 
-def test_without_a_compiler_the_eager_engine_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_torch_runs_a_stretch_of_time_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
     cells = NeuronGroup(2, "dv/dt = -v/(10*ms) : 1", threshold="v > 1", reset="v = 0", name="cells")
     cells.v = 2
     model = mn.mirror(Network(cells), dtype=torch.float32)
-    assert model.backend == "eager"
+    assert model.backend == "sequence"
     assert "There is no C compiler" in str(model.report)
     assert model.run(1 * ms).spikes["cells"].sum() > 0
     with pytest.raises(BuildError, match=r"'no-such-compiler' cannot be found(.|\n)*else"):

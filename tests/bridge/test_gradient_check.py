@@ -220,7 +220,7 @@ def test_progress_is_shown_where_it_is_asked_for(
         ({"step": 5 * ms}, UnitError, r"the step is .*in \[s\]"),
         ({"seed": -1}, DomainError, "seed=-1.*whole number from 0"),
         ({"parameters": ["ee.x"]}, UnknownName, "'ee.x'.*Did you mean 'ee.w'"),
-        ({"parameters": "ee.w"}, DomainError, r"one name.*Write parameters=\['ee.w'\]"),
+        ({"parameters": "ee.w"}, DomainError, r"one string.*Write parameters=\['ee.w'\]"),
         ({"duration": None}, DomainError, "how long to run"),
         ({"loss": "rate"}, DomainError, "needed is a task, or a function"),
         ({"loss": lambda r: r.population_rate("cells")}, GradientError, "belongs to one number"),
