@@ -31,13 +31,12 @@ COVERED = sorted(
 )  # the large ones last, where they are slow tests
 
 
-def mirrors(network: Network, backend: str, **options: Any) -> tuple[mn.Mirror, mn.Mirror]:
-    """A network on the eager engine and on another one, in double precision."""
-    eager, other = (
+def mirrors(network: Network, *backends: str, **options: Any) -> list[mn.Mirror]:
+    """A network on the eager engine and on others, in double precision."""
+    return [
         mn.mirror(network, dtype=torch.float64, backend=name, **options)
-        for name in ("eager", backend)
-    )
-    return eager, other
+        for name in ("eager", *backends)
+    ]
 
 
 def some(names: list[str], each: int) -> list[Any]:
@@ -126,14 +125,23 @@ def gradients(model: mn.Mirror, record: list[str]) -> Mapping[str, torch.Tensor]
     return {key: torch.zeros(()) if x is None else x for key, x in found.items()}
 
 
-def require_gradients(network: Network, backend: str, mode: str) -> None:
-    """Equal gradients, or the same error."""
+def require_gradients(network: Network, mode: str) -> None:
+    """Equal gradients on all engines, or the same error."""
     train = dict.fromkeys(trainable(network), mn.Free())
-    eager, other = mirrors(network, backend, train=train, reset_gradient=mode)
+    eager, *others = mirrors(network, *ENGINES, train=train, reset_gradient=mode)
     written = eager.program.written()
     record = [k for k in sorted(written) if eager.program.variables[k].kind == "float"]
     record = [k for k in record if not k.endswith(("lastspike", "lastupdate"))][:6]
-    one, two = (gradients(model, record) for model in (eager, other))
+    one = gradients(eager, record)
+    for other in others:
+        _require_equal(eager, one, gradients(other, record))
+
+
+def _require_equal(
+    eager: mn.Mirror,
+    one: Mapping[str, torch.Tensor] | str,
+    two: Mapping[str, torch.Tensor] | str,
+) -> None:
     if isinstance(one, str) or isinstance(two, str):
         assert one == two
         return

@@ -23,26 +23,33 @@ from networks import networks
 import mirrorneuron as mn
 
 STEPS, TRIALS = 300, 3
-pytestmark = pytest.mark.parametrize("backend", ENGINES)
+
+
+@pytest.fixture(params=ENGINES)
+def backend(request: pytest.FixtureRequest) -> str:
+    """An engine; tests that run the eager one for long compare all engines with one run of it."""
+    return str(request.param)
 
 
 @pytest.mark.parametrize("name", some(COVERED, 4))
-def test_spikes_values_and_streams_are_those_of_the_eager_engine(name: str, backend: str) -> None:
-    eager, other = mirrors(networks[name].build(), backend)
-    one, two = (model.run_steps(STEPS, batch_size=TRIALS, seed=2) for model in (eager, other))
-    require_same(one, two)
-    again = other.run_steps(STEPS - 77, state=other.run_steps(77, batch_size=3, seed=2).state)
-    require_same(two, again, spikes=False)
+def test_spikes_values_and_streams_are_those_of_the_eager_engine(name: str) -> None:
+    eager, *others = mirrors(networks[name].build(), *ENGINES)
+    one = eager.run_steps(STEPS, batch_size=TRIALS, seed=2)
+    for other in others:
+        two = other.run_steps(STEPS, batch_size=TRIALS, seed=2)
+        require_same(one, two)
+        again = other.run_steps(STEPS - 77, state=other.run_steps(77, batch_size=3, seed=2).state)
+        require_same(two, again, spikes=False)
 
 
 @pytest.mark.parametrize("name", some(COVERED, 8))
-def test_gradients_are_those_of_the_eager_engine(name: str, backend: str) -> None:
-    require_gradients(networks[name].build(), backend, "auto")
+def test_gradients_are_those_of_the_eager_engine(name: str) -> None:
+    require_gradients(networks[name].build(), "auto")
 
 
 @pytest.mark.parametrize("name", some(COVERED[::3], 8))
-def test_gradients_that_stop_at_resets_are_too(name: str, backend: str) -> None:
-    require_gradients(networks[name].build(), backend, "detach")
+def test_gradients_that_stop_at_resets_are_too(name: str) -> None:
+    require_gradients(networks[name].build(), "detach")
 
 
 @pytest.mark.parametrize("name", mn.surrogates)
