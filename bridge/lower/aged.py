@@ -12,7 +12,7 @@ from operator import add, mul, sub, truediv
 
 import numpy as np
 
-from ..program import Deliver, Program, Ref
+from ..program import Deliver, Program, Ref, Slot
 from .derivative import ZERO, derivative
 from .expression import names, substitute
 from .functions import FUNCTIONS
@@ -65,6 +65,12 @@ def aged(program: Program, slot: Deliver) -> Mapping[str, Aged]:
             coupled = any(derivative(tree, name) is not ZERO for name in changed - {target})
             found[target] = Aged(number, None if coupled else derivative(tree, target))
     return found
+
+
+def left_by_statement(program: Program, slot: Slot) -> Mapping[int, ast.expr]:
+    """By place of the statement: what is left now of the variable that it brings up to date."""
+    made = aged(program, slot).values() if isinstance(slot, Deliver) else ()
+    return {variable.number: variable.left for variable in made if variable.left is not None}
 
 
 def only_ages(program: Program, slot: Deliver) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...lower.aged import aged, is_last_update, only_ages
+from ...lower.aged import is_last_update, left_by_statement, only_ages
 from ...lower.condition import (
     All,
     Chance,
@@ -514,7 +514,7 @@ class _Synapses(Writer):
             alone = one_by_one(self.program, self.slot)
             self.emit(f"for a in a.sequence([{', '.join(self._touched())}], {alone}):")
         start = len(self.lines)
-        ages = self.ages()
+        ages = left_by_statement(self.program, self.slot)
         self.changes: dict[str, bool] = {}
         for number, operation in enumerate(operations(self.program, self.slot)):
             if number in ages:
@@ -527,13 +527,6 @@ class _Synapses(Writer):
         self.keep()
         if self.slot.sequential:
             self.lines[start:] = [f"    {line}" for line in self.lines[start:]]
-
-    def ages(self) -> dict[int, ast.expr]:
-        """By statement: what is left now of a variable that it brings up to date."""
-        if not isinstance(self.slot, Deliver):
-            return {}
-        made = aged(self.program, self.slot).values()
-        return {variable.number: variable.left for variable in made if variable.left is not None}
 
     def keep(self) -> None:
         """Store what synaptic variables have become, where a spike came."""

@@ -585,10 +585,7 @@ class Backward:
             added = isinstance(made.operation, Write) and not isinstance(made.operation, Keep)
             value = f"const real {local(made.name)} = {e.fitted(made)};" if added else e.step(made)
             f.add(value)
-        kept = {
-            name: final for name, final in body.final.items()
-            if isinstance(_maker(body, final), Keep)
-        }  # fmt: skip
+        kept = body.kept
         sink.back_through_synapse(
             e, {n: final for n, final in kept.items() if final in carrying},
             body.timeless(self.program), here if all_ else "",
@@ -609,8 +606,3 @@ class Backward:
                 sink.back(e, {body.outcomes[0]: f"{adjoint}[b * {size} + {index}[i]]"})
                 sink.store()
             f.add(f"for (long j = {low}; j < {high}; j++) {adjoint}[b * {size} + j] = 0;")
-
-
-def _maker(body: Body, name: str) -> object:
-    """The operation that gives a value its name."""
-    return next(f.operation for f in body.flats if f.name == name)

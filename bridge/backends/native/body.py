@@ -8,7 +8,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from ...lower.aged import aged, is_last_update, only_ages
+from ...lower.aged import is_last_update, left_by_statement, only_ages
 from ...lower.condition import (
     All,
     Chance,
@@ -88,6 +88,22 @@ class Body:
                 chosen.append(made)
                 open_ |= uses(made)
         return chosen[::-1]
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """Synaptic variables that are set, and the names of their new values."""
+        made = {f.name for f in self.flats if isinstance(f.operation, Keep)}
+        return {name: final for name, final in self.final.items() if final in made}
+
+    def aged(self, name: str) -> tuple[str, str] | None:
+        """Names of what a variable has become since a spike last came, and of what is left of it.
+
+        None where its stored value is that of now.
+        """
+        left = f"{LEFT}{name}"
+        if all(made.name != left for made in self.flats):
+            return None
+        return next(made.name for made in self.flats if made.before == name), left
 
     def timeless(self, program: Program) -> set[str]:
         """Names of what a spike sets without a derivative of its own: when it came."""
@@ -190,8 +206,7 @@ class Builder:
 
     def _with_ages(self, slot: Slot) -> Iterator[Operation]:
         """What statements do, and what is left of variables that they bring up to date."""
-        made = aged(self.program, slot).values() if isinstance(slot, Deliver) else ()
-        left = {variable.number: variable.left for variable in made if variable.left is not None}
+        left = left_by_statement(self.program, slot)
         for number, operation in enumerate(operations(self.program, slot)):
             if number in left:
                 yield Define(f"{LEFT}{operation.name}", left[number], False)

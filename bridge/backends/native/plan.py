@@ -390,6 +390,14 @@ class Plan:
                 found.add(made.name)
         return found
 
+    def has_gradient(self, result: Key) -> bool:
+        """Whether a result of a run, ("trace", name) or ("state", name), has a gradient."""
+        kind, name = result
+        if kind == "trace" and name in self.values:
+            body = self.values[name]
+            return bool(set(body.outcomes) & self.carrying(body))
+        return name in self.active
+
     def _table(self, key: str) -> str:
         return self.program.tables[key].name
 

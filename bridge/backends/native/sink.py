@@ -8,7 +8,7 @@ from ...lower.expression import LEAVES, rebuilt, substitute
 from ...lower.flat import Flat, pulls
 from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
 from ...lower.step import Accumulate, Write
-from .body import KEPT, LEFT, Body, plain_name
+from .body import KEPT, Body, plain_name
 from .c_text import Writer
 from .function import Elements, Function, local
 
@@ -214,10 +214,10 @@ class Sink:
 
     def _worth(self, name: str, final: str, here: str) -> str:
         """What a spike changes of a synaptic variable, as it is stored."""
-        left = f"{LEFT}{name}"
-        if all(made.name != left for made in self.body.flats):
+        aged = self.body.aged(name)
+        if aged is None:
             return f"({local(final)} - {self.e.name(name)})"
-        now = next(made.name for made in self.body.flats if made.before == name)
+        now, left = aged
         change, part = f"({local(final)} - {local(now)})", local(left)
         return f"({here} ? {change} : {part} != 0 ? {change} / {part} : (real)0)"
 

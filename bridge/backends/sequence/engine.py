@@ -690,7 +690,7 @@ class _Run(torch.autograd.Function):
         job.names = list(made)
         ctx.job = job
         ctx.set_materialize_grads(False)
-        fixed = [x for key, x in made.items() if not _carries(job, key)]
+        fixed = [x for key, x in made.items() if not job.plan.has_gradient(key)]
         ctx.mark_non_differentiable(*fixed)
         return tuple(made.values())
 
@@ -699,15 +699,6 @@ class _Run(torch.autograd.Function):
         job: Job = ctx.job
         found = job.back(dict(zip(job.names, grads, strict=True)))
         return (None, *(found.get(key) for key in job.leaves))
-
-
-def _carries(job: Job, key: Key) -> bool:
-    """Whether a result has a gradient."""
-    kind, name = key
-    if kind == "trace" and name in job.plan.values:
-        body = job.plan.values[name]
-        return bool(set(body.outcomes) & job.plan.carrying(body))
-    return name in job.plan.active
 
 
 class _Spikes(torch.autograd.Function):

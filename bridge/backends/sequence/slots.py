@@ -16,7 +16,7 @@ from ...lower.flat import Flat, pulls
 from ...lower.margin import MARGIN
 from ...lower.step import Accumulate, Keep, Write
 from ...program import Deliver, Generate, Reset, Sum, Threshold
-from ..native.body import KEPT, LEFT, Body
+from ..native.body import KEPT, Body
 from ..native.plan import Plan, Work
 from .pulls import Pulls, called
 from .statements import Numbers, Statements, by_name, local
@@ -412,7 +412,7 @@ class Slots:
         names_ = body.needed(wanted)
         for made in names_:
             forward += self._serve(body, text, made)
-        for name, final in _kept(body).items():
+        for name, final in body.kept.items():
             to = f"S[{body.refs[name].variable!r}]"
             fast = "mixed" if text.finite(final) else "chosen"
             new = f"c.{fast}(s_, {local(final)}, {text.name(name)})"
@@ -441,7 +441,7 @@ class Slots:
         made = Pulls(self.plan, body, carrying, text)
         head = [f"s_ = c.arriving({work.number})", "total = 0.0"]
         made.lines += head
-        kept = _kept(body)
+        kept = body.kept
         carried = {name: final for name, final in kept.items() if final in carrying}
         timeless = body.timeless(self.program)
         for name, final in carried.items():
@@ -463,10 +463,10 @@ class Slots:
 
     def _worth(self, body: Body, text: Statements, name: str, final: str) -> str:
         """What a spike changes of a synaptic variable, as it is stored."""
-        left = f"{LEFT}{name}"
-        if all(made.name != left for made in body.flats):
+        aged = body.aged(name)
+        if aged is None:
             return f"({text.name(final)} - {text.name(name)})"
-        now = next(made.name for made in body.flats if made.before == name)
+        now, left = aged
         return f"c.stored(s_, {text.name(final)} - {text.name(now)}, {text.name(left)})"
 
     def _back_through(self, made: Pulls, flat: Flat, all_: bool) -> None:
@@ -506,12 +506,6 @@ class Slots:
         given = f"{to}, c.index({target.index!r}), {local(outcome)}, {low}, {high}"
         forward.append(f"{to} = c.sum({given})")
         return self._joined(work, forward, back, needs)
-
-
-def _kept(body: Body) -> dict[str, str]:
-    """Synaptic variables that a slot sets, and the names of their new values."""
-    made = {f.name for f in body.flats if isinstance(f.operation, Keep)}
-    return {name: final for name, final in body.final.items() if final in made}
 
 
 def margin_of(slot: Threshold) -> str:
