@@ -8,7 +8,7 @@ import numpy as np
 from brian2 import TimedArray, defaultclock
 from brian2.units.fundamentalunits import Quantity
 
-from mirrorneuron._arguments import AboveZero, FromZero, checked
+from mirrorneuron._arguments import checked
 from mirrorneuron.errors import DomainError, UnknownName
 from mirrorneuron.units import Dimensions, quantity, si
 
@@ -48,12 +48,12 @@ class Muscle:
         with_compliant: `L_slack` and `L_ref` where the tendon is compliant, if they differ.
     """
 
-    F0: AboveZero
-    L0: AboveZero
-    L_slack: FromZero
-    L_ref: FromZero
+    F0: float
+    L0: float
+    L_slack: float
+    L_ref: float
     arms: Mapping[str, tuple[float, ...]]
-    pennation: FromZero = 0.0
+    pennation: float = 0.0
     with_compliant: tuple[float, float] | None = None
 
     def values(self, tendon: Tendon) -> dict[str, float]:
@@ -96,11 +96,11 @@ class Plant:
     curves: str = "degroote"
     variant: str = ""
     activation: str = "degroote"
-    v_max: AboveZero = 10.0
-    tau_a: AboveZero = 0.015
-    tau_d: AboveZero = 0.060
-    tau_e: AboveZero = 0.030
-    damping: FromZero = 0.0
+    v_max: float = 10.0
+    tau_a: float = 0.015
+    tau_d: float = 0.060
+    tau_e: float = 0.030
+    damping: float = 0.0
     source: str
 
     def build(

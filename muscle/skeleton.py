@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from mirrorneuron._arguments import AboveZero, Finite, FromZero, checked
+from mirrorneuron._arguments import checked
 
 from ._expression import softplus
 
@@ -78,11 +78,11 @@ class Joint:
         wall_width: Over which a limit sets in, s [rad].
     """
 
-    lower: Finite
-    upper: Finite
-    viscosity: FromZero = 0.05
-    wall_stiffness: FromZero = 1000.0
-    wall_width: AboveZero = 0.02
+    lower: float
+    upper: float
+    viscosity: float = 0.05
+    wall_stiffness: float = 1000.0
+    wall_width: float = 0.02
 
 
 @runtime_checkable
@@ -144,9 +144,9 @@ class OneJoint:
         upright: Angle at which it stands straight up [rad].
     """
 
-    inertia: AboveZero
-    weight: Finite
-    upright: Finite
+    inertia: float
+    weight: float
+    upright: float
 
     equations = """
 inertia : kilogram*metre**2 (constant)
@@ -202,7 +202,7 @@ class TwoJoints:
     length: tuple[float, float]
     centre: tuple[float, float]
     inertia: tuple[float, float]
-    cross_viscosity: Finite = 0.0
+    cross_viscosity: float = 0.0
 
     equations = """
 A : kilogram*metre**2 (constant)

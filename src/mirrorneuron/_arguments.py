@@ -331,7 +331,7 @@ def _fault(name: str, argument: str, value: Any, hint: Any, default: Any) -> Exc
     shown = repr(value)
     shown = shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
     unit = Dimensions.of(value)
-    found = f"a quantity in [{unit}]" if unit != PURE else _found(value)
+    found = f"a quantity in [{unit}]" if unit != PURE else _found(value, hint)
     instead = repr(default) if default not in (Parameter.empty, None) else _example(hint)
     text = (
         f"{name}({argument}={shown}): {argument} is {found}, but has to be {described(hint)}."
@@ -351,8 +351,10 @@ def _is_list_of_names(kind: Any) -> bool:
     return listed and any(str in _alternatives(one) for one in get_args(kind))
 
 
-def _found(value: Any) -> str:
+def _found(value: Any, hint: Any) -> str:
     """What a value is, in words."""
+    if any(fits(value, kind) for kind in _alternatives(hint)) and np.ndim(value) == 0:
+        return repr(value)  # of the right type, and too large or too small
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape} and type {value.dtype}"
     if isinstance(value, type):

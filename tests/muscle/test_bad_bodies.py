@@ -179,3 +179,24 @@ def test_a_state_that_blows_up_is_told_by_the_mirror() -> None:
     state["joints.velocity"] = state["joints.velocity"] + float("inf")
     with pytest.raises(NumericalError):
         model.run(5 * ms, state=state)
+
+
+@pytest.mark.parametrize("value", [nan, float("inf")])
+@pytest.mark.parametrize("field", ["v_max", "tau_a", "tau_d", "tau_e"])
+def test_a_number_of_a_plant_that_is_not_finite_is_refused(field: str, value: float) -> None:
+    with pytest.raises(DomainError, match=rf"{field} is (nan|inf), and"):
+        replace(ELBOW, **{field: value}).build()
+
+
+@pytest.mark.parametrize("field", ["lower", "upper", "viscosity", "wall_stiffness", "wall_width"])
+def test_a_number_of_a_joint_that_is_not_finite_is_refused(field: str) -> None:
+    joint = replace(ELBOW.joints["elbow"], **{field: nan})
+    with pytest.raises(DomainError, match=rf"joint 'elbow': {field} is nan, and has to be"):
+        replace(ELBOW, joints={"elbow": joint}).build()
+
+
+@pytest.mark.parametrize("field", ["cross_viscosity"])
+def test_a_number_of_a_skeleton_that_is_not_finite_is_refused(field: str) -> None:
+    skeleton = replace(NIJHOF.skeleton, **{field: nan})
+    with pytest.raises(DomainError, match=rf"{field} is nan, and has to be"):
+        replace(NIJHOF, skeleton=skeleton).build()

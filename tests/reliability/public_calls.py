@@ -1250,7 +1250,9 @@ def _model(name: str, made: Any) -> None:
         else "texts nothing" if isinstance(v, tuple)
         else "function class" if callable(v) or (v is None and f == "neutral")
         else "text truth" if f == "genn" else "truth" if isinstance(v, bool)
-        else "negative fraction" if hints[f] == Finite else ""
+        else "negative fraction" if hints[f] == Finite
+        else "negative fraction nan infinity" if hints[f] is float  # `build` refuses all at once
+        else ""
         for f, v in fields.items()
     }  # fmt: skip
     calls[name] = lambda: Call(type(made), fields, takes)
