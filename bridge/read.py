@@ -8,6 +8,7 @@ in the same order of operations.
 """
 
 import ast
+import gc
 from collections import abc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -355,6 +356,22 @@ def _only(network: Network, skip: set[str]) -> abc.Generator[None]:
             obj._active = True
 
 
+@contextmanager
+def _memory_left_alone() -> abc.Generator[None]:
+    """Let Brian2 begin a run without searching all memory for garbage.
+
+    It does so each time, which takes longer than to prepare a small network.
+    """
+    if gc.get_freeze_count():  # somebody keeps objects from the search already
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def _generated_code(
     network: Network, namespace: Mapping[str, Any], skip: set[str]
 ) -> dict[str, Code]:
@@ -377,7 +394,7 @@ def _generated_code(
         )
         return made
 
-    with _only(network, skip), unmarked(network.sorted_objects):
+    with _only(network, skip), unmarked(network.sorted_objects), _memory_left_alone():
         device.code_object = code_object
         try:
             with told("mirror(net)", namespace, network):

@@ -1,5 +1,6 @@
 """Every test: double precision, one thread, Brian2's numpy target, names of its own."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -14,6 +15,13 @@ import torch
 torch.set_num_threads(1)
 brian2.prefs.codegen.target = "numpy"
 brian2.BrianLogger.log_level_error()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory_left_alone() -> None:
+    """Keep what is there from garbage collection: Brian2 searches all memory before each run."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
