@@ -362,9 +362,6 @@ def _memory_left_alone() -> abc.Generator[None]:
 
     It does so each time, which takes longer than to prepare a small network.
     """
-    if gc.get_freeze_count():  # somebody keeps objects from the search already
-        yield
-        return
     gc.freeze()
     try:
         yield

@@ -1,8 +1,8 @@
 """Every test: double precision, one thread, Brian2's numpy target, names of its own."""
 
-import gc
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -15,13 +15,8 @@ import torch
 torch.set_num_threads(1)
 brian2.prefs.codegen.target = "numpy"
 brian2.BrianLogger.log_level_error()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _memory_left_alone() -> None:
-    """Keep what is there from garbage collection: Brian2 searches all memory before each run."""
-    gc.collect()
-    gc.freeze()
+# Brian2 searches all memory for garbage before each run: half a second in a session of tests.
+brian2.core.network.gc = SimpleNamespace(collect=int)
 
 
 @pytest.fixture(autouse=True)
