@@ -11,13 +11,12 @@ import brian2
 import numpy as np
 import pytest
 import torch
-from brian2.core import network
 
 torch.set_num_threads(1)
 brian2.prefs.codegen.target = "numpy"
 brian2.BrianLogger.log_level_error()
 # Brian2 searches all memory for garbage before each run: half a second in a session of tests.
-vars(network)["gc"] = SimpleNamespace(collect=int)
+pytest.MonkeyPatch().setattr("brian2.core.network.gc", SimpleNamespace(collect=int))
 
 
 @pytest.fixture(autouse=True)
