@@ -12,11 +12,11 @@ from ...lower.derivative import derivative
 from ...lower.expression import names, parse
 from ...lower.step import Keep, Write
 from ...program import Deliver, Generate, Reset, Sum, Threshold
-from .body import Body
+from .._body import Body
+from .._plan import Key, Matrix, Work
 from .c_text import Writer, stored
 from .forward import Forward, condition_text, split, value_title
 from .function import Elements, Function, local
-from .plan import Key, Matrix, Work
 from .sink import Sink
 
 ROOM = 2**18  # numbers that wait, which a core's cache holds

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ...program import Deliver
 from .._contracts import Demand
-from ..native.coverage import beyond_arrays, without_reverse
+from .._coverage import beyond_arrays, without_reverse
 
 
 def uncovered(demand: Demand) -> Iterator[str]:
