@@ -41,17 +41,26 @@ def _in_any_order(program: Program, slot: Deliver) -> Iterator[str]:
 
 def without_reverse(program: Program, slot: Slot) -> Iterator[str]:
     """Statements that can be executed, but not the way back through them."""
-    if slot.every > 1:
-        yield f"{slot.name}: it runs in every {slot.every} steps only."
     if isinstance(slot, Reset) and draws(program, slot):
         yield f"{slot.name}: a reset draws random numbers."
     if not isinstance(slot, Deliver):
         return
-    if slot.sequential:
-        yield f"{slot.name}: synapses are served one after the other."
     if draws(program, slot):
         yield f"{slot.name}: statements of synapses draw random numbers."
+    if slot.sequential:
+        yield from _in_turn(program, slot)
+        return
     for operation in operations(program, slot):
         if isinstance(operation, Scale | Overwrite):
             what = "multiplied" if isinstance(operation, Scale) else "set"
             yield f"{slot.name}: {operation.name} of neurons is {what} by synapses."
+
+
+def _in_turn(program: Program, slot: Deliver) -> Iterator[str]:
+    """Statements whose way back is not written where synapses are served one after the other."""
+    written = {slot.refs[s.target].variable for s in slot.statements if s.target in slot.refs}
+    for key in sorted(written):
+        if program.variables[key].scalar:
+            yield f"{slot.name}: synapses in turn change {key}, which all of them share."
+        if sum(ref.variable == key for ref in slot.refs.values()) > 1:
+            yield f"{slot.name}: synapses in turn see {key}, which they change, by several names."

@@ -382,11 +382,13 @@ class Plan:
         return self.program.tables[key].name
 
     def _depends(self, body: Body, made: Flat, carrying: Set[str]) -> bool:
+        if made.before in carrying:
+            return True
         match made.operation.tree:
             case ast.Call(func=ast.Name(id=name)) if name in body.tables:
                 return self._table(body.tables[name]) in self.active
             case tree:
-                return bool(made.before in carrying or pulls(tree, carrying))
+                return bool(pulls(tree, carrying))
 
     def _is_float(self, operation: Write) -> bool:
         return self.program.variables[operation.ref.variable].kind == "float"
@@ -465,6 +467,8 @@ class Plan:
         found = {body.refs[n].variable for n in body.read() if n in body.refs}
         if isinstance(slot, Deliver) and (matrix := self.matrix(work)):
             return {matrix.guard} if matrix.guard else set()
+        if isinstance(slot, Deliver) and slot.sequential:
+            found |= {body.refs[n].variable for n in body.final}  # what each synapse replaces
         if isinstance(slot, Reset) and self.follows(slot.event):
             found |= {body.refs[n].variable for n in body.final}  # a jump is what it adds to them
             if work.place is not None:
@@ -546,6 +550,8 @@ class Plan:
             return False
         if not isinstance(work.slot, Reset | Threshold | Deliver):
             return False
+        if isinstance(work.slot, Deliver) and work.slot.sequential:
+            return True
         added = (f.operation for f in work.body.flats if isinstance(f.operation, Accumulate))
         return key not in {operation.ref.variable for operation in added}
 

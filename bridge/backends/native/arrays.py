@@ -18,8 +18,8 @@ from .compiling import Code
 from .matrix_product import matrix_product
 from .shards import SIZE
 
-FIXED = {"index", "start", "synapse", "delays", "column", "table", "product", "slope_width",
-         "slope_gain", "slope_each", "below", "share"}  # fmt: skip
+FIXED = {"index", "start", "synapse", "row_of", "delays", "column", "table", "product",
+         "slope_width", "slope_gain", "slope_each", "below", "share"}  # fmt: skip
 STREAM = np.dtype(
     [("key", np.uint32, 624), ("pos", np.int32), ("has_gauss", np.int32), ("gauss", np.float64)]
 )
@@ -115,6 +115,8 @@ class RunArrays(PlannedRun):
                 return self.plan.orders[name].start
             case ("synapse", name):
                 return self.plan.orders[name].synapse.astype(np.int32)
+            case ("row_of", name):
+                return self.plan.orders[name].row.astype(np.int32)
             case ("delays", name):
                 return np.array([*self.plan.orders[name].delays, 0], np.int64)
             case ("column", number):

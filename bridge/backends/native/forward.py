@@ -489,6 +489,8 @@ class Forward:
             guard = f"if ({e.name(operation.guard)}) " if operation.guard else ""
             if operation.guard and isinstance(operation, Keep):
                 guard = ""
+            if slot.sequential and not isinstance(operation, Keep):
+                self._keep_one(f, work.number, ref.variable, place)
             match operation:
                 case Accumulate():
                     f.add(f"{guard}{array}[{place}] += {e.fitted(made)};")

@@ -80,8 +80,12 @@ class Sink(Reverse):
             body: Of which statements, by default all.
             extra: Derivatives by what is read that come on top.
         """
-        self.known, self.e = [], e
+        self.begin(e)
         self.through_all((body or self.body).flats, seeds, extra)
+
+    def begin(self, e: Elements) -> None:
+        """Begin with statements that have been written."""
+        self.known, self.e = [], e
 
     def derivative(self, name: str) -> str:
         """See `Reverse`."""
@@ -126,12 +130,12 @@ class Sink(Reverse):
             timeless: Those for which a spike has no derivative.
             here: Text of whether a spike came; empty where it did.
         """
-        self.known, self.e = [], e
+        self.begin(e)
         for name, final in kept.items():
             by = f"by_{local(name)}"
             self.f.add(f"const real {by} = {self.adjoint(name)};")
             if here and name not in timeless:
-                self.f.add(f"total += {by} * {self._worth(name, final, here)};")
+                self.f.add(f"total += {by} * {self.worth(name, final, here)};")
             if final in self.carrying and self._is_float_variable(name):
                 self.add(final, f"({here} ? {by} : (real)0)" if here else by)
         for made in reversed(self.body.flats):
@@ -154,7 +158,7 @@ class Sink(Reverse):
             if name in self.carrying:
                 self.add(name, f"({here} ? (real)0 : by_{local(name)})")
 
-    def _worth(self, name: str, final: str, here: str) -> str:
+    def worth(self, name: str, final: str, here: str) -> str:
         """What a spike changes of a synaptic variable, as it is stored."""
         aged = self.body.aged(name)
         if aged is None:
