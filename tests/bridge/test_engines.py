@@ -99,7 +99,7 @@ def test_synapses_in_turn_that_native_leaves_to_others_are_named() -> None:
     on_pre = "x += 1; v_post += w*(v_pre - v_post)"
     synapses = Synapses(cells, cells, "w : 1\nx : 1", on_pre=on_pre, name="synapses")
     synapses.connect()
-    with pytest.raises(NotCovered, match="in turn see cells.v, which they change, by several"):
+    with pytest.raises(NotCovered, match=r"in turn see cells\.v, which they change, by several"):
         mn.mirror(Network(cells, synapses), backend="native")
     program = mn.mirror(Network(cells, synapses)).program
     shared = replace(program.variables["synapses.x"], scalar=True)

@@ -23,6 +23,7 @@ FIXED = {"index", "start", "synapse", "row_of", "delays", "column", "table", "pr
 STREAM = np.dtype(
     [("key", np.uint32, 624), ("pos", np.int32), ("has_gauss", np.int32), ("gauss", np.float64)]
 )
+RATE = 0.01  # share of neurons that spike in a step
 TORCH = {
     "real": None, "float": torch.float32, "double": torch.float64, "unsigned char": torch.uint8,
     "int": torch.int32, "long": torch.int64,
@@ -72,9 +73,49 @@ class RunArrays(PlannedRun):
             case _:
                 return 0
 
+    def bytes_of(self, key: Key) -> float:
+        """Size of an array that a run makes, or the way back [byte]."""
+        if key == ("streams",):
+            return self.batch * STREAM.itemsize
+        batch, item = self.batch, self.itemsize(key)
+        match key:
+            case ("state" | "adjoint", name):
+                return batch * self._size(name) * item
+            case ("before" | "drawn" | "margin" | "speed" | "slopes" | "shares", *_):
+                return self.per_step(key) * self.length
+            case ("weights" | "dense" | "dense_turned" as kind, number):
+                return self.leaves[kind.removesuffix("_turned"), number].numel() * item
+            case ("by_weights" | "by_dense", number):
+                return self._n_shards * self.leaves[key[0][3:], number].numel() * item
+            case ("by_kept", k):
+                known = self.leaves.get(("kept", k))
+                return 0 if known is None else self._n_shards * known.numel() * item
+            case ("trace", name):
+                return self.steps * batch * len(self._chosen(name)) * item
+            case ("by_event", event):
+                return self.plan.depth(event) * batch * self.plan.events[event] * item
+            case ("by_input", name):
+                return self.steps * batch * self.inputs.arrays[name].shape[2] * item
+            case _:
+                return 0
+
+    def moving_memory(self) -> float:
+        """Size of a copy of what changes from step to step [byte]."""
+        types = self.code.source.arrays.types
+        return sum(self.bytes_of(key) for key in types if key[0] in ("state", "streams"))
+
+    def spike_memory(self) -> float:
+        """Size of the lists of spikes [byte]."""
+        each = self.steps * self.batch
+        return sum(each * (8 + 4 * RATE * size) for size in self.plan.events.values())
+
+    @property
+    def _n_shards(self) -> int:
+        return -(-self.batch // SIZE)
+
     def itemsize(self, key: Key) -> int:
         """Of a number of an array [byte]."""
-        return (TORCH[self.code.source.arrays.types[key]] or self.dtype).itemsize
+        return (TORCH.get(self.code.source.arrays.types[key]) or self.dtype).itemsize
 
     def _size(self, variable: str) -> int:
         return self.program.variables[variable].value.size
@@ -168,7 +209,7 @@ class RunArrays(PlannedRun):
             grads: Derivatives by the results of the run.
             read: Derivatives by the spikes that were read.
         """
-        batch, shards = self.batch, -(-self.batch // SIZE)
+        batch, shards = self.batch, self._n_shards
         match key:
             case ("adjoint", name):
                 given = grads.get(("state", name))

@@ -49,3 +49,13 @@ class NativeEngine(PlannedEngine):
     ) -> Trace:
         """Run from a state, which is changed: see `Engine.run`."""
         return NativeRun(self, values, inputs, state, record, progress, BUDGET).trace()
+
+    def memory(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+    ) -> float:
+        """Memory of a run: see `Engine.memory`."""
+        return NativeRun(self, values, inputs, state, record, False, BUDGET).memory()

@@ -19,6 +19,7 @@ from ...finite import CHUNK, require_finite
 from ...inputs import Inputs
 from ...spikes import Events, Raster, State
 from ...values import Values
+from .._kept import LOSS
 from .._plan import Key
 from .._planned_run import steps_at_once
 from .arrays import RunArrays
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .engine import NativeEngine
 
 TAPE = {"adjoint", "before", "margin", "speed", "slopes", "shares"}
+BACK = ("by_", "adjoint", "slopes", "shares")
 PART = 2**18  # numbers whose derivatives are found at once
 
 
@@ -108,6 +110,22 @@ class NativeRun(RunArrays):
 
     def _call(self, name: str, t0: int, t1: int, base: int, tape: bool) -> None:
         self.shards.call(name, self.pointers, (t0, t1), self.first, base, tape)
+
+    def memory(self) -> float:
+        """See `Engine.memory`."""
+        tape, types = self.plan.wanted is not None, self.code.source.arrays.types
+        self.length = self._length() if tape else 1
+        again = tape and self.length < self.steps
+        a_state = self.moving_memory()
+        traces = sum(self.bytes_of(key) for key in types if key[0] == "trace")
+        borders = -(-self.steps // self.length) * a_state if again else 0
+        lists = self.spike_memory() * (1 if tape else 2)  # which a run without a tape copies
+        sizes = {key: self.bytes_of(key) for key in types}
+        back = sum(size for key, size in sizes.items() if key[0].startswith(BACK))
+        forward = a_state + borders + lists + sum(sizes.values()) - back
+        if not tape:
+            return forward
+        return forward + max(LOSS * traces, back + traces * (2 if again else 1))
 
     # ---- backward
 

@@ -69,6 +69,16 @@ class SequenceEngine(PlannedEngine):
         """Run from a state, which is changed: see `Engine.run`."""
         return SequenceRun(self, values, inputs, state, record, progress, BUDGET).trace()
 
+    def memory(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+    ) -> float:
+        """Memory of a run: see `Engine.memory`."""
+        return SequenceRun(self, values, inputs, state, record, False, BUDGET).memory()
+
 
 def code_of(plan: Plan) -> Code:
     """Generate the functions of a plan."""

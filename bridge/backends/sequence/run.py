@@ -22,6 +22,7 @@ from ...inputs import Inputs
 from ...program import Deliver, Generate
 from ...spikes import Events, Raster, State
 from ...values import Values
+from .._kept import LOSS
 from .._plan import Key, Matrix
 from .._planned_run import PlannedRun, steps_at_once
 from ..eager.functions import Functions
@@ -222,15 +223,58 @@ class SequenceRun(PlannedRun):
 
     def _length(self) -> int:
         """Steps of which what the way back needs is kept at once."""
+        self.a_step = 0
         if not self.steps:
             return 1
         held = dict(self.state), self.context.draws
         self.context.draws = held[1].copy()
         self._stretch(0, 1, True, recording=False)
-        a_step = self._bytes()
+        a_step = self.a_step = self._bytes()
         self.state, self.context.draws = held
         a_state = sum(x.numel() * x.element_size() for x in self.state.values())
         return steps_at_once(self.steps, a_step, a_state, self.budget)
+
+    def memory(self) -> float:
+        """See `Engine.memory`."""
+        self.prepare()
+        tape = self.plan.wanted is not None
+        self.length = self._length() if tape else min(CHUNK, self.steps)
+        item = self.dtype.itemsize
+        a_state = sum(x.numel() * x.element_size() for x in self.state.values())
+        sizes = {key: self._recorded(key) for key in self.traces}
+        traces = self.steps * self.batch * item * sum(sizes.values())
+        turned = sum(size * (1 + train.wants_turned) for size, train in self._trained())
+        buffers = self.length * self.batch * item * turned
+        if not tape:
+            return 2 * traces + 2 * a_state + buffers
+        again = self.length < self.steps
+        borders = self.steps / self.length * a_state if again else 0
+        weights = sum(self.leaves["weights", str(n)].numel() * item for n in self.products)
+        by = sum(
+            p.matrix.dense[1] if p.matrix.dense else self._width(p) for p in self.products.values()
+        )
+        waiting = self.length * self.batch * item * by
+        return (
+            self.a_step * self.length
+            + borders
+            + traces
+            + 2 * a_state
+            + max(LOSS * traces, traces + weights + waiting)
+        )
+
+    def _trained(self) -> list[tuple[int, Train]]:
+        """Sizes of the events that the run raises, and their trains."""
+        return [(self.plan.events[e], t) for e, t in self.trains.items() if t.given is None]
+
+    def _width(self, product: Product) -> int:
+        return self.program.variables[product.matrix.target].value.size
+
+    def _recorded(self, key: str) -> int:
+        """Number of elements that are recorded."""
+        index, values = self.record[key], self.program.values
+        if index is not None:
+            return len(index)
+        return values[key].size if key in values else self.program.variables[key].value.size
 
     def _bytes(self) -> int:
         """Size of what is kept of the steps that were made last."""
