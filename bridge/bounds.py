@@ -12,6 +12,8 @@ from .program import Program
 
 LONGEST = 100_000  # characters of one text
 STEP = 500  # bytes of the bookkeeping of a step, for each group that spikes
+LISTED = 8  # bytes of the bookkeeping of a step and trial, for each group that spikes
+MOST = 20  # values of each element that a step keeps for the gradient, at most
 KEPT = 2  # values of each variable that a step keeps for the gradient, at least
 OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: lambda a, b: a + b,
@@ -128,16 +130,49 @@ def require_memory(
         TooLarge: It needs more than there is.
     """
     needed = needed_memory(program, steps, batch, recorded, itemsize, gradient)
+    require_fits(needed, "at least", steps, batch, gradient)
+
+
+def require_fits(needed: float, how: str, steps: int, batch: int, gradient: bool) -> None:
+    """Refuse a run that cannot fit.
+
+    Arguments:
+        needed: Memory of the run [byte].
+        how: How well it is known: "at least", "about".
+        steps, batch: Of the run.
+        gradient: Whether it keeps what the gradient needs.
+
+    Raises:
+        TooLarge: It needs more than there is.
+    """
     present = available_memory()
     if needed <= present:
         return
     apart = " a training by rule=mn.BPTT(window=...);" if gradient else ""
     raise TooLarge(
-        f"run(...): {steps:,} steps of {batch:,} trials need at least {_size_of(needed)}, and"
+        f"run(...): {steps:,} steps of {batch:,} trials need {how} {_size_of(needed)}, and"
         f" {_size_of(present)} are free. Write a smaller batch_size; record less, or of fewer"
         f" elements;{apart} or run in parts, each from the state of the one before,"
         " run(..., state=recording.state)."
     )
+
+
+def least_memory(program: Program, steps: int, batch: int, recorded: int, itemsize: int) -> float:
+    """Memory that a run needs at least, whatever engine makes it [byte].
+
+    Arguments: see `needed_memory`.
+    """
+    moving = sum(program.variables[k].value.size for k in program.written() & {*program.variables})
+    events = len([*program.spiking()])
+    return batch * itemsize * moving + steps * batch * (itemsize * recorded + LISTED * events)
+
+
+def may_be_large(program: Program, steps: int, batch: int, recorded: int, itemsize: int) -> bool:
+    """Whether a run might not fit, if its engine keeps all that statements compute."""
+    sizes = sum(variable.value.size for variable in program.variables.values())
+    synapses = sum(len(path.source) for path in program.pathways.values())
+    most = steps * batch * itemsize * MOST * (sizes + synapses + recorded)
+    return most > available_memory()
 
 
 def _size_of(count: float) -> str:

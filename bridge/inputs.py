@@ -1,6 +1,7 @@
 """Inputs: what a run of a mirror is given from outside."""
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from typing import Any, cast
 
@@ -60,6 +61,13 @@ class Inputs:
         """Key to one tensor a step, "batch element"."""
         shape = (self.steps, self.batch_size, -1)
         return {key: x.expand(shape).unbind(0) for key, x in self.arrays.items()}
+
+    def first(self, steps: int) -> "Inputs":
+        """The same for some steps only, the first ones."""
+        made = copy(self)
+        made.__dict__.pop("series", None)
+        made.steps, made.arrays = steps, {key: x[:steps] for key, x in self.arrays.items()}
+        return made
 
     def set(self, state: State, k: int) -> None:
         """Put the variables' values of step k into the state, or pull it towards them."""

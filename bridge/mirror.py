@@ -24,7 +24,7 @@ from ._contracts import Surrogate
 from .backends import backends, chosen_backend, why_not_faster
 from .backends._contracts import Demand, Engine
 from .backends.eager.engine import EagerEngine
-from .bounds import require_memory
+from .bounds import least_memory, may_be_large, require_fits
 from .calling import input_names, named_inputs, not_exported, require_no_export
 from .check import check, require_positive, require_trainable, time_constants
 from .draws import Draws
@@ -247,6 +247,7 @@ class Mirror(Holder):
         self.reset_gradient: ResetGradient = reset_gradient
         self.made_in = dtype  # in which the gradients of spikes were derived
         self._engines: dict[str, Engine] = {}
+        self._fitting: set[Any] = set()  # runs whose memory was found to be there
         self._chosen: dict[tuple[torch.dtype, torch.device], str] = {}
         self._dtype, self._device = dtype, device
         self.trained = {key: self._hold(key) for key in self.limits}
@@ -560,8 +561,10 @@ class Mirror(Holder):
             require_own_state(values, state)
         given = Inputs(values, inputs or {}, steps, batch_size, state)
         chosen = self._recorded(record)
-        self._require_memory(steps, given.batch_size, chosen)
+        fits = self._fits_at_least(steps, given.batch_size, chosen)
         now = self._begin(values, given, state, seed)
+        if not fits:
+            self._require_memory(values, given, now, chosen)
         first, batch = now["step"], given.batch_size
         trace = self.engine.run(values, given, now, chosen, report is not None)
         sizes = {n: (batch, self.program.groups[n].size) for n in trace.spikes}
@@ -576,18 +579,69 @@ class Mirror(Holder):
             units={key: self.unit(key) for key in chosen},
         )
 
-    def _require_memory(self, steps: int, batch: int, chosen: Mapping[str, Tensor | None]) -> None:
-        """Refuse a run that the memory cannot hold.
+    @checked
+    def memory(
+        self,
+        duration: Any,
+        batch_size: Count = 1,
+        record: Record = (),
+        inputs: Mapping[str, Any] | None = None,
+    ) -> float:
+        """Memory that `run` with these arguments would need at its peak, from what a step keeps.
+
+        Where a gradient is recorded, that of the way back through the run, with a loss of what is
+        recorded, is part of it.
+
+        Arguments:
+            duration, batch_size, record, inputs: See `run`.
+
+        Returns:
+            Memory beside what is there now [byte].
+
+        Raises:
+            UnitError: The duration is no time, or an input has the wrong unit.
+            UnknownName: An input or recorded variable does not exist.
+            ShapeError: An input has the wrong shape.
+            TooLarge: It is more than there is by far.
+        """
+        steps, values = self.steps(duration), self.values
+        given = Inputs(values, inputs or {}, steps, batch_size, None)
+        chosen = self._recorded(record)
+        self._fits_at_least(steps, given.batch_size, chosen)
+        return self.engine.memory(values, given, self._begin(values, given, None, None), chosen)
+
+    def _fits_at_least(self, steps: int, batch: int, chosen: Mapping[str, Tensor | None]) -> bool:
+        """Refuse a run that no engine can hold; whether any would hold it.
+
+        Raises:
+            TooLarge: None can.
+        """
+        if self.device.type != "cpu":
+            return True
+        recorded = sum(self._size(k) if x is None else len(x) for k, x in chosen.items())
+        about = self.program, steps, batch, recorded, self.dtype.itemsize
+        require_fits(least_memory(*about), "at least", steps, batch, self._records_gradient)
+        return not may_be_large(*about)
+
+    @property
+    def _records_gradient(self) -> bool:
+        return torch.is_grad_enabled() and bool(self.trained)
+
+    def _require_memory(
+        self, values: Values, given: Inputs, now: State, chosen: Mapping[str, Tensor | None]
+    ) -> None:
+        """Refuse a run that its engine cannot hold, the first time that it is asked for.
 
         Raises:
             TooLarge: It cannot.
         """
-        if self.device.type != "cpu":
-            return
-        recorded = sum(self._size(k) if x is None else len(x) for k, x in chosen.items())
-        gradient = torch.is_grad_enabled() and bool(self.trained)
-        size = self.dtype.itemsize
-        require_memory(self.program, steps, batch, recorded, size, gradient)
+        steps, batch, gradient = given.steps, given.batch_size, self._records_gradient
+        recorded = tuple((k, None if x is None else len(x)) for k, x in chosen.items())
+        run = (steps, batch, recorded, given.driven, gradient)
+        if run not in self._fitting:
+            needed = self.engine.memory(values, given, now, chosen)
+            require_fits(needed, "about", steps, batch, gradient)
+            self._fitting.add(run)
 
     def _begin(
         self, values: Values, given: Inputs, state: Mapping[str, Any] | None, seed: int | None

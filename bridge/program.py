@@ -25,6 +25,9 @@ Kind = Literal["float", "integer", "boolean"]
 Array = NDArray[Any]
 
 
+TIMES = ("lastspike", "lastupdate")  # variables that stay in double precision, to count steps
+
+
 @dataclass(frozen=True)
 class Variable:
     """A named quantity of one object: a state, a parameter or a synaptic value.
@@ -419,6 +422,11 @@ class Generator:
     step: Array
     index: Array
     period: int
+
+    def between(self, step: Array) -> tuple[Array, Array]:
+        """Where in `index` the elements that fire at some steps stand: from and up to."""
+        step = step % self.period if self.period else step
+        return np.searchsorted(self.step, step), np.searchsorted(self.step, step + 1)
 
 
 @dataclass(frozen=True)

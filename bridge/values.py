@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mirrorneuron.errors import DomainError, ShapeError
 
-from .program import Program, Variable
+from .program import TIMES, Program, Variable
 from .spikes import Events, State
 
 
@@ -139,4 +139,4 @@ def dtype_of(variable: Variable, dtype: torch.dtype) -> torch.dtype:
         return torch.bool
     if variable.single:
         return torch.float32
-    return torch.float64 if variable.name in ("lastspike", "lastupdate") else dtype
+    return torch.float64 if variable.name in TIMES else dtype

@@ -55,6 +55,20 @@ class Engine(Protocol):
         """
         ...
 
+    def memory(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+    ) -> float:
+        """Memory that `run` with these arguments needs at its peak [byte].
+
+        Where gradients are recorded, that of the way back through it, with a loss of what is
+        recorded, is part of it. Spikes are taken to be rare, and not to be read as tensors.
+        """
+        ...
+
 
 class Demand(NamedTuple):
     """What a backend is asked to run.

@@ -15,10 +15,8 @@ from torch import Tensor
 
 from mirrorneuron.errors import DomainError
 
-from ..program import Generate, Program
+from ..program import TIMES, Generate, Program
 from ..spikes import Events
-
-TIMES = ("lastspike", "lastupdate")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..lower.dataflow import reads
 from ..program import (
+    TIMES,
     Array,
     Deliver,
     Program,
@@ -27,7 +28,6 @@ from .layout import Layout
 from .model import Model, Neurons, Projection, Stored
 from .source import sources
 
-TIMES = ("lastspike", "lastupdate")
 RECORDER = "simulate_state"  # how `simulate` names its StateMonitors, which decides on ties
 NOW = "const timepoint now = (rint(t / dt) - 1.0) * dt;"
 STARTED = "t > 0.5 * dt"

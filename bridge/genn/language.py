@@ -5,24 +5,21 @@ is always a true one.
 """
 
 import ast
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 
-from mirrorneuron.errors import DomainError
-
-from ..lower.expression import EQUALITY, ORDER
+from ..lower.c_text import CText
 from ..lower.functions import FUNCTIONS
 from ..program import Table
 
-INFIX: dict[type[ast.AST], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 RANDOM = {"rand": "gennrand_uniform()", "randn": "gennrand_normal()"}
 KNOWN = frozenset(FUNCTIONS) | frozenset(RANDOM)
 
 
 @dataclass(frozen=True)
-class C:
+class C(CText):
     """Writes expressions.
 
     Arguments:
@@ -37,44 +34,31 @@ class C:
     samplers: Mapping[str, str]
     booleans: Set[str]
 
-    def __call__(self, node: ast.expr) -> str:
-        match node:
-            case ast.Name(id=name):
-                return self.name(name)
-            case ast.Constant(value=bool() | int() | float() as value):
-                return number(value)
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in INFIX:
-                return f"({self(left)} {INFIX[type(op)]} {self(right)})"
-            case ast.BinOp(left=left, op=op, right=right):
-                return self._binary(op, self(left), self(right))
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return f"(-{self(operand)})"
-            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                return self(operand)
-            case ast.UnaryOp(operand=operand):
-                return f"(!{self(operand)})"
-            case ast.BoolOp(op=op, values=values):
-                return (
-                    "("
-                    + (" && " if isinstance(op, ast.And) else " || ").join(map(self, values))
-                    + ")"
-                )
-            case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return f"({self(left)} {(ORDER | EQUALITY)[type(op)]} {self(right)})"
-            case ast.Call(func=ast.Name(id=name), args=args):
-                return self._call(name, args)
-            case _:
-                raise DomainError(f"No meaning is known for {ast.unparse(node)!r}.")
+    def named(self, name: str) -> str:
+        """See `CText`."""
+        return self.name(name)
 
-    def _binary(self, op: ast.operator, left: str, right: str) -> str:
-        if isinstance(op, ast.Pow):
-            return f"pow({left}, {right})"
-        if isinstance(op, ast.FloorDiv):
+    def number(self, value: float) -> str:
+        """See `CText`."""
+        return number(value)
+
+    def power(self, base: ast.expr, exponent: ast.expr) -> str:
+        """See `CText`."""
+        return f"pow({self(base)}, {self(exponent)})"
+
+    def divided(self, rounded_down: bool, left: str, right: str) -> str:
+        """See `CText`."""
+        if rounded_down:
             return f"floor({left} / {right})"
         rest = f"fmod({left}, {right})"
         return f"({rest} < 0.0 ? {rest} + {right} : {rest})"
 
-    def _call(self, name: str, args: list[ast.expr]) -> str:
+    def joined(self, all_: bool, parts: Sequence[str]) -> str:
+        """See `CText`."""
+        return "(" + (" && " if all_ else " || ").join(parts) + ")"
+
+    def call(self, name: str, args: Sequence[ast.expr]) -> str:
+        """See `CText`."""
         if name in self.tables:
             return self._table(*self.tables[name], list(map(self, args)))
         if name in self.samplers:

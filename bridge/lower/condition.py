@@ -5,7 +5,7 @@ escape rate with the probability p. Everything else is a truth value, which only
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from ..program import Statement, Threshold
@@ -71,6 +71,38 @@ class Not:
 
 
 Condition = Truth | Margin | Chance | All | Either | Not
+
+
+@dataclass(frozen=True)
+class ConditionText:
+    """Writes a condition as a truth value.
+
+    Arguments:
+        value: Text of an expression that is a number.
+        truth: Text of one that is a truth value.
+        negation: Text of what is not so, of `{}`.
+    """
+
+    value: Callable[[ast.expr], str]
+    truth: Callable[[ast.expr], str]
+    negation: str
+
+    def __call__(self, node: Condition) -> str:
+        match node:
+            case Truth(tree):
+                return self.truth(tree)
+            case Margin(tree, strict):
+                return f"({self.value(tree)} {'>' if strict else '>='} 0)"
+            case Chance(draw, probability, strict, below):
+                sign = "<" if strict else "<="
+                text = f"({self.value(draw)} {sign} {self.value(probability)})"
+                return text if below else self.negation.format(text)
+            case All(parts):
+                return f"({' & '.join(map(self, parts))})"
+            case Either(parts):
+                return f"({' | '.join(map(self, parts))})"
+            case Not(part):
+                return self.negation.format(self(part))
 
 
 def condition_of(threshold: Threshold) -> tuple[tuple[Statement, ...], Condition]:

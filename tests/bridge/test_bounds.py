@@ -47,6 +47,34 @@ def test_a_delay_beyond_memory_is_refused_before_brian2_prepares_it() -> None:
         mn.mirror(network(delay=1e9))
 
 
+@pytest.mark.parametrize("backend", ["eager", "native", "sequence"])
+def test_the_memory_of_a_run_is_that_of_the_engine_which_makes_it(backend: str) -> None:
+    model = mn.mirror(network(), train=["syn.w"], dtype=torch.float64, backend=backend)
+    one, long, wide = (
+        model.memory(duration * ms, batch, ["cells.v"])
+        for duration, batch in ((20, 4), (40, 4), (20, 8))
+    )
+    assert 1.5 * one < long < 2.5 * one and 1.5 * one < wide < 2.5 * one
+    with torch.no_grad():
+        assert 0 < model.memory(20 * ms, 4, ["cells.v"]) < one
+    assert one > 200 * 4 * 100 * 8  # the trace itself
+
+
+@pytest.mark.parametrize("backend", ["eager", "native", "sequence"])
+def test_what_the_engine_cannot_hold_is_refused(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = mn.mirror(network(), train=["syn.w"], dtype=torch.float64, backend=backend)
+    run = {"batch_size": 4, "record": ["cells.v"]}
+    needed = model.memory(20 * ms, **run)
+    monkeypatch.setattr("mirrorneuron.bridge.bounds.available_memory", lambda: int(needed) - 1)
+    with pytest.raises(TooLarge, match=r"200 steps of 4 trials need about .* GB, and .* are free"):
+        model.run(20 * ms, **run)
+    monkeypatch.setattr("mirrorneuron.bridge.bounds.available_memory", lambda: int(needed) + 1)
+    model.run(20 * ms, **run)
+    model.run(20 * ms, **run)
+
+
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.parametrize("record", [(), ("cells.v",)])
 def test_an_estimate_is_no_more_than_what_a_run_keeps(batch: int, record: tuple[str, ...]) -> None:

@@ -94,6 +94,21 @@ def test_spikes_that_change_what_all_synapses_share_are_left_to_others() -> None
     assert any("spikes change w, which all synapses share" in text for text in found)
 
 
+def test_synapses_in_turn_that_native_leaves_to_others_are_named() -> None:
+    cells = NeuronGroup(2, "v : 1", threshold="v > 1", reset="v = 0", name="cells")
+    on_pre = "x += 1; v_post += w*(v_pre - v_post)"
+    synapses = Synapses(cells, cells, "w : 1\nx : 1", on_pre=on_pre, name="synapses")
+    synapses.connect()
+    with pytest.raises(NotCovered, match=r"in turn see cells\.v, which they change, by several"):
+        mn.mirror(Network(cells, synapses), backend="native")
+    program = mn.mirror(Network(cells, synapses)).program
+    shared = replace(program.variables["synapses.x"], scalar=True)
+    changed = replace(program, variables={**program.variables, "synapses.x": shared})
+    demand = Demand(changed, {}, torch.float64, torch.device("cpu"))  # as online rules have them
+    found = backends["native"]().covers(demand)
+    assert any("in turn change synapses.x, which all of them share" in text for text in found)
+
+
 def test_what_numpys_types_decide_in_place_is_left_to_eager() -> None:
     cells = NeuronGroup(3, "dv/dt = -v/(10*ms) : 1\nn : integer\nb : boolean", method="euler")
     cells.n, cells.v = 3, 1

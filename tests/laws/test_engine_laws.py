@@ -10,7 +10,10 @@ from engine_laws import (
     COVERED,
     ENGINES,
     GRADIENT,
+    LEFT_TO_NATIVE,
     TRAIN,
+    able,
+    in_turn,
     loop,
     mirrors,
     of_loop,
@@ -33,7 +36,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("name", some(COVERED, 4))
 def test_spikes_values_and_streams_are_those_of_the_eager_engine(name: str) -> None:
-    eager, *others = mirrors(networks[name].build(), *ENGINES)
+    eager, *others = mirrors(networks[name].build(), *able(name))
     one = eager.run_steps(STEPS, batch_size=TRIALS, seed=2)
     for other in others:
         two = other.run_steps(STEPS, batch_size=TRIALS, seed=2)
@@ -44,12 +47,40 @@ def test_spikes_values_and_streams_are_those_of_the_eager_engine(name: str) -> N
 
 @pytest.mark.parametrize("name", some(COVERED, 8))
 def test_gradients_are_those_of_the_eager_engine(name: str) -> None:
-    require_gradients(networks[name].build(), "auto")
+    require_gradients(networks[name].build(), "auto", able(name))
 
 
 @pytest.mark.parametrize("name", some(COVERED[::3], 8))
 def test_gradients_that_stop_at_resets_are_too(name: str) -> None:
-    require_gradients(networks[name].build(), "detach")
+    require_gradients(networks[name].build(), "detach", able(name))
+
+
+@pytest.mark.parametrize("name", some(sorted(LEFT_TO_NATIVE), 4))
+def test_what_only_native_covers_has_the_gradients_of_the_eager_engine(name: str) -> None:
+    require_gradients(networks[name].build(), "auto", able(name))
+
+
+@pytest.mark.parametrize("mode", ["auto", "detach"])
+def test_synapses_in_turn_have_the_gradients_of_the_eager_engine(mode: str) -> None:
+    require_gradients(in_turn(), mode, ("native",))
+
+
+def test_what_is_set_from_a_table_forgets_what_it_was() -> None:
+    from brian2 import NeuronGroup, TimedArray
+
+    rates = TimedArray(np.arange(6.0), dt=0.3 * ms, name="rates")
+    cells = NeuronGroup(
+        2, "dv/dt = (I - v)/(5*ms) : 1\nI : 1", method="euler", name="cells",
+        namespace={"rates": rates},
+    )  # fmt: skip
+    cells.run_regularly("I = rates(t)", dt=0.3 * ms, when="end")
+    found = [
+        torch.autograd.grad(
+            model.run_steps(9, record=["cells.v"])["cells.v"].sum(), model.parameter("cells.I")
+        )[0]
+        for model in mirrors(Network(cells), "native", train={"cells.I": mn.Free()})
+    ]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", mn.surrogates)

@@ -369,6 +369,20 @@ def _() -> Call:
     )
 
 
+@call("Mirror.memory")
+def _() -> Call:
+    return Call(
+        lambda **k: model().memory(**k),
+        {
+            "duration": 1 * ms,
+            "batch_size": 1,
+            "record": ["cells.v"],
+            "inputs": {"cells.I": np.full((10, 1, 3), 20.0) * nA},
+        },
+        {"record": LIST},
+    )
+
+
 @call("Mirror.initial_state")
 def _() -> Call:
     return Call(lambda **k: model().initial_state(**k), {"batch_size": 2})

@@ -7,8 +7,6 @@ backend covers every feature and defines the gradients: the others are compared 
 
 import ast
 import keyword
-import linecache
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,6 +57,7 @@ from ...program import (
     Update,
     Value,
 )
+from .._generated import executed
 from .sharing import share
 
 BUILTINS = {"float": float}  # all that the code may use of Python's own functions
@@ -135,10 +134,7 @@ def compile_program(
     writers = [_writer(program, slot, k, prelude, varying, trained) for k, slot in chosen]
     bodies = ["\n".join(writer.function()) for writer in writers]
     source = "\n\n\n".join([prelude.text(), *bodies]) + "\n"
-    scope: dict[str, Any] = {"__builtins__": BUILTINS}
-    name = f"<mirror {zlib.crc32(source.encode()):08x}>"
-    linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
-    exec(compile(source, name, "exec"), scope)
+    scope = executed(source, "mirror", {"__builtins__": BUILTINS})
     crossings = {
         w.slot.event: Cross(
             w.crossing.variable, scope[w.title_of_crossing], w.crossing.place is None

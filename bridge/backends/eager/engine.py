@@ -16,16 +16,20 @@ from ...draws import Draws
 from ...finite import CHUNK, require_finite
 from ...inputs import Inputs
 from ...lower.margin import MARGIN, is_margin
-from ...program import Program, Slot, Threshold, Update
+from ...lower.reach import reached
+from ...program import Host, Program, Slot, Threshold, Update
 from ...spike_gradient import SpikeGradient
-from ...spikes import Events, State
+from ...spikes import Events, State, copied
 from ...values import Values
 from .._contracts import Trace
+from .._kept import kept_by
 from .emit import Code, Step, compile_program
 from .fanout import Fanout
 from .functions import Functions
 from .host import hosted
 from .runtime import Context
+
+FEW = 3  # steps of which the memory is looked at
 
 
 class EagerEngine:
@@ -99,6 +103,49 @@ class EagerEngine:
                 if k % CHUNK == CHUNK - 1 or k == inputs.steps - 1:
                     require_finite(state, k, program.dt)
         return Trace(events, {key: torch.stack(t) for key, t in traces.items() if t}, state)
+
+    def memory(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+    ) -> float:
+        """Memory of a run, from what some steps of it keep: see `Engine.memory`."""
+
+        carrying = [k for k, x in {**values.trained, **state}.items() if _carries(x)]
+        carrying += [k for k, x in inputs.arrays.items() if x.requires_grad]
+        found = reached(self.program, set(carrying)) if torch.is_grad_enabled() else set[str]()
+        rows = {f"{n}.history" for n, p in self.program.pathways.items() if p.event in found}
+
+        def kept(steps: int) -> float:
+            given = {k: _led(x, k in found | rows) for k, x in copied(state).items()}
+            given["draws"] = state["draws"].copy()
+            return kept_by(lambda: self.run(values, inputs.first(steps), given, record))
+
+        few = min(FEW, inputs.steps // 2)
+        if not few or any(True for _ in self.program.slots_of(Host)):
+            groups = sum(self.program.groups[name].size for name in self.program.spiking())
+            return float(inputs.steps * inputs.batch_size * groups * values.dtype.itemsize)
+        one = kept(few)
+        return one + (kept(2 * few) - one) / few * (inputs.steps - few)
+
+
+def _carries(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def _led(x: Any, carrying: bool) -> Any:
+    """A part of a state with a gradient, as a long run would give it one."""
+    if not carrying:
+        return x
+    if isinstance(x, Events):
+        return x._replace(spikes=x.spikes.detach().clone().requires_grad_())
+    if isinstance(x, tuple):
+        rows: tuple[Events, ...] = x  # pyright: ignore[reportUnknownVariableType]
+        return tuple(_led(row, True) for row in rows)
+    real = isinstance(x, Tensor) and x.is_floating_point()
+    return x.detach().clone().requires_grad_() if real else x
 
 
 class Stepper:

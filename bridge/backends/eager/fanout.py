@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...lower.service_order import ServiceOrder
 from ...program import Array, Pathway
 from ...spikes import Events
 
 
 @dataclass(frozen=True)
 class Fanout:
-    """Synapses of a pathway, sorted as Brian2 serves them: long delays first, then by source.
+    """Synapses of a pathway in their order of service, as tensors.
 
     Arguments:
         pathway: The synapses, their sources and delays.
@@ -25,42 +26,29 @@ class Fanout:
     device: torch.device
 
     @cached_property
+    def order(self) -> ServiceOrder:
+        """The synapses as Brian2 serves them."""
+        return ServiceOrder(self.pathway)
+
+    @property
     def delays(self) -> tuple[int, ...]:
         """Delays that occur, in steps, longest first."""
-        return tuple(int(d) for d in np.unique(self.pathway.delay)[::-1])
-
-    @cached_property
-    def row(self) -> Array:
-        """Row (delay, source) of each synapse."""
-        place = {d: k for k, d in enumerate(self.delays)}
-        rank = np.array([place.get(d, 0) for d in range(self.pathway.max_delay + 1)])
-        return rank[self.pathway.delay] * self.pathway.n_sources + self.pathway.source
-
-    @cached_property
-    def order(self) -> Array:
-        """Synapses by row."""
-        return np.argsort(self.row, kind="stable")
-
-    @cached_property
-    def start(self) -> Array:
-        """Where each row starts in `order`."""
-        counts = np.bincount(self.row, minlength=len(self.delays) * self.pathway.n_sources)
-        return np.concatenate([[0], np.cumsum(counts)])
+        return self.order.delays
 
     @cached_property
     def row_tensor(self) -> Tensor:
-        """`row`, for gathering."""
-        return torch.from_numpy(self.row).to(self.device)
+        """Row (delay, source) of each synapse, for gathering."""
+        return torch.from_numpy(self.order.row).to(self.device)
 
     @cached_property
     def sorted_synapses(self) -> Tensor:
-        """`order`, for gathering."""
-        return torch.from_numpy(self.order).to(self.device)
+        """Synapse at each place of the order, for gathering."""
+        return torch.from_numpy(self.order.synapse).to(self.device)
 
     @cached_property
     def crow(self) -> Tensor:
-        """`start`, as the row pointer of a sparse matrix."""
-        return torch.from_numpy(self.start).to(self.device)
+        """Where each row starts in the order: the row pointer of a sparse matrix."""
+        return torch.from_numpy(self.order.start).to(self.device)
 
     def served(self, arriving: Sequence[Events]) -> tuple[Array, Array]:
         """Trials and synapses that the arriving events reach, in Brian2's order."""
@@ -75,7 +63,8 @@ class Fanout:
         if len(parts) > 1 and batch.any():
             by_trial = np.argsort(batch, kind="stable")
             batch, rows = batch[by_trial], rows[by_trial]
-        first, count = self.start[rows], self.start[rows + 1] - self.start[rows]
+        start = self.order.start
+        first, count = start[rows], start[rows + 1] - start[rows]
         ends = np.cumsum(count)
         place = np.arange(ends[-1]) + np.repeat(first - (ends - count), count)
-        return np.repeat(batch, count), self.order[place]
+        return np.repeat(batch, count), self.order.synapse[place]

@@ -307,8 +307,7 @@ class Context:
         if key in self.inputs:
             return self.events(key, False, size)
         generator = self.program.generators[owner]
-        step = self.step % generator.period if generator.period else self.step
-        low, high = np.searchsorted(generator.step, [step, step + 1])
+        (low,), (high,) = generator.between(np.array([self.step]))
         index = generator.index[low:high]
         spikes = torch.zeros(self.batch_size, size, dtype=self.f.dtype, device=self.f.device)
         if len(index):

@@ -12,12 +12,13 @@ from ...lower.derivative import derivative
 from ...lower.expression import names, parse
 from ...lower.step import Keep, Write
 from ...program import Deliver, Generate, Reset, Sum, Threshold
-from .body import Body
+from .._body import Body
+from .._plan import Key, Matrix, Work
 from .c_text import Writer, stored
 from .forward import Forward, condition_text, split, value_title
 from .function import Elements, Function, local
-from .plan import Key, Matrix, Work
 from .sink import Sink
+from .turn import Turn
 
 ROOM = 2**18  # numbers that wait, which a core's cache holds
 
@@ -73,6 +74,8 @@ class Backward:
     def _undo(self, f: Function, work: Work) -> None:
         slot, body = work.slot, work.body
         assert body is not None
+        if isinstance(slot, Deliver) and slot.sequential and self.plan.passes(work):
+            return  # synapse by synapse, with the derivatives
         keys = [k for n, k in self.plan.undone if n == work.number]
         for key in sorted(keys):
             if not self.plan.sparse(work.number, key):
@@ -111,16 +114,22 @@ class Backward:
             self.forward.served(f, slot)
             with f.block("for (long m = n - 1; m >= 0; m--)"):
                 f.add("const long i = served[m];")
-                for made in each.flats[::-1]:
-                    if isinstance(made.operation, Keep):
-                        ref = made.operation.ref
-                        self._pop(f, work.number, ref.variable, f.place(ref), sparse)
+                self._pop_synapse(f, work, each, slot, sparse)
             kept = [m.operation for m in once.flats if isinstance(m.operation, Keep)]
             if kept:
                 with f.block("if (n)"):
                     for made in kept[::-1]:
                         ref = made.ref
                         self._pop(f, work.number, ref.variable, f.place(ref), sparse)
+
+    def _pop_synapse(
+        self, f: Function, work: Work, body: Body, slot: Deliver, sparse: list[str]
+    ) -> None:
+        """Put back what the statements of synapse `i` replaced."""
+        for made in body.flats[::-1]:
+            operation = made.operation
+            if isinstance(operation, Keep) or (slot.sequential and isinstance(operation, Write)):
+                self._pop(f, work.number, operation.ref.variable, f.place(operation.ref), sparse)
 
     def _pop(self, f: Function, work: int, key: str, place: str, sparse: list[str]) -> None:
         if key in sparse:
@@ -376,6 +385,8 @@ class Backward:
         matrix = self.plan.matrix(work)
         if matrix is not None:
             self._through_matrix(f, slot, matrix)
+        elif slot.sequential:
+            self._in_turn(f, work, slot)
         else:
             self._through_synapses(f, work, slot)
 
@@ -574,6 +585,52 @@ class Backward:
                         f.add(f"const long i = {synapse}[k];")
                         self._one_synapse(f, each, carrying, sink, "here", True)
                     f.add("if (ds) ds[s] += total;")
+
+    def _in_turn(self, f: Function, work: Work, slot: Deliver) -> None:
+        """Synapses that are served one after the other, from the last to the first.
+
+        Then the spikes that did not come: each synapse as if it alone had received one.
+        """
+        body = work.body
+        assert body is not None
+        carries = self._carries(slot)
+        n_sources = self.plan.orders[slot.pathway].pathway.n_sources
+        sink = Sink(f, body, self.plan.carrying(body, arrives=carries))
+        replaced = [key for number, key in self.plan.undone if number == work.number]
+        turn = Turn(sink, body.timeless(self.program))
+        with sink.sums(), f.trials(backward=True):
+            with f.block(""):
+                self.forward.served(f, slot)
+                with f.block("for (long m = n - 1; m >= 0; m--)"):
+                    f.add("const long i = served[m]; real total = 0;")
+                    self._pop_synapse(f, work, body, slot, replaced)
+                    turn.back(Elements(f, body))
+                    if carries:
+                        row = f.array(("row_of", slot.pathway), "int")
+                        delays = f.array(("delays", slot.pathway), "long")
+                        f.add(f"const long lag = {delays}[{row}[i] / {n_sources}];")
+                        self._target_row(f, slot)
+                        f.add(f"if (ds) ds[{row}[i] % {n_sources}] += total;")
+            if carries:
+                self._absent(f, slot, turn, body)
+
+    def _absent(self, f: Function, slot: Deliver, turn: Turn, body: Body) -> None:
+        """What spikes that did not come would have changed."""
+        n_sources = self.plan.orders[slot.pathway].pathway.n_sources
+        start = f.array(("start", slot.pathway), "long")
+        synapse = f.array(("synapse", slot.pathway), "int")
+        f.add("unsigned char *restrict mask = S->mask;")
+        with self.forward.delays(f, slot):
+            f.add(f"memset(mask, 0, {n_sources});",
+                  "for (long q = 0; q < n_arrive; q++) mask[arrive[q]] = 1;")  # fmt: skip
+            self._target_row(f, slot)
+            with f.block(f"if (ds) for (long s = 0; s < {n_sources}; s++)"):
+                f.add(f"const long row = c * {n_sources} + s; real total = 0;",
+                      "if (mask[s]) continue;")  # fmt: skip
+                with f.block(f"for (long k = {start}[row]; k < {start}[row + 1]; k++)"):
+                    f.add(f"const long i = {synapse}[k];")
+                    turn.absent(Elements(f, body))
+                f.add("ds[s] += total;")
 
     def _one_synapse(
         self, f: Function, body: Body, carrying: set[str], sink: "Sink", here: str, all_: bool

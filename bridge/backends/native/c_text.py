@@ -7,21 +7,16 @@ in double precision (`wide`): steps have to be counted exactly in single precisi
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-from mirrorneuron.errors import DomainError
-
-from ...lower.expression import EQUALITY, INFIX, ORDER
+from ...lower.c_text import CText
 from ...lower.functions import FUNCTIONS
-from ...program import Variable
-from .body import plain_name
+from ...program import TIMES, Variable
+from .._body import plain_name
+from .._plan import Kind
 
-Kind = Literal["truth", "real", "wide"]
 C_TYPES: Mapping[Kind, str] = {"truth": "int", "real": "real", "wide": "double"}
-TIMES = ("lastspike", "lastupdate")
-CALLS: Mapping[type[ast.AST], str] = {ast.Mod: "mod", ast.FloorDiv: "floor_divide"}
 
 
 def stored(variable: Variable) -> str:
@@ -41,7 +36,7 @@ def kind_of(variable: Variable) -> Kind:
 
 
 @dataclass
-class Writer:
+class Writer(CText):
     """Writes expressions.
 
     Arguments:
@@ -77,52 +72,39 @@ class Writer:
             case _:
                 return "real"
 
-    def __call__(self, node: ast.expr) -> str:
-        match node:
-            case ast.Name(id=name):
-                return self.text(name)
-            case ast.Constant(value=bool() as value):
-                return str(int(value))
-            case ast.Constant(value=value):
-                return number(float(value))  # pyright: ignore[reportArgumentType]
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in INFIX:
-                return f"({self.arithmetic(left)} {INFIX[type(op)]} {self.arithmetic(right)})"
-            case ast.BinOp(left=left, op=ast.Div(), right=right):
-                return f"({self.arithmetic(left)} / {self.arithmetic(right)})"
-            case ast.BinOp(left=left, op=ast.Pow(), right=right):
-                return self._power(left, right)
-            case ast.BinOp(left=left, op=op, right=right):
-                return f"{CALLS[type(op)]}({self.arithmetic(left)}, {self.arithmetic(right)})"
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return f"(-{self.arithmetic(operand)})"
-            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-                return self(operand)
-            case ast.UnaryOp(operand=operand):
-                return f"(!{self(operand)})"
-            case ast.BoolOp(op=op, values=values):
-                sign = " & " if isinstance(op, ast.And) else " | "
-                return "(" + sign.join(f"({self(value)} != 0)" for value in values) + ")"
-            case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return f"({self(left)} {(ORDER | EQUALITY)[type(op)]} {self(right)})"
-            case ast.Call(func=ast.Name(id=name), args=args):
-                return self._call(plain_name(name)[0], args)
-            case _:
-                raise DomainError(f"No meaning is known for {ast.unparse(node)!r}.")
-
-    def arithmetic(self, node: ast.expr) -> str:
+    def operand(self, node: ast.expr) -> str:
         """An operand, of which a truth value counts as 0 or 1."""
         text = self(node)
         return f"(real){text}" if self.kind(node) == "truth" else text
 
-    def _power(self, base: ast.expr, exponent: ast.expr) -> str:
-        text = self.arithmetic(base)
+    def named(self, name: str) -> str:
+        """See `CText`."""
+        return self.text(name)
+
+    def number(self, value: float) -> str:
+        """See `CText`."""
+        return str(int(value)) if isinstance(value, bool) else number(float(value))
+
+    def divided(self, rounded_down: bool, left: str, right: str) -> str:
+        """See `CText`."""
+        return f"{'floor_divide' if rounded_down else 'mod'}({left}, {right})"
+
+    def joined(self, all_: bool, parts: Sequence[str]) -> str:
+        """See `CText`."""
+        return "(" + (" & " if all_ else " | ").join(f"({part} != 0)" for part in parts) + ")"
+
+    def power(self, base: ast.expr, exponent: ast.expr) -> str:
+        """See `CText`."""
+        text = self.operand(base)
         match exponent:
             case ast.Constant(value=int(value)) if 2 <= value <= 4:
                 return f"power{value}({text})"
             case _:
-                return f"pow({text}, {self.arithmetic(exponent)})"
+                return f"pow({text}, {self.operand(exponent)})"
 
-    def _call(self, name: str, args: list[ast.expr]) -> str:
+    def call(self, name: str, args: Sequence[ast.expr]) -> str:
+        """See `CText`."""
+        name = plain_name(name)[0]
         if name in self.tables and self.table is not None:
             return self.table(name, [self(arg) for arg in args])
         match name:
@@ -130,18 +112,18 @@ class Writer:
                 return f"({self(args[0])} ? (real)1 : (real)0)"
             case "where":
                 condition, *values = args
-                a, b = (self.arithmetic(v) if self.kind(condition) else "" for v in values)
-                if self.kind(ast.Call(ast.Name("where", ast.Load()), args, [])) == "truth":
+                a, b = (self.operand(v) if self.kind(condition) else "" for v in values)
+                if self.kind(ast.Call(ast.Name("where", ast.Load()), [*args], [])) == "truth":
                     a, b = map(self, values)
                 return f"({self(condition)} ? {a} : {b})"
             case "real":
                 return f"(real){self(args[0])}"
             case "wrap":
-                return f"wrap({self.arithmetic(args[0])})"
+                return f"wrap({self.operand(args[0])})"
             case "clip":
-                return f"clip({', '.join(map(self.arithmetic, args))})"
+                return f"clip({', '.join(map(self.operand, args))})"
             case _:
-                return FUNCTIONS[name].c.format(*map(self.arithmetic, args))
+                return FUNCTIONS[name].c.format(*map(self.operand, args))
 
 
 def number(value: float) -> str:

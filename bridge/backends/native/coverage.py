@@ -5,13 +5,9 @@ from collections.abc import Iterator
 import torch
 
 from ...compile_c import compiler
-from ...lower.beyond import beyond_statements
-from ...lower.dataflow import draws, users_functions
-from ...lower.expression import names
-from ...lower.functions import RANDOM
-from ...lower.step import Accumulate, Overwrite, Scale, is_synaptic, operations
-from ...program import Deliver, Program, Reset, Slot, Update
+from ...program import Program
 from .._contracts import Demand
+from .._coverage import beyond_arrays, without_reverse
 
 
 def uncovered(demand: Demand) -> Iterator[str]:
@@ -34,50 +30,3 @@ def unsimulated(program: Program) -> Iterator[str]:
     if not compiler():
         yield "There is no C compiler on the PATH (apt install gcc, or set CC)."
     yield from beyond_arrays(program)
-
-
-def beyond_arrays(program: Program) -> Iterator[str]:
-    """What of a network statements on whole arrays do not say, a sentence each."""
-    yield from beyond_statements(program)
-    for slot in program.slots:
-        for name in sorted(users_functions(program, slot)):
-            yield f"{slot.name}: {name}() is a user's Python function."
-        if isinstance(slot, Update) and is_synaptic(program, slot):
-            yield f"{slot.name}: several synapses change the same element of a variable."
-        if isinstance(slot, Deliver) and not slot.sequential:
-            yield from _in_any_order(program, slot)
-        drawn = {name for s in slot.scalar for name in names(s.tree)}
-        if drawn & (RANDOM | set(slot.samplers)):
-            yield f"{slot.name}: a random number is shared by all elements."
-
-
-def _in_any_order(program: Program, slot: Deliver) -> Iterator[str]:
-    """Statements each of which Brian2 executes for all synapses before the next one."""
-    changed = [
-        slot.refs[o.name].variable for o in operations(program, slot)
-        if isinstance(o, Accumulate | Scale | Overwrite)
-    ]  # fmt: skip
-    used = {name for o in operations(program, slot) for name in names(o.tree)}
-    seen = {slot.refs[name].variable for name in used if name in slot.refs}
-    if set(changed) & seen:
-        yield f"{slot.name}: statements read what other synapses change."
-    if len(set(changed)) < len(changed):
-        yield f"{slot.name}: two statements change the same variable of neurons."
-
-
-def without_reverse(program: Program, slot: Slot) -> Iterator[str]:
-    """Statements that can be executed, but not the way back through them."""
-    if slot.every > 1:
-        yield f"{slot.name}: it runs in every {slot.every} steps only."
-    if isinstance(slot, Reset) and draws(program, slot):
-        yield f"{slot.name}: a reset draws random numbers."
-    if not isinstance(slot, Deliver):
-        return
-    if slot.sequential:
-        yield f"{slot.name}: synapses are served one after the other."
-    if draws(program, slot):
-        yield f"{slot.name}: statements of synapses draw random numbers."
-    for operation in operations(program, slot):
-        if isinstance(operation, Scale | Overwrite):
-            what = "multiplied" if isinstance(operation, Scale) else "set"
-            yield f"{slot.name}: {operation.name} of neurons is {what} by synapses."

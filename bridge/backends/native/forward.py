@@ -5,14 +5,14 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ...lower.condition import All, Chance, Condition, Either, Margin, Not, Truth
+from ...lower.condition import Condition, ConditionText
 from ...lower.flat import Flat
 from ...lower.step import Accumulate, Keep, Overwrite, Scale, Write
 from ...program import Deliver, Generate, Reset, Sum, Threshold
-from .body import Body, uses
+from .._body import Body, uses
+from .._plan import Matrix, Plan, Work
 from .c_text import stored
 from .function import Arrays, Elements, Function, draw_call, local
-from .plan import Matrix, Plan, Work
 
 LARGE = 2**18  # elements of a matrix that a core's cache does not hold
 
@@ -489,6 +489,8 @@ class Forward:
             guard = f"if ({e.name(operation.guard)}) " if operation.guard else ""
             if operation.guard and isinstance(operation, Keep):
                 guard = ""
+            if slot.sequential and not isinstance(operation, Keep):
+                self._keep_one(f, work.number, ref.variable, place)
             match operation:
                 case Accumulate():
                     f.add(f"{guard}{array}[{place}] += {e.fitted(made)};")
@@ -547,21 +549,7 @@ def given_row(rows: str) -> str:
 
 def condition_text(node: Condition, e: Elements) -> str:
     """A condition as a truth value in C."""
-    match node:
-        case Truth(tree):
-            return f"({e.write(tree)} != 0)"
-        case Margin(tree, strict):
-            return f"({e.write(tree)} {'>' if strict else '>='} 0)"
-        case Chance(draw, probability, strict, below):
-            sign = "<" if strict else "<="
-            text = f"({e.write(draw)} {sign} {e.write(probability)})"
-            return text if below else f"(!{text})"
-        case All(parts):
-            return "(" + " & ".join(condition_text(part, e) for part in parts) + ")"
-        case Either(parts):
-            return "(" + " | ".join(condition_text(part, e) for part in parts) + ")"
-        case Not(part):
-            return f"(!{condition_text(part, e)})"
+    return ConditionText(e.write, lambda tree: f"({e.write(tree)} != 0)", "(!{})")(node)
 
 
 def value_title(plan: Plan, key: str) -> str:

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 from ...lower.step import Write
 from ...program import Program, Ref, Slot
-from .body import KEPT, Body, Draw, Flat
+from .._body import KEPT, Body, Draw, Flat
+from .._plan import Key, Plan
 from .c_text import C_TYPES, Kind, Writer, kind_of, number, stored
-from .plan import Key, Plan
 
 SIGNATURE = "void **P, Shard *S, long shard, long t, long tick, long B, long kept, int tape"
 ARGUMENTS = "P, S, shard, t, tick, B, kept, tape"

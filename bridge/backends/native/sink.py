@@ -4,16 +4,14 @@ import ast
 from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from contextlib import contextmanager
 
-from ...lower.expression import LEAVES, rebuilt, substitute
-from ...lower.flat import Flat, pulls
-from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
-from ...lower.step import Accumulate, Write
-from .body import KEPT, Body, plain_name
-from .c_text import Writer
+from ...lower.flat import Flat
+from ...lower.step import Accumulate
+from .._body import KEPT, Body
+from .._reverse import Reverse
 from .function import Elements, Function, local
 
 
-class Sink:
+class Sink(Reverse):
     """Where derivatives go: by what is read from variables, and by values of the prelude.
 
     Arguments:
@@ -23,10 +21,8 @@ class Sink:
     """
 
     def __init__(self, function: Function, body: Body, carrying: set[str]) -> None:
-        self.f, self.body, self.carrying = function, body, carrying
-        self.plan, self.program = function.plan, function.program
-        self.known: list[str] = []
-        self.place = 0
+        super().__init__(function.plan, body, carrying)
+        self.f, self.place = function, 0
 
     # ---- sums over elements and trials
 
@@ -84,94 +80,44 @@ class Sink:
             body: Of which statements, by default all.
             extra: Derivatives by what is read that come on top.
         """
-        self.known = []
-        self.e = e
-        for name, text in {**seeds}.items():
-            self._add(name, text)
-        flats = (body or self.body).flats
-        extra = dict(extra or {})
-        made_names = {m.name for m in flats}
-        for made in reversed(flats):
-            if made.name in extra:
-                self._add(made.name, extra.pop(made.name))
-            if made.name in self.known:
-                self._pass(made, by_name(made.name))
-        for name, text in extra.items():
-            if name not in made_names:
-                self._add(name, text)
+        self.begin(e)
+        self.through_all((body or self.body).flats, seeds, extra)
 
-    def _pass(self, made: Flat, by: str) -> None:
-        operation = made.operation
-        if isinstance(operation, Write) and operation.guard:
-            guard = self.e.name(operation.guard)
-            if made.before in self.carrying:
-                self._add(made.before or "", f"({guard} ? (real)0 : {by})")
-            by = f"({guard} ? {by} : (real)0)"
-        if isinstance(operation, Write):
-            variable = self.program.variables[operation.ref.variable]
-            if variable.kind != "float":
-                return
-        self._pull(made, by)
+    def begin(self, e: Elements) -> None:
+        """Begin with statements that have been written."""
+        self.known, self.e = [], e
 
-    def _pull(self, made: Flat, by: str) -> None:
-        tree = made.operation.tree
-        steep = False
-        match tree:
-            case ast.Call(func=ast.Name(id=function), args=args):
-                if function in self.body.tables:
-                    self._pull_table(function, args, by)
-                    return
-                plain, bounded = plain_name(function)
-                if function != plain:
-                    tree = ast.Call(ast.Name(plain, ast.Load()), args, [])
-                steep = plain in TRANSCENDENTAL and not bounded and not FUNCTIONS[plain].bounded
-            case ast.BinOp(op=ast.Pow()):
-                steep = True
-            case _:
-                pass
-        text = local(made.name)
-        for pull in pulls(tree, self.carrying):
-            factor = substitute(pull.factor, {})
-            written = self._factor(factor, tree, text)
-            term = f"{by} * {written}"
-            if written == "1":
-                term = by
-            self._add(pull.source, f"({by} == 0 ? (real)0 : {term})" if steep else term)
+    def derivative(self, name: str) -> str:
+        """See `Reverse`."""
+        return by_name(name)
 
-    def _factor(self, factor: ast.expr, tree: ast.expr, text: str) -> str:
-        """Text of a factor, in which the value itself is not computed again."""
-        whole = ast.unparse(tree)
+    def gated(self, made: Flat, guard: str, by: str) -> str:
+        """See `Reverse`."""
+        here = self.e.name(guard)
+        if made.before in self.carrying:
+            self.add(made.before or "", f"({here} ? (real)0 : {by})")
+        return f"({here} ? {by} : (real)0)"
 
-        def write(node: ast.expr) -> ast.expr:
-            if not isinstance(node, LEAVES) and ast.unparse(node) == whole:
-                return ast.Name("$value", ast.Load())
-            return node if isinstance(node, LEAVES) else rebuilt(node, write)
+    def add_times(self, name: str, by: str, factor: ast.expr, steep: bool) -> None:
+        """See `Reverse`."""
+        one = isinstance(factor, ast.Constant) and factor.value == 1
+        term = by if one else f"{by} * {self.e.write(factor)}"
+        self.add(name, f"({by} == 0 ? (real)0 : {term})" if steep else term)
 
-        known = self.e.write
-        writer = Writer(
-            lambda n: text if n == "$value" else self.e.name(n), known.kinds, known.table,
-            known.tables,
-        )  # fmt: skip
-        made = write(factor)
-        if isinstance(made, ast.Constant) and made.value == 1:
-            return "1"
-        return writer(made)
+    def pull_table(self, table: str, args: Sequence[ast.expr], by: str) -> None:
+        """See `Reverse`."""
+        row = self.f.array(("by_row", table), "real")
+        width = self.f.array(("width", table), "long")
+        column = f"(long){self.e.write(args[1])}" if len(args) > 1 else "0"
+        self.f.add(f"{row}[b * {width}[0] + {column}] += {by};")
 
-    def _pull_table(self, name: str, args: Sequence[ast.expr], by: str) -> None:
-        """What passes to the row of a TimedArray that an input gives."""
-        table = self.program.tables[self.body.tables[name]].name
-        if table in self.plan.active:
-            row = self.f.array(("by_row", table), "real")
-            width = self.f.array(("width", table), "long")
-            column = f"(long){self.e.write(args[1])}" if len(args) > 1 else "0"
-            self.f.add(f"{row}[b * {width}[0] + {column}] += {by};")
-
-    def _add(self, name: str, text: str) -> None:
+    def add(self, name: str, by: str) -> None:
+        """See `Reverse`."""
         if name in self.known:
-            self.f.add(f"{by_name(name)} += {text};")
+            self.f.add(f"{by_name(name)} += {by};")
         else:
             self.known.append(name)
-            self.f.add(f"real {by_name(name)} = {text};")
+            self.f.add(f"real {by_name(name)} = {by};")
 
     def back_through_synapse(
         self, e: Elements, kept: Mapping[str, str], timeless: Set[str], here: str
@@ -184,14 +130,14 @@ class Sink:
             timeless: Those for which a spike has no derivative.
             here: Text of whether a spike came; empty where it did.
         """
-        self.known, self.e = [], e
+        self.begin(e)
         for name, final in kept.items():
             by = f"by_{local(name)}"
             self.f.add(f"const real {by} = {self.adjoint(name)};")
             if here and name not in timeless:
-                self.f.add(f"total += {by} * {self._worth(name, final, here)};")
+                self.f.add(f"total += {by} * {self.worth(name, final, here)};")
             if final in self.carrying and self._is_float_variable(name):
-                self._add(final, f"({here} ? {by} : (real)0)" if here else by)
+                self.add(final, f"({here} ? {by} : (real)0)" if here else by)
         for made in reversed(self.body.flats):
             operation = made.operation
             match operation:
@@ -204,15 +150,15 @@ class Sink:
                     self.f.add(f"const real by{self.place} = {by};")
                     if here:
                         self.f.add(f"total += by{self.place} * {local(made.name)};")
-                    self._pull(made, f"({here} ? by{self.place} : (real)0)" if here else by)
+                    self.pull(made, f"({here} ? by{self.place} : (real)0)" if here else by)
                 case _:
                     if made.name in self.known:
-                        self._pull(made, by_name(made.name))
+                        self.pull(made, by_name(made.name))
         for name in kept if here else ():
             if name in self.carrying:
-                self._add(name, f"({here} ? (real)0 : by_{local(name)})")
+                self.add(name, f"({here} ? (real)0 : by_{local(name)})")
 
-    def _worth(self, name: str, final: str, here: str) -> str:
+    def worth(self, name: str, final: str, here: str) -> str:
         """What a spike changes of a synaptic variable, as it is stored."""
         aged = self.body.aged(name)
         if aged is None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ...lower.margin import MARGIN, is_margin
 from ...program import Threshold
+from .._plan import Plan, Work
 from .backward import Backward
 from .forward import Forward, value_title
 from .function import ARGUMENTS, SIGNATURE, Arrays, Function
-from .plan import Plan, Work
 
 SINGLE = [
     "exp",

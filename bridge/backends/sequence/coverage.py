@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ...program import Deliver
 from .._contracts import Demand
-from ..native.coverage import beyond_arrays, without_reverse
+from .._coverage import beyond_arrays, without_reverse
 
 
 def uncovered(demand: Demand) -> Iterator[str]:
@@ -12,6 +12,10 @@ def uncovered(demand: Demand) -> Iterator[str]:
     yield from beyond_arrays(demand.program)
     for slot in demand.program.slots:
         yield from without_reverse(demand.program, slot)
+        if slot.every > 1:
+            yield f"{slot.name}: it runs in every {slot.every} steps only."
+        if isinstance(slot, Deliver) and slot.sequential:
+            yield f"{slot.name}: synapses are served one after the other."
         shared = [s for s in slot.scalar if s.target in slot.refs]
         if isinstance(slot, Deliver) and shared:
             yield f"{slot.name}: spikes change {shared[0].target}, which all synapses share."

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ...finite import CHUNK
 from ...lower.margin import MARGIN, is_margin
 from ...program import Threshold
-from ..native.plan import Plan
+from .._plan import Plan
 from .slots import Slots, Written
 
 TIMED = ("c.t", "c.step", "c.draw", "c.marked")

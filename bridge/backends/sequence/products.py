@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...program import Array, Pathway
-from ..native.plan import Matrix
+from .._plan import Matrix
 from .trains import Train
 
 BLOCK = 2**20  # bytes of the rows that are multiplied at once, which a cache holds

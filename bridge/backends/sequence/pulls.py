@@ -3,17 +3,15 @@
 import ast
 from collections.abc import Iterator, Mapping, Sequence, Set
 
-from ...lower.expression import LEAVES, rebuilt
-from ...lower.flat import Flat, pulls
-from ...lower.functions import FUNCTIONS, TRANSCENDENTAL
-from ...lower.step import Write
+from ...lower.flat import Flat
 from ...program import Ref
-from ..native.body import KEPT, Body, plain_name
-from ..native.plan import Plan
+from .._body import KEPT, Body
+from .._plan import Plan
+from .._reverse import Reverse
 from .statements import Statements, by_name
 
 
-class Pulls:
+class Pulls(Reverse):
     """Lines that go back through a body.
 
     Arguments:
@@ -24,13 +22,33 @@ class Pulls:
     """
 
     def __init__(self, plan: Plan, body: Body, carrying: Set[str], text: Statements) -> None:
-        self.plan, self.program, self.body = plan, plan.program, body
-        self.carrying, self.text = carrying, text
+        super().__init__(plan, body, carrying)
+        self.text = text
         self.lines: list[str] = []
-        self.known: list[str] = []
 
-    def add(self, name: str, by: str, factor: str = "1") -> None:
-        """Add to the derivative by a name."""
+    def derivative(self, name: str) -> str:
+        """See `Reverse`."""
+        return by_name(name)
+
+    def add(self, name: str, by: str) -> None:
+        """See `Reverse`."""
+        self._add(name, by, "1")
+
+    def add_times(self, name: str, by: str, factor: ast.expr, steep: bool) -> None:
+        """See `Reverse`."""
+        match factor:
+            case ast.Constant(value=1):
+                written = "1"
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1)):
+                written = "-1"
+            case _:
+                written = self.text.operand(factor)
+        if steep:
+            self.add(name, f"c.chain({by}, {written})")
+        else:
+            self._add(name, by, written)
+
+    def _add(self, name: str, by: str, factor: str) -> None:
         to, old = by_name(name), name in self.known
         match factor:
             case "1":
@@ -57,78 +75,19 @@ class Pulls:
             flats: The operations, by default all of the body.
             extra: Derivatives that come on top.
         """
-        open_ = {**(extra or {})}
-        for name, by in seeds.items():
-            self.add(name, by)
-        made_here = {m.name for m in (self.body.flats if flats is None else flats)}
-        for made in reversed(self.body.flats if flats is None else flats):
-            if made.name in open_:
-                self.add(made.name, open_.pop(made.name))
-            if made.name in self.known:
-                self.through(made, by_name(made.name))
-        for name, by in open_.items():
-            if name not in made_here:
-                self.add(name, by)
+        self.through_all(self.body.flats if flats is None else flats, seeds, extra)
 
-    def through(self, made: Flat, by: str) -> None:
-        """Pass the derivative by a value on."""
-        operation = made.operation
-        if isinstance(operation, Write):
-            if operation.guard:
-                guard = self.text.name(operation.guard)
-                self.lines.append(f"g_ = f.where({guard}, {by}, 0.0)")
-                if made.before in self.carrying:
-                    self.add(made.before or "", f"({by} - g_)")
-                by = "g_"
-            if self.program.variables[operation.ref.variable].kind != "float":
-                return
-        self.pull(made, by)
+    def gated(self, made: Flat, guard: str, by: str) -> str:
+        """See `Reverse`."""
+        self.lines.append(f"g_ = f.where({self.text.name(guard)}, {by}, 0.0)")
+        if made.before in self.carrying:
+            self.add(made.before or "", f"({by} - g_)")
+        return "g_"
 
-    def pull(self, made: Flat, by: str) -> None:
-        """Pass a derivative on to the operands of an operation."""
-        tree, steep = made.operation.tree, False
-        match tree:
-            case ast.Call(func=ast.Name(id=function), args=args):
-                if function in self.body.tables:
-                    self._pull_table(function, args, by)
-                    return
-                plain, bounded = plain_name(function)
-                tree = ast.Call(ast.Name(plain, ast.Load()), args, [])
-                steep = plain in TRANSCENDENTAL and not bounded and not FUNCTIONS[plain].bounded
-            case ast.BinOp(op=ast.Pow()):
-                steep = True
-            case _:
-                pass
-        for pull in pulls(tree, self.carrying):
-            factor = self._factor(pull.factor, tree, made.name)
-            if steep:
-                self.add(pull.source, f"c.chain({by}, {factor})")
-            else:
-                self.add(pull.source, by, factor)
-
-    def _factor(self, factor: ast.expr, tree: ast.expr, value: str) -> str:
-        """Text of a factor, in which the value itself is not computed again."""
-        whole = ast.unparse(tree)
-
-        def write(node: ast.expr) -> ast.expr:
-            if not isinstance(node, LEAVES) and ast.unparse(node) == whole:
-                return ast.Name(value, ast.Load())
-            return node if isinstance(node, LEAVES) else rebuilt(node, write)
-
-        match made := write(factor):
-            case ast.Constant(value=1):
-                return "1"
-            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1)):
-                return "-1"
-            case _:
-                return self.text.operand(made)
-
-    def _pull_table(self, name: str, args: Sequence[ast.expr], by: str) -> None:
-        """What passes to the row of a TimedArray that an input gives."""
-        table = self.program.tables[self.body.tables[name]].name
-        if table in self.plan.active:
-            column = self.text.write(args[1]) if len(args) > 1 else "None"
-            self.lines.append(f"c.pull_table({table!r}, {column}, {by})")
+    def pull_table(self, table: str, args: Sequence[ast.expr], by: str) -> None:
+        """See `Reverse`."""
+        column = self.text.write(args[1]) if len(args) > 1 else "None"
+        self.lines.append(f"c.pull_table({table!r}, {column}, {by})")
 
     # ---- where derivatives are added up
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ...finite import require_finite
+from ...lower.service_order import ServiceOrder
 from ...program import Deliver
 from ...spikes import Events
 from ..eager.functions import Value
 from ..eager.runtime import Context
-from ..native.plan import Order
 from .products import Product
 from .trains import Train
 
@@ -317,7 +317,7 @@ class Runtime(Context):
 
     # ---- synapses
 
-    def order(self, work: int) -> Order:
+    def order(self, work: int) -> ServiceOrder:
         """The synapses of a slot in the order of service."""
         slot = self.plan.works[work].slot
         return self.plan.orders[slot.pathway]

@@ -16,8 +16,8 @@ from ...lower.flat import Flat, pulls
 from ...lower.margin import MARGIN
 from ...lower.step import Accumulate, Keep, Write
 from ...program import Deliver, Generate, Reset, Sum, Threshold
-from ..native.body import KEPT, Body
-from ..native.plan import Plan, Work
+from .._body import KEPT, Body
+from .._plan import Plan, Work
 from .pulls import Pulls, called
 from .statements import Numbers, Statements, by_name, local
 

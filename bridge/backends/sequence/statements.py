@@ -4,13 +4,12 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Set
 from functools import cached_property
 
-from ...lower.condition import All, Chance, Condition, Either, Margin, Not, Truth
+from ...lower.condition import Condition, ConditionText
 from ...lower.expression import INFIX, Renderer, names
 from ...lower.flat import Flat
 from ...lower.step import Write
-from ...program import Program, Ref
-from ..native.body import KEPT, Body, Draw, uses
-from ..native.c_text import TIMES
+from ...program import TIMES, Program, Ref
+from .._body import KEPT, Body, Draw, uses
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult)
 
@@ -201,21 +200,10 @@ class Statements:
 
     def condition(self, node: Condition) -> str:
         """A condition as truth values."""
-        match node:
-            case Truth(tree):
-                return f"c.truth({self.write(tree)})"
-            case Margin(tree, strict):
-                return f"({self.write(tree)} {'>' if strict else '>='} 0)"
-            case Chance(draw, probability, strict, below):
-                sign = "<" if strict else "<="
-                text = f"({self.write(draw)} {sign} {self.write(probability)})"
-                return text if below else f"f.logical_not({text})"
-            case All(parts):
-                return "(" + " & ".join(map(self.condition, parts)) + ")"
-            case Either(parts):
-                return "(" + " | ".join(map(self.condition, parts)) + ")"
-            case Not(part):
-                return f"f.logical_not({self.condition(part)})"
+        return ConditionText(self.write, self._truth, "f.logical_not({})")(node)
+
+    def _truth(self, tree: ast.expr) -> str:
+        return f"c.truth({self.write(tree)})"
 
     def finite(self, name: str) -> bool:
         """Whether a value is a number wherever what it is made of is one: sums and products."""

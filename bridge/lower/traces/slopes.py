@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ...program import Program, Slot, Statement
+from ...program import TIMES, Program, Slot, Statement
 from ..derivative import ONE, ZERO, derivative, plus, times
 from ..expression import names, rebuilt, substitute
 from ..functions import FUNCTIONS, RANDOM
@@ -113,7 +113,7 @@ def seeds(program: Program, slot: Slot, parameters: Iterable[str]) -> dict[str, 
 def is_state(program: Program, key: str) -> bool:
     """Whether a variable holds real numbers that change during a run."""
     variable = program.variables[key]
-    changes = variable.name not in ("lastspike", "lastupdate") and key in program.written()
+    changes = variable.name not in TIMES and key in program.written()
     return variable.kind == "float" and not variable.scalar and changes
 
 

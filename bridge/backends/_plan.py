@@ -1,4 +1,4 @@
-"""Plan: what the C code of a network has to do, worked out once.
+"""Plan: what the code of a network has to do, worked out once for every engine that compiles.
 
 Which values carry a gradient, what has to be kept of each step to go back through it, and which
 arrays the code is given.
@@ -9,24 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ...draws import MEANS
-from ...lower.condition import Chance, Condition, Margin, leaves
-from ...lower.crossing import Crossing, crossing
-from ...lower.dataflow import Dataflow
-from ...lower.derivative import derivative
-from ...lower.expression import names
-from ...lower.flat import Flat, pulls
-from ...lower.margin import MARGIN
-from ...lower.step import Accumulate, Define, Write
-from ...program import (
-    Array,
+from ..draws import MEANS
+from ..lower.condition import Chance, Condition, Margin, leaves
+from ..lower.crossing import Crossing, crossing
+from ..lower.dataflow import Dataflow
+from ..lower.derivative import derivative
+from ..lower.expression import names
+from ..lower.flat import Flat, pulls
+from ..lower.margin import MARGIN
+from ..lower.service_order import ServiceOrder
+from ..lower.step import Accumulate, Define, Write
+from ..program import (
     Deliver,
     Generate,
-    Pathway,
     Program,
     Reset,
     Slot,
@@ -35,12 +34,12 @@ from ...program import (
     Update,
     Variable,
 )
-from ...spike_gradient import SpikeGradient
-from .body import KEPT, Body, Builder, Draw, uses
-from .c_text import Kind
+from ..spike_gradient import SpikeGradient
+from ._body import KEPT, Body, Builder, Draw, uses
 
 LEAST_DENSE = 0.2
 Key = tuple[str, ...]
+Kind = Literal["truth", "real", "wide"]  # a time in double precision is wide
 
 
 class Kept(NamedTuple):
@@ -97,35 +96,6 @@ class Wanted(NamedTuple):
     events: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Order:
-    """The synapses of a pathway in the order in which Brian2 serves them.
-
-    Arguments:
-        pathway: The pathway.
-        delays: Those that occur, in executions of the slot, longest first.
-        start: Where each row (delay, source) starts, and where the last one ends.
-        synapse: Synapse at each place.
-    """
-
-    pathway: Pathway
-    delays: tuple[int, ...]
-    start: Array
-    synapse: Array
-
-    @staticmethod
-    def of(pathway: Pathway) -> "Order":
-        """The order of a pathway."""
-        delays = np.unique(pathway.delay)[::-1]
-        rank = np.zeros(int(pathway.max_delay) + 1, np.int64)
-        rank[delays] = np.arange(len(delays))
-        row = rank[pathway.delay] * pathway.n_sources + pathway.source
-        counts = np.bincount(row, minlength=len(delays) * pathway.n_sources)
-        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        synapse = np.argsort(row, kind="stable").astype(np.int32)
-        return Order(pathway, tuple(int(d) for d in delays), start, synapse)
-
-
 class Matrix(NamedTuple):
     """A pathway whose spikes add one number each to a variable of the neurons that they reach.
 
@@ -178,7 +148,7 @@ class Plan:
             event: self._speed(event) for event, made in self.gradients.items()
             if made.needs_speed and event not in self.driven
         }  # fmt: skip
-        self.orders = {name: Order.of(p) for name, p in program.pathways.items()}
+        self.orders = {name: ServiceOrder(p) for name, p in program.pathways.items()}
         self._matrices: dict[int, Matrix | None] = {}
         self._full: dict[tuple[str, str], tuple[int, int] | None] = {}
 
@@ -288,6 +258,16 @@ class Plan:
         """How an event's threshold is crossed."""
         found = [s for s in self.program.slots_of(Threshold) if s.event == event]
         return crossing(self.program, found[0]) if found else None
+
+    def require_widths(self) -> None:
+        """Refuse gradients through spikes of which nothing says how wide they are."""
+        for work in self.works:
+            slot = work.slot
+            if not isinstance(slot, Threshold) or slot.event not in self.active:
+                continue
+            compares = work.condition and any(isinstance(x, Margin) for x in leaves(work.condition))
+            if compares and slot.event not in self.driven:
+                self.gradients[slot.event].require_width(slot.owner)
 
     # ---- arrays
 
@@ -402,11 +382,13 @@ class Plan:
         return self.program.tables[key].name
 
     def _depends(self, body: Body, made: Flat, carrying: Set[str]) -> bool:
+        if made.before in carrying:
+            return True
         match made.operation.tree:
             case ast.Call(func=ast.Name(id=name)) if name in body.tables:
                 return self._table(body.tables[name]) in self.active
             case tree:
-                return bool(made.before in carrying or pulls(tree, carrying))
+                return bool(pulls(tree, carrying))
 
     def _is_float(self, operation: Write) -> bool:
         return self.program.variables[operation.ref.variable].kind == "float"
@@ -485,6 +467,8 @@ class Plan:
         found = {body.refs[n].variable for n in body.read() if n in body.refs}
         if isinstance(slot, Deliver) and (matrix := self.matrix(work)):
             return {matrix.guard} if matrix.guard else set()
+        if isinstance(slot, Deliver) and slot.sequential:
+            found |= {body.refs[n].variable for n in body.final}  # what each synapse replaces
         if isinstance(slot, Reset) and self.follows(slot.event):
             found |= {body.refs[n].variable for n in body.final}  # a jump is what it adds to them
             if work.place is not None:
@@ -566,6 +550,8 @@ class Plan:
             return False
         if not isinstance(work.slot, Reset | Threshold | Deliver):
             return False
+        if isinstance(work.slot, Deliver) and work.slot.sequential:
+            return True
         added = (f.operation for f in work.body.flats if isinstance(f.operation, Accumulate))
         return key not in {operation.ref.variable for operation in added}
 

@@ -8,8 +8,8 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from ...lower.aged import is_last_update, left_by_statement, only_ages
-from ...lower.condition import (
+from ..lower.aged import is_last_update, left_by_statement, only_ages
+from ..lower.condition import (
     All,
     Chance,
     Condition,
@@ -19,14 +19,14 @@ from ...lower.condition import (
     Truth,
     condition_of,
 )
-from ...lower.expression import names, rebuilt, substitute
-from ...lower.flat import Flat, flat
-from ...lower.functions import RANDOM
-from ...lower.kinds import kinds_of, margin_with_kinds, with_kinds
-from ...lower.simplify import BOUNDED
-from ...lower.step import Define, Keep, Operation, Write, operations, updated
-from ...program import Deliver, Program, Ref, Slot, Threshold
-from ..eager.emit import Prelude, Writer
+from ..lower.expression import names, rebuilt, substitute
+from ..lower.flat import Flat, flat
+from ..lower.functions import RANDOM
+from ..lower.kinds import kinds_of, margin_with_kinds, with_kinds
+from ..lower.simplify import BOUNDED
+from ..lower.step import Define, Keep, Operation, Write, operations, updated
+from ..program import Deliver, Program, Ref, Slot, Threshold
+from .eager.emit import Prelude, Writer
 
 KEPT = "K["
 LEFT = "_left_"
