@@ -110,7 +110,8 @@ def mirror(
         MissingDependency: Brian2 is not installed.
     """
     try:
-        from .read import as_network, read  # brings brian2, which a loaded mirror does without
+        from .collect import as_network  # brings brian2, which a loaded mirror does without
+        from .read import read
     except ModuleNotFoundError as error:
         if not str(error.name).startswith("brian2"):
             raise
