@@ -114,6 +114,7 @@ def simulate(
                 asked=asked,
                 build=_callable(asked, build),
                 namespace=_names(build) if namespace is None else namespace,
+                around=namespace is None,
                 duration=seconds,
                 seed=_seed(asked, seed),
                 record=_record(asked, record),

@@ -53,11 +53,11 @@ from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.units.fundamentalunits import Quantity, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
+from mirrorneuron._brian2_fault import told
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
 from mirrorneuron.units import Dimensions
 
 from .bounds import require_delay_fits, require_small
-from .brian2_fault import told
 from .host import Operation, Session, runs_python
 from .lower.margin import MARGIN, margin
 from .memory import Watch
@@ -127,7 +127,10 @@ class Code(NamedTuple):
 
 
 def read(
-    network: Network, namespace: Mapping[str, Any], strict: bool = True
+    network: Network,
+    namespace: Mapping[str, Any],
+    strict: bool = True,
+    asked: str = "mirror(net)",
 ) -> tuple[Program, tuple[Unsupported, ...]]:
     """Read `network` into a Program without advancing it.
 
@@ -135,6 +138,7 @@ def read(
         network: Any Brian2 network; its state, time and monitors stay as they are.
         namespace: Names for equations whose group has no namespace of its own.
         strict: Whether to refuse a network with parts that cannot be mirrored.
+        asked: What was called, for messages.
 
     Returns:
         The Program, and what of the network it leaves out (nothing when strict).
@@ -150,7 +154,7 @@ def read(
     refused = {obj.name: why for obj in active if (why := _refusal(obj))}
     skipped = {name for obj in network.sorted_objects if obj.name in refused for name in _all(obj)}
     with ONE_AT_A_TIME:  # Brian2's device and preferences are the process's
-        codes = _generated_code(network, namespace, skipped)
+        codes = _generated_code(network, namespace, skipped, asked)
     reader = _Reader(network, codes, skipped)
     program = reader.program()
     unsupported = (*refused.values(), *reader.unsupported)
@@ -276,7 +280,7 @@ def _only(network: Network, skip: set[str]) -> abc.Generator[None]:
 
 
 def _generated_code(
-    network: Network, namespace: Mapping[str, Any], skip: set[str]
+    network: Network, namespace: Mapping[str, Any], skip: set[str], asked: str
 ) -> dict[str, Code]:
     """The code that Brian2 generates for every object during `run(0*second)`."""
     device: Any = get_device()
@@ -300,7 +304,7 @@ def _generated_code(
     with _only(network, skip), unmarked(network.sorted_objects):
         device.code_object = code_object
         try:
-            with told("mirror(net)", namespace, network):
+            with told(asked, namespace, network):
                 network.run(0 * second, namespace=dict(namespace))
                 for obj in network.sorted_objects:
                     if obj.active:
