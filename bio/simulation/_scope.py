@@ -17,12 +17,13 @@ from brian2.core.variables import ArrayVariable
 from brian2.devices import device_module
 from brian2.utils.stringtools import get_identifiers
 
-from mirrorneuron.errors import BuildError, DomainError
+from mirrorneuron.errors import BuildError, DomainError, TooLarge
 
 from ._contracts import Job
 
 INEXACT = ("-ffast-math", "-fno-finite-math-only", "-Ofast", "-funsafe-math-optimizations")
 devices: Any = device_module  # the name `device` there is a proxy
+MOST_STEPS = 1e14  # which take a year at 300 ns each
 _EXACT_MODULES: dict[Any, Any] = {}
 
 
@@ -154,7 +155,22 @@ def built(job: Job) -> Any:
                 " A compiled network consists of objects that were made for it. Make all objects,"
                 " clocks included, inside of build()."
             )
+    _require_an_end(job, network)
     return network
+
+
+def _require_an_end(job: Job, network: Any) -> None:
+    """Refuse a run that no computer ends.
+
+    Raises:
+        TooLarge: It has more than 1e14 steps.
+    """
+    steps = (job.duration / float(o.clock.dt_) for o in network.objects if hasattr(o.clock, "dt_"))
+    if (most := max(steps, default=0.0)) > MOST_STEPS:
+        raise TooLarge(
+            f"{job.asked}: {job.duration:g} s are {most:.1e} steps, and a year is too short for"
+            f" more than {MOST_STEPS:.0e}. Write a shorter duration, with its unit: 10*second."
+        )
 
 
 def names_for(network: Any, job: Job) -> dict[str, Any]:

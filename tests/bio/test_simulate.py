@@ -45,6 +45,7 @@ from mirrorneuron.errors import (
     CheckpointError,
     DomainError,
     NetworkError,
+    TooLarge,
     UnitError,
     UnknownName,
 )
@@ -446,6 +447,12 @@ def test_an_unknown_name_is_answered_with_the_nearest(given: dict, message: str)
 def test_a_value_out_of_range_is_refused(given: dict, message: str) -> None:
     with pytest.raises(DomainError, match=message):
         mn.simulate(chain, **{"duration": 20 * ms, **given})
+
+
+@pytest.mark.parametrize("backend", ["runtime", "native", "stepper"])
+def test_a_run_that_no_computer_ends_is_refused(backend: str) -> None:
+    with pytest.raises(TooLarge, match=r"1e\+15 s are 1\.0e\+19 steps.*Write a shorter duration"):
+        mn.simulate(shadowed, 1e15 * second, backend)
 
 
 def test_a_duration_is_a_time() -> None:
