@@ -405,7 +405,8 @@ class Mirror(Holder):
     @property
     def report(self) -> Report:
         """What each Brian2 object became."""
-        gradients = {key.partition(".")[0]: str(made) for key, made in self.gradients.items()}
+        by_spikes_last = sorted(self.gradients.items(), key=lambda pair: pair[0].endswith(".spike"))
+        gradients = {key.partition(".")[0]: str(made) for key, made in by_spikes_last}
         trained = {member: self._says(member) for member in self.keys}
         backend = self.backend
         why = why_not_faster(backend, self._demand)

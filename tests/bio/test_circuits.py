@@ -338,8 +338,8 @@ def test_what_spikes_is_refused_before_any_synapse_is_made(
     with pytest.raises(DomainError, match=told):
         patch.network(olive=[1, 2])
     twice = mn.bio.Trains([1, 1], [5.01, 5.02] * ms)
-    with pytest.raises(DomainError, match=r"olive=...\): number 1 fires twice in the step at 5 ms"):
-        patch.network(olive=twice)
+    with pytest.raises(DomainError, match=r"mossy=...\): number 1 fires twice in the step at 5 ms"):
+        patch.network(mossy=twice)
 
 
 def test_trains_are_given_as_lists_with_units() -> None:
