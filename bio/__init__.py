@@ -11,7 +11,7 @@ if __name__ == "bio":
     raise ImportError("import bio: this folder is one package only. Write import mirrorneuron.bio.")
 
 from .cells import Cell, Family, cells
-from .circuits import Circuit, cerebellum
+from .circuits import Circuit, Trains, cerebellum
 from .junctions import junctions
 from .junctions._contracts import JunctionModel
 from .neurons import neurons
@@ -29,6 +29,7 @@ __all__ = [
     "PlasticityRule",
     "SynapseModel",
     "Teaching",
+    "Trains",
     "cells",
     "cerebellum",
     "junctions",

@@ -88,6 +88,7 @@ def simulate(
         UnknownName: A backend, group or variable does not exist.
         UnitError: The duration or interval is no time.
         DomainError: A value is out of range, or `build` does not return a network.
+        TooLarge: No computer makes so many steps.
         NotCovered: "native" cannot run the network; lists everything.
         OutsideGeNN: GeNN cannot run the network as Brian2 does; lists everything.
         BuildError: There is no compiler or no GeNN, the build failed or was killed, memory or disk
@@ -114,6 +115,7 @@ def simulate(
                 asked=asked,
                 build=_callable(asked, build),
                 namespace=_names(build) if namespace is None else namespace,
+                around=namespace is None,
                 duration=seconds,
                 seed=_seed(asked, seed),
                 record=_record(asked, record),

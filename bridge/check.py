@@ -13,7 +13,7 @@ from mirrorneuron.units import Dimensions
 from .domain import require_domains
 from .lower.expression import names
 from .lower.reach import influenced, reached
-from .program import Host, Program
+from .program import Host, Program, Update
 from .tie import Tied, asking, members, require_one_value
 
 SECOND = Dimensions(s=1.0)
@@ -31,6 +31,8 @@ def check(program: Program) -> None:
         for name, value in slot.constants.items():
             if value != float("inf"):  # Brian2's own constant
                 require_finite(value, f"mirror(net): {slot.key(name)}")
+        if isinstance(slot, Update):
+            _require_finite_terms(slot)
         for statement in slot.statements:
             if "nan" in set(names(statement.tree)) - set(slot.refs) - set(slot.constants):
                 raise DomainError(
@@ -43,6 +45,39 @@ def check(program: Program) -> None:
         require_finite(table.values, f"mirror(net): the TimedArray {table.name!r}")
     require_positive(time_constants(program))
     require_domains(program, divisors(program))
+
+
+def _require_finite_terms(slot: Update) -> None:
+    """Refuse infinite constants in sums and products that change a variable in each step.
+
+    Under a fraction bar, in a comparison or as a limit of `clip` they have a meaning.
+
+    Raises:
+        DomainError: There is one.
+    """
+    infinite = {n for n, v in slot.constants.items() if np.isinf(v)} - {"inf"}
+    for name in (n for s in slot.statements for n in _terms(s.tree) if n in infinite):
+        raise DomainError(
+            f"mirror(net): {slot.key(name)} is {slot.constants[name]}, and the equations of"
+            f" {slot.owner!r} add or multiply it: its variables would be infinite after a step."
+            " Write a finite number."
+        )
+
+
+def _terms(node: ast.expr) -> Iterator[str]:
+    """Names that are added or multiplied."""
+    match node:
+        case ast.Name(id=name):
+            yield name
+        case ast.BinOp(left=left, op=ast.Div()):
+            yield from _terms(left)
+        case ast.BinOp(left=left, right=right):
+            yield from _terms(left)
+            yield from _terms(right)
+        case ast.UnaryOp(operand=operand):
+            yield from _terms(operand)
+        case _:
+            return
 
 
 def time_constants(program: Program) -> dict[str, Any]:

@@ -110,7 +110,8 @@ def mirror(
         MissingDependency: Brian2 is not installed.
     """
     try:
-        from .read import as_network, read  # brings brian2, which a loaded mirror does without
+        from .collect import as_network  # brings brian2, which a loaded mirror does without
+        from .read import read
     except ModuleNotFoundError as error:
         if not str(error.name).startswith("brian2"):
             raise
@@ -405,7 +406,8 @@ class Mirror(Holder):
     @property
     def report(self) -> Report:
         """What each Brian2 object became."""
-        gradients = {key.partition(".")[0]: str(made) for key, made in self.gradients.items()}
+        by_spikes_last = sorted(self.gradients.items(), key=lambda pair: pair[0].endswith(".spike"))
+        gradients = {key.partition(".")[0]: str(made) for key, made in by_spikes_last}
         trained = {member: self._says(member) for member in self.keys}
         backend = self.backend
         why = why_not_faster(backend, self._demand)

@@ -41,10 +41,8 @@ from brian2 import (
 from brian2.codegen.codeobject import create_runner_codeobj
 from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 from brian2.codegen.translation import make_statements
-from brian2.core.base import BrianObject
 from brian2.core.clocks import Clock
 from brian2.core.functions import DEFAULT_FUNCTIONS, Function
-from brian2.core.magic import MagicNetwork, magic_network
 from brian2.core.namespace import DEFAULT_UNITS
 from brian2.core.variables import ArrayVariable, Constant, Subexpression
 from brian2.devices.device import RuntimeDevice
@@ -56,11 +54,11 @@ from brian2.parsing.expressions import parse_expression_dimensions
 from brian2.units.fundamentalunits import Quantity, get_dimensions
 from brian2.utils.stringtools import get_identifiers
 
+from mirrorneuron._brian2_fault import told
 from mirrorneuron.errors import DomainError, Unsupported, UnsupportedFeature
 from mirrorneuron.units import Dimensions
 
 from .bounds import require_delay_fits, require_small
-from .brian2_fault import told
 from .host import Operation, Session, runs_python
 from .lower.margin import MARGIN, margin
 from .memory import Watch
@@ -130,7 +128,10 @@ class Code(NamedTuple):
 
 
 def read(
-    network: Network, namespace: Mapping[str, Any], strict: bool = True
+    network: Network,
+    namespace: Mapping[str, Any],
+    strict: bool = True,
+    asked: str = "mirror(net)",
 ) -> tuple[Program, tuple[Unsupported, ...]]:
     """Read `network` into a Program without advancing it.
 
@@ -138,6 +139,7 @@ def read(
         network: Any Brian2 network; its state, time and monitors stay as they are.
         namespace: Names for equations whose group has no namespace of its own.
         strict: Whether to refuse a network with parts that cannot be mirrored.
+        asked: What was called, for messages.
 
     Returns:
         The Program, and what of the network it leaves out (nothing when strict).
@@ -153,7 +155,7 @@ def read(
     refused = {obj.name: why for obj in active if (why := _refusal(obj))}
     skipped = {name for obj in network.sorted_objects if obj.name in refused for name in _all(obj)}
     with ONE_AT_A_TIME:  # Brian2's device and preferences are the process's
-        codes = _generated_code(network, namespace, skipped)
+        codes = _generated_code(network, namespace, skipped, asked)
     reader = _Reader(network, codes, skipped)
     program = reader.program()
     unsupported = (*refused.values(), *reader.unsupported)
@@ -204,7 +206,7 @@ def _texts(network: Network) -> Iterator[tuple[str, str]]:
 
 def _all(obj: Any) -> Iterator[str]:
     """Names of an object and of those that it brings along."""
-    return (x.name for x in _with_contained(obj))
+    return (x.name for x in with_contained(obj))
 
 
 def _refusal(obj: Any) -> Unsupported | None:
@@ -242,89 +244,11 @@ def _runs_code(obj: Any) -> bool:
     return bool(obj.code_objects) and type(obj) not in MONITORS
 
 
-def as_network(given: Any, names: Mapping[str, Any]) -> Network:
-    """A network from what people have.
-
-    Arguments:
-        given: A Network; a list of objects; or None or `magic_network`, for the objects that
-            `run()` would take: those that have a name in the caller's scope.
-        names: That scope.
-
-    Raises:
-        DomainError: It is none of these, or nothing is there.
-    """
-    if isinstance(given, Network) and not isinstance(given, MagicNetwork):
-        return given
-    if given is None or isinstance(given, MagicNetwork):
-        found = (x for x in names.values() if isinstance(x, BrianObject) and x.add_to_magic_network)
-        objects = list({id(x): x for x in found}.values())
-        _require_none_missed(objects, names)
-        if not objects:
-            raise DomainError(
-                "mirror(): there is no Brian2 object among the names here, so nothing to mirror."
-                " Write mirror(Network(...)) with the objects."
-            )
-        return _made_of(objects)
-    if isinstance(given, list | tuple | set):
-        objects = list(cast("list[Any]", given))
-        wrong = [x for x in objects if not isinstance(x, BrianObject)]
-        if objects and not wrong:
-            return _made_of(objects)
-    raise DomainError(
-        f"mirror({type(given).__name__}): that is no network. Give a Brian2 Network, a list of"
-        " Brian2 objects, or nothing for those that run() would take."
-    )
-
-
-def in_containers(names: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Names of lists, tuples, sets and mappings that hold Brian2 objects, with those."""
-    for name, value in names.items():
-        several = value.values() if isinstance(value, dict) else value
-        if isinstance(value, list | tuple | set | dict) and not _is_shells(name):
-            objects = [x for x in cast(Any, several) if isinstance(x, BrianObject)]
-            wanted = [x for x in objects if x.add_to_magic_network]
-            if wanted:
-                yield name, wanted
-
-
-def _is_shells(name: str) -> bool:
-    """Whether a name is one by which IPython keeps what it has shown."""
-    return name.startswith("_") or name in ("In", "Out")
-
-
-def _require_none_missed(objects: list[Any], names: Mapping[str, Any]) -> None:
-    """Refuse to leave out what is kept in lists.
-
-    Raises:
-        DomainError: Something is.
-    """
-    found = {id(x) for obj in objects for x in _with_contained(obj)}
-    for name, inside in in_containers(names):
-        missed = [x.name for x in inside if id(x) not in found]
-        if missed:
-            raise DomainError(
-                f"mirror(): {name!r} holds {', '.join(missed)}, which run() would leave out, as it"
-                " takes only objects that have a name of their own here. Write"
-                f" mirror(Network(..., {name})) with all that belongs to the network."
-            )
-
-
-def _made_of(objects: list[Any]) -> Network:
-    """A network of objects that may have been run in another one, at the time of that."""
-    everything = {id(x): x for obj in objects for x in _with_contained(obj)}.values()
-    run_before = any(x._network == magic_network.id for x in everything)
-    with unmarked(everything):
-        made: Any = Network(*objects)
-    if run_before:
-        made.t_ = float(magic_network.t_)
-    return made
-
-
-def _with_contained(obj: Any) -> Iterator[Any]:
+def with_contained(obj: Any) -> Iterator[Any]:
     """An object and those that it brings along."""
     yield obj
     for contained in obj.contained_objects:
-        yield from _with_contained(contained)
+        yield from with_contained(contained)
 
 
 @contextmanager
@@ -370,7 +294,7 @@ def _memory_left_alone() -> abc.Generator[None]:
 
 
 def _generated_code(
-    network: Network, namespace: Mapping[str, Any], skip: set[str]
+    network: Network, namespace: Mapping[str, Any], skip: set[str], asked: str
 ) -> dict[str, Code]:
     """The code that Brian2 generates for every object during `run(0*second)`."""
     device: Any = get_device()
@@ -394,7 +318,7 @@ def _generated_code(
     with _only(network, skip), unmarked(network.sorted_objects), _memory_left_alone():
         device.code_object = code_object
         try:
-            with told("mirror(net)", namespace, network):
+            with told(asked, namespace, network):
                 network.run(0 * second, namespace=dict(namespace))
                 for obj in network.sorted_objects:
                     if obj.active:

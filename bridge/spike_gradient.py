@@ -194,6 +194,7 @@ def spike_gradient(
     unit: Dimensions | None,
     reset: ResetDepth | None,
     mode: ResetGradient,
+    uncrossed: str = "",
 ) -> SpikeGradient:
     """What stands for the derivative of the spikes of a group.
 
@@ -203,6 +204,7 @@ def spike_gradient(
         unit: Unit of the margin, if the condition compares anything.
         reset: Depth of the reset, where one variable crosses the threshold.
         mode: Whether the gradient passes through the reset; "auto" where that is stable.
+        uncrossed: Why no variable crosses the threshold, in words that follow that.
     """
     if unit is None:
         return SpikeGradient(surrogate, None, 1.0, mode != "detach", None, "")
@@ -210,7 +212,7 @@ def spike_gradient(
         unstable = _unstable(surrogate, width, unit, reset) if mode == "auto" else ""
         follows = mode == "surrogate" or (mode == "auto" and reset is not None and not unstable)
         return SpikeGradient(surrogate, width, 1.0, follows, unit, "as given", unstable)
-    missing = _missing(reset)
+    missing = _missing(reset, uncrossed)
     if reset is None or missing:
         return SpikeGradient(surrogate, None, 1.0, False, unit, missing)
     follows = mode != "detach"
@@ -223,10 +225,10 @@ def spike_gradient(
     return SpikeGradient(surrogate, *made, reset=reset if follows else None)
 
 
-def _missing(reset: ResetDepth | None) -> str:
+def _missing(reset: ResetDepth | None, uncrossed: str) -> str:
     """Why no width follows from a model, if so."""
     if reset is None:
-        return "no single variable crosses the threshold"
+        return f"no single variable crosses the threshold{uncrossed}"
     if not bool((reset.depth > 0).all()):
         return "the reset does not take the neuron below threshold"
     return ""

@@ -11,6 +11,7 @@ from mirrorneuron.units import si
 
 from ._contracts import Surrogate
 from .backends.eager.engine import EagerEngine, Stepper
+from .lower.crossing import uncrossed
 from .program import Program, Threshold
 from .reset_depth import GRID, reset_depth
 from .spike_gradient import ResetGradient, SpikeGradient, spike_gradient
@@ -39,7 +40,9 @@ def spike_gradients(
         steps = advance.early + advance.late
         depth = reset_depth(advance.context, steps, advance.fixed, state, slot.event)
         surrogate = surrogates.get(slot.owner, Gaussian())
-        made = spike_gradient(surrogate, _width(slot, surrogate), slot.margin, depth, mode)
+        why = uncrossed(program, slot) if depth is None else ""
+        width = _width(slot, surrogate)
+        made = spike_gradient(surrogate, width, slot.margin, depth, mode, why)
         if made.unstable:
             warnings.warn(
                 f"mirror(net): the gradient of {slot.owner!r} does not pass through its"

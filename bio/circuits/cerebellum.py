@@ -143,6 +143,8 @@ class Circuit:
                 teacher.
             ShapeError: A group of yours has another number of cells.
         """
+        self._require_spikes("mossy", mossy)
+        self._require_spikes("olive", olive)
         replaced, learning = dict(instead or {}), dict(plastic or {})
         for asked, names in (("instead", replaced), ("plastic", learning)):
             for name in names:
@@ -179,23 +181,47 @@ class Circuit:
             made += self._teaching(olive, groups["olive"], kinds["olive"])
         return Network(made)
 
-    def _mossy(self, given: Any) -> Any:
-        number = self.counts["mossy"]
+    def _require_spikes(self, population: str, given: Any) -> None:
+        """Refuse what is given as spikes before anything is made.
+
+        Raises:
+            DomainError: It is none of what can be given, or names cells that are not there.
+            UnitError: It is a number, and no rate.
+        """
+        asked, teaches = f"network({population}=...)", population == "olive"
         if isinstance(given, SpikeSource):
-            return self._own("mossy", given, "mossy")
-        if isinstance(given, Trains):
-            _require_fibres("network(mossy=...)", given, number)
-            return SpikeGeneratorGroup(number, given.i, given.t * second, name="mossy")
+            self._own(population, given, "" if teaches else population)
+        elif isinstance(given, Trains):
+            _require_fibres(asked, given, self.counts[population], self.dt)
+        elif given is not None and teaches:
+            raise DomainError(
+                f"network({population}={given!r:.60}): this is neither trains nor a group that"
+                f" spikes. Write {population}=mn.bio.Trains(i, t), with cells and times [s] in"
+                f" arrays, or a NeuronGroup of circuit.counts[{population!r}] cells."
+            )
+        elif not teaches:
+            self._rate(given)
+
+    def _rate(self, given: Any) -> float:
+        """The rate of mossy fibres [Hz]."""
         rate = float(si(given, HERTZ, "network(mossy=...): the rate"))
         if not 0 <= rate * self.dt <= 1:
             raise DomainError(
                 f"network(mossy={given}): a fibre fires between 0 and {1 / self.dt:g} times a"
                 " second, at most once a step. Write mossy=4*Hz."
             )
+        return rate
+
+    def _mossy(self, given: Any) -> Any:
+        number = self.counts["mossy"]
+        if isinstance(given, SpikeSource):
+            return self._own("mossy", given, "mossy")
+        if isinstance(given, Trains):
+            return SpikeGeneratorGroup(number, given.i, given.t * second, name="mossy")
         fibres = NeuronGroup(
             number, "rate : Hz (constant)", threshold="rand() < rate*dt", name="mossy"
         )
-        fibres.rate = rate * Hz
+        fibres.rate = self._rate(given) * Hz
         return fibres
 
     def _complex_spike(self, step: Any, groups: Mapping[str, Any]) -> Synapses:
@@ -223,14 +249,8 @@ class Circuit:
     def _teaching(self, given: Any, olive: Any, cell: Cell) -> list[Any]:
         if isinstance(given, SpikeSource):
             source = self._own("olive", given)
-        elif isinstance(given, Trains):
-            _require_fibres("network(olive=...)", given, len(olive))
-            source = SpikeGeneratorGroup(len(olive), given.i, given.t * second, name="teaching")
         else:
-            raise DomainError(
-                f"network(olive={given!r}): this is neither trains nor a group that spikes. Write"
-                " olive=Trains(i, t), or a NeuronGroup of circuit.counts['olive'] cells."
-            )
+            source = SpikeGeneratorGroup(len(olive), given.i, given.t * second, name="teaching")
         all_of_them = np.arange(len(olive))
         weight = TEACHING[self.condition] * siemens
         return [source, cell.connect(source, olive, "stimulus", i=all_of_them, j=all_of_them,
@@ -290,11 +310,25 @@ def _connecting(name: str, short_term: bool, plan: Lessons) -> Connect:
     return connect
 
 
-def _require_fibres(asked: str, trains: Trains, number: int) -> None:
+def _require_fibres(asked: str, trains: Trains, number: int, dt: float) -> None:
+    """Refuse trains of fibres that are not there, and those that fire twice in a step.
+
+    Raises:
+        DomainError: There are such.
+    """
     if len(trains.i) and not 0 <= trains.i.min() <= trains.i.max() < number:
         raise DomainError(
             f"{asked}: a train is for number {trains.i.max()}, and the group has {number}."
             f" Write numbers from 0 to {number - 1}."
+        )
+    step = np.round(trains.t / dt).astype(np.int64)
+    spikes, times = np.unique(step * number + trains.i, return_counts=True)
+    if (times > 1).any():
+        twice = spikes[times > 1][0]
+        raise DomainError(
+            f"{asked}: number {twice % number} fires twice in the step at"
+            f" {twice // number * dt * 1e3:g} ms, and a step of {dt * 1e3:g} ms holds one spike of"
+            " a cell. Leave one of them out."
         )
 
 

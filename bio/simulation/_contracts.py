@@ -66,6 +66,7 @@ class Job:
         asked: How messages call the simulation.
         build: Makes the network.
         namespace: Names for equations whose group has no namespace of its own.
+        around: Whether these are those around `build`, of which not all are meant.
         duration: Length of the run [s].
         seed: Seed of the random numbers, or None for ever new ones.
         record: Variables to record, each with its elements, or None for all of them.
@@ -81,6 +82,7 @@ class Job:
     asked: str
     build: Callable[[], Any]
     namespace: Mapping[str, Any]
+    around: bool
     duration: float
     seed: int | None
     record: Mapping[str, Any]

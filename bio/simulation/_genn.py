@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from ._monitor import Monitors, gigabytes, watching
 from ._scope import (
     built,
     interruptible,
+    names_for,
     on_device,
     preferring,
     runtime_device,
@@ -46,6 +47,7 @@ def run_through(
     precision: str = "double",
     backend: str | None = None,
     log: Path | None = None,
+    blamed: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Outcome:
     """Run a job with PyGeNN, or with what has its interface.
 
@@ -57,6 +59,7 @@ def run_through(
         precision: Of the model.
         backend: PyGeNN's name of the hardware.
         log: File for what the build prints.
+        blamed: Around what the library does, for its errors.
 
     Raises:
         OutsideGeNN: Lists everything that lies outside of what GeNN can do.
@@ -72,7 +75,7 @@ def run_through(
         with watching(network, job) as plan:
             ours = {monitor.name for monitor in (*plan.spikes.values(), *plan.states.values())}
             _require_memory(job, network)
-            program, outside = checked(network, job.namespace, "genn", ours)
+            program, outside = checked(network, names_for(network, job), "genn", ours, job.asked)
             outside += _unrecorded(job, program)
             if outside:
                 raise OutsideGeNN(job.asked, outside)
@@ -82,7 +85,7 @@ def run_through(
             clock = time.perf_counter
             ready = [clock()]
             job.progress.say(f"building {name}")
-            with job.progress.running(job.duration) as advance, ExitStack() as building:
+            with blamed(), job.progress.running(job.duration) as advance, ExitStack() as building:
                 building.enter_context(_printed_into(log))
 
                 def begin() -> None:
@@ -128,7 +131,11 @@ def _printed_into(log: Path | None) -> Generator[None]:
 
 
 def checked(
-    network: Any, namespace: Any, route: str, ours: frozenset[str] | set[str] = frozenset()
+    network: Any,
+    namespace: Any,
+    route: str,
+    ours: frozenset[str] | set[str] = frozenset(),
+    asked: str = "genn_findings(network)",
 ) -> tuple[Program, tuple[Outside, ...]]:
     """The Program of a network, and everything in it that a route to GeNN cannot run.
 
@@ -137,8 +144,9 @@ def checked(
         namespace: Names for equations whose group has no namespace.
         route: "genn" or "brian2genn".
         ours: Names of monitors that are not counted.
+        asked: What was called, for messages.
     """
-    program, unread = read(network, namespace, strict=False)
+    program, unread = read(network, namespace, strict=False, asked=asked)
     found = tuple(item for item in findings(program, route) if item.object not in ours)
     return program, (*map(_unread, unread), *found)
 

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from brian2 import MagicNetwork, Network, get_device, prefs
+from brian2 import Equations, MagicNetwork, Network, get_device, prefs
 from brian2 import seed as brian2_seed
 from brian2.codegen.runtime.cython_rt.extension_manager import (
     cython_extension_manager,
@@ -15,13 +15,15 @@ from brian2.codegen.runtime.cython_rt.extension_manager import (
 )
 from brian2.core.variables import ArrayVariable
 from brian2.devices import device_module
+from brian2.utils.stringtools import get_identifiers
 
-from mirrorneuron.errors import BuildError, DomainError
+from mirrorneuron.errors import BuildError, DomainError, TooLarge
 
 from ._contracts import Job
 
 INEXACT = ("-ffast-math", "-fno-finite-math-only", "-Ofast", "-funsafe-math-optimizations")
 devices: Any = device_module  # the name `device` there is a proxy
+MOST_STEPS = 1e14  # which take a year at 300 ns each
 _EXACT_MODULES: dict[Any, Any] = {}
 
 
@@ -153,7 +155,62 @@ def built(job: Job) -> Any:
                 " A compiled network consists of objects that were made for it. Make all objects,"
                 " clocks included, inside of build()."
             )
+    _require_an_end(job, network)
     return network
+
+
+def _require_an_end(job: Job, network: Any) -> None:
+    """Refuse a run that no computer ends.
+
+    Raises:
+        TooLarge: It has more than 1e14 steps.
+    """
+    steps = (job.duration / float(o.clock.dt_) for o in network.objects if hasattr(o.clock, "dt_"))
+    if (most := max(steps, default=0.0)) > MOST_STEPS:
+        raise TooLarge(
+            f"{job.asked}: {job.duration:g} s are {most:.1e} steps, and a year is too short for"
+            f" more than {MOST_STEPS:.0e}. Write a shorter duration, with its unit: 10*second."
+        )
+
+
+def names_for(network: Any, job: Job) -> dict[str, Any]:
+    """Names for the equations of a network.
+
+    Of those that only happened to be around `build`, the ones that its objects' own variables have
+    are left out where no other object needs them: Brian2 warns of each such pair.
+    """
+    names = dict(job.namespace)
+    if not job.around:
+        return names
+    own = [_own_names(obj) for obj in network.sorted_objects]
+    needed = {
+        name
+        for obj, variables in zip(network.sorted_objects, own, strict=True)
+        for name in _identifiers(obj) - variables
+    }
+    hidden = set[str]().union(*own) - needed
+    return {name: value for name, value in names.items() if name not in hidden}
+
+
+def _own_names(obj: Any) -> set[str]:
+    """Names of the variables that an object, or the group that it is a part of, has."""
+    group = getattr(obj, "group", None)
+    return {*getattr(obj, "variables", ()), *getattr(group, "variables", ())}
+
+
+def _identifiers(obj: Any) -> set[str]:
+    """Names in all texts of an object: equations, statements, conditions, weights."""
+    held = [value for name, value in vars(obj).items() if "creation" not in name]
+    return {name for value in held for text in _texts(value) for name in get_identifiers(text)}
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Equations):
+        return [str(value)]
+    inner: Any = value.values() if isinstance(value, Mapping) else ()
+    return [text for item in inner for text in _texts(item)]
 
 
 def _described(thing: Any) -> str:

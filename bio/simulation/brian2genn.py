@@ -26,6 +26,7 @@ from ._portable import noting, portable
 from ._scope import (
     built,
     interruptible,
+    names_for,
     on_device,
     preferring,
     runtime_device,
@@ -57,7 +58,9 @@ def _run(job: Job) -> Outcome:
             network = built(job)
         with watching(network, job) as plan:
             ours = {monitor.name for monitor in (*plan.spikes.values(), *plan.states.values())}
-            program, outside = checked(network, job.namespace, "brian2genn", ours)
+            program, outside = checked(
+                network, names_for(network, job), "brian2genn", ours, job.asked
+            )
             if outside:
                 raise OutsideGeNN(job.asked, outside)
             text, arrays = portable(job.asked, network, calls, job.namespace)

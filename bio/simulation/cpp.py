@@ -23,6 +23,7 @@ from brian2 import NetworkOperation, prefs, second
 from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 from brian2.groups.group import Group
 
+from mirrorneuron._brian2_fault import told
 from mirrorneuron.errors import BuildError, DomainError
 
 from ._contracts import Backend, Job, Outcome
@@ -33,6 +34,7 @@ from ._scope import (
     cores,
     exact_arithmetic,
     interruptible,
+    names_for,
     on_device,
     preferring,
     seeded,
@@ -163,13 +165,15 @@ def _read(job: Job, plan: Monitors, backend: str, seconds: Mapping[str, float]) 
 
 def _generate(job: Job, network: Any, device: Any, project: Path) -> None:
     """Write the C++ project."""
-    network.run(
-        job.duration * second,
-        report=REPORT if job.progress.shown else None,
-        report_period=0.2 * second,
-        namespace=dict(job.namespace),
-    )
-    device.build(directory=str(project), compile=False, run=False)
+    names = names_for(network, job)
+    with told(job.asked, names, network):
+        network.run(
+            job.duration * second,
+            report=REPORT if job.progress.shown else None,
+            report_period=0.2 * second,
+            namespace=names,
+        )
+        device.build(directory=str(project), compile=False, run=False)
 
 
 def _make() -> list[str]:

@@ -3,6 +3,9 @@
 Source: Knight, Komissarov & Nowotny 2021 (PyGeNN), doi:10.3389/fninf.2021.659005.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mirrorneuron.errors import BuildError, MirrorNeuronError, UnknownName
@@ -16,7 +19,12 @@ SHOWN = 15
 PRECISIONS = ("double", "float")
 
 
-def _library(asked: str) -> Any:
+def _library(asked: str, hardware: str = "auto") -> Any:
+    """PyGeNN, with the code for the hardware.
+
+    Raises:
+        BuildError: It is not installed, or was built for other hardware.
+    """
     try:
         import pygenn  # pyright: ignore[reportMissingImports]
     except ImportError as error:
@@ -27,7 +35,32 @@ def _library(asked: str) -> Any:
             " CUDA the toolkit and CUDA_PATH). Write backend='stepper' to run the same model"
             " strings without GeNN, or backend='cpp' for speed on a CPU."
         ) from error
+    _require_built_for(asked, hardware, pygenn)
     return pygenn
+
+
+def _require_built_for(asked: str, hardware: str, pygenn: Any) -> None:
+    """Refuse hardware for which this PyGeNN was not built.
+
+    Raises:
+        BuildError: Says for which it was.
+    """
+    built: Any = getattr(getattr(pygenn, "genn_model", None), "backend_modules", None)
+    wanted = HARDWARE[hardware]
+    if wanted is None or built is None or wanted in built:
+        return
+    there = ", ".join(repr(n) for n, module in HARDWARE.items() if module in built) or "nothing"
+    toolkit = {"cuda": "CUDA_PATH", "hip": "HIP_PATH"}.get(hardware)
+    remedy = (
+        f"Install it again where {toolkit} names the toolkit: {INSTALL}"
+        if toolkit
+        else (f"Install it again: {INSTALL}")
+    )
+    raise BuildError(
+        f"{asked}: hardware={hardware!r}, and the PyGeNN that is installed was built for {there}"
+        f" alone: it finds the toolkit when it is built. {remedy}. Or write hardware='auto', which"
+        " takes the fastest that is there."
+    )
 
 
 def _run(job: Job) -> Outcome:
@@ -35,17 +68,24 @@ def _run(job: Job) -> Outcome:
     precision = _chosen(job, "precision", "double", PRECISIONS)
     log = job.directory / "build.log"
     label = f"genn ({hardware}, {precision})"
+    return run_through(
+        job,
+        lambda: _library(job.asked, hardware),
+        label,
+        job.directory / "genn",
+        precision,
+        HARDWARE[hardware],
+        log,
+        lambda: _blamed(job, log),
+    )
+
+
+@contextmanager
+def _blamed(job: Job, log: Path) -> Generator[None]:
+    """Tell what fails while PyGeNN builds and runs the model, and nothing else, with its log."""
     try:
-        return run_through(
-            job,
-            lambda: _library(job.asked),
-            label,
-            job.directory / "genn",
-            precision,
-            HARDWARE[hardware],
-            log,
-        )
-    except (MirrorNeuronError, KeyboardInterrupt, MemoryError):
+        yield
+    except (MirrorNeuronError, MemoryError):
         raise
     except Exception as error:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []

@@ -19,7 +19,7 @@ from mirrorneuron.errors import NotCovered
 from ..recording import Spikes
 from ._contracts import Backend, Job, Outcome
 from ._monitor import Monitors, watching
-from ._scope import built, interruptible, on_device, preferring, runtime_device, seeded
+from ._scope import built, interruptible, names_for, on_device, preferring, runtime_device, seeded
 
 
 def _run(job: Job) -> Outcome:
@@ -33,7 +33,7 @@ def _run(job: Job) -> Outcome:
         with watching(network, job) as plan:
             from mirrorneuron.bridge.backends.native.simulate import Simulator, unsimulated
 
-            program, _ = read(network, job.namespace)
+            program, _ = read(network, names_for(network, job), asked=job.asked)
             missing = list(unsimulated(program))
             if missing:
                 raise NotCovered(job.asked, missing, "runtime")

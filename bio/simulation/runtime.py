@@ -7,6 +7,7 @@ from typing import Any, Literal
 from brian2 import second
 from brian2.devices.device import auto_target
 
+from mirrorneuron._brian2_fault import told
 from mirrorneuron.errors import BuildError, UnknownName
 
 from ._contracts import Backend, Job, Outcome
@@ -16,6 +17,7 @@ from ._scope import (
     compiler,
     exact_arithmetic,
     interruptible,
+    names_for,
     on_device,
     preferring,
     runtime_device,
@@ -45,12 +47,14 @@ def _run(job: Job) -> Outcome:
                 job.progress.say(
                     "Cython compiles the code of each object, or takes it from its cache"
                 )
-            network.run(
-                job.duration * second,
-                report=report if job.progress.shown else None,
-                report_period=0.2 * second,
-                namespace=dict(job.namespace),
-            )
+            names = names_for(network, job)
+            with told(job.asked, names, network, "run"):
+                network.run(
+                    job.duration * second,
+                    report=report if job.progress.shown else None,
+                    report_period=0.2 * second,
+                    namespace=names,
+                )
             looped = runtime_device()._last_run_time
             return Outcome(
                 backend=f"runtime ({target})",

@@ -188,7 +188,8 @@ def _attach(model: Mirror, network: Any, names: Mapping[str, Any], asked: str) -
     Raises:
         BundleError: It is another one; lists what differs.
     """
-    from ..read import as_network, read  # brings brian2
+    from ..collect import as_network  # brings brian2
+    from ..read import read
     from .compare import differences
 
     network = as_network(network, names)

@@ -60,6 +60,17 @@ def crossing(program: Program, threshold: Threshold) -> Crossing | None:
     return Crossing(_key(threshold, name), margin, _place(margin, name, rate))
 
 
+def uncrossed(program: Program, threshold: Threshold) -> str:
+    """Why no variable crosses a threshold, where several comparisons could be meant."""
+    found = [
+        ast.unparse(leaf.tree)
+        for leaf in leaves(_condition(threshold))
+        if isinstance(leaf, Margin) and any(_moving(program, threshold, leaf.tree))
+    ]
+    several = "; ".join(f"{text} > 0" for text in found)
+    return f", as its condition compares {len(found)} ({several})" if len(found) > 1 else ""
+
+
 def _escape(program: Program, threshold: Threshold, whole: Condition) -> Crossing | None:
     """Which variable decides on the probability of a spike, if one is reset by it."""
     found = [leaf.probability for leaf in leaves(whole) if isinstance(leaf, Chance)]

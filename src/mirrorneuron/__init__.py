@@ -7,6 +7,7 @@ gymnasium, `pip install 'mirrorneuron[gym]'`.
 import typing as _typing
 
 from ._preferences import look as _look
+from ._restored_delays import keep_delays as _keep_delays
 
 if _typing.TYPE_CHECKING:
     from . import analysis, bio, data, muscle
@@ -125,6 +126,7 @@ __all__ = [
 
 
 _look()
+_keep_delays()
 
 _HOMES = {  # module to the public names that it has
     "arm": "ArmBatch ArmTask",

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 
 from .analysis.validate import Validation
+from .bridge.collect import left_out
 from .bridge.mirror import mirror
-from .bridge.read import in_containers
 from .bridge.report import Report
 from .bridge.validate import compare
 from .errors import (
@@ -179,7 +179,7 @@ def _examine(
 ) -> None:
     """Mirror a network and compare, as long as asked for."""
     finding.status = "unfaithful"
-    finding.notes = tuple(_left_out(network, namespace))
+    finding.notes = tuple(left_out(network, namespace))
     try:
         _compare(finding, network, limits, namespace, seed, progress)
     except UnsupportedFeature as error:
@@ -262,14 +262,3 @@ class _Limits:
         yield first
         if then > first:
             yield then
-
-
-def _left_out(network: Any, namespace: Mapping[str, Any]) -> Iterator[str]:
-    """What a script keeps in lists, where run() does not find it."""
-    there = {id(obj) for obj in network.sorted_objects}
-    for name, objects in in_containers(namespace):
-        if any(id(obj) not in there for obj in objects):
-            yield (
-                f"{name!r} holds Brian2 objects that are not in the network, as run() takes only"
-                " those that have a name of their own. Write Network(...) with all of them."
-            )

@@ -8,8 +8,8 @@ from typing import Any
 from mirrorneuron._callers import callers_names
 from mirrorneuron.analysis.validate import LOCKED, Validation, judge
 from mirrorneuron.analysis.validation import Comparison, Events, LockedStep, Spikes
+from mirrorneuron.bridge.collect import as_network
 from mirrorneuron.bridge.mirror import Mirror
-from mirrorneuron.bridge.read import as_network
 from mirrorneuron.bridge.validate import Evidence, compare
 from mirrorneuron.errors import DomainError
 

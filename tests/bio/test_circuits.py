@@ -1,6 +1,7 @@
 """Circuits: counts and pathways of the reference, wiring from a seed, networks that run alike."""
 
 import re
+import sys
 from hashlib import sha256
 from typing import Any
 
@@ -323,6 +324,35 @@ def test_what_cannot_be_laid_out_is_refused_by_name(patch: Circuit) -> None:
         DomainError, match=r"network\(olive=5\): this is neither trains nor a group"
     ):
         patch.network(olive=5)
+
+
+def test_what_spikes_is_refused_before_any_synapse_is_made(
+    patch: Circuit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made(*_: object, **__: object) -> None:
+        raise AssertionError("synapses were made first")
+
+    home = sys.modules["mirrorneuron.bio.circuits.cerebellum"]
+    monkeypatch.setattr(home, "_connecting", made)
+    told = r"neither trains nor a group.*Write olive=mn\.bio\.Trains\(i, t\), with cells and tim"
+    with pytest.raises(DomainError, match=told):
+        patch.network(olive=[1, 2])
+    twice = mn.bio.Trains([1, 1], [5.01, 5.02] * ms)
+    with pytest.raises(DomainError, match=r"mossy=...\): number 1 fires twice in the step at 5 ms"):
+        patch.network(mossy=twice)
+
+
+def test_trains_are_given_as_lists_with_units() -> None:
+    trains = mn.bio.Trains([0, 3], [1, 5] * ms)
+    assert trains.i.tolist() == [0, 3] and trains.t.tolist() == [1e-3, 5e-3]
+    with pytest.raises(UnitError, match=r"Trains\(t=...\)"):
+        mn.bio.Trains([0], [1] * pA)
+    with pytest.raises(ShapeError, match="i has 1 elements and t has 2"):
+        mn.bio.Trains([0], [1, 2] * ms)
+    with pytest.raises(DomainError, match="numbers of fibres are whole and count from 0"):
+        mn.bio.Trains([-1], [1] * ms)
+    with pytest.raises(DomainError, match="times are finite and not negative"):
+        mn.bio.Trains([1], [-1] * ms)
 
 
 def test_a_protocol_that_cannot_be_run_is_refused_by_name(patch: Circuit) -> None:

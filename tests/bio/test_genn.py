@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +33,7 @@ from brian2.devices.device import all_devices
 import mirrorneuron as mn
 from mirrorneuron.bio.recording import Simulation
 from mirrorneuron.bridge import compile_c
-from mirrorneuron.errors import BuildError, DomainError, OutsideGeNN, UnknownName
+from mirrorneuron.errors import BuildError, DomainError, NetworkError, OutsideGeNN, UnknownName
 
 LENGTH = 60 * ms
 STRICT = ("layers", "learning", "junctions")
@@ -359,6 +360,62 @@ def test_without_genn_the_line_that_installs_it_is_shown(monkeypatch: pytest.Mon
 def test_hardware_and_precision_are_known(given: dict, message: str) -> None:
     with pytest.raises(UnknownName, match=message):
         mn.simulate(pair, LENGTH, "genn", **given)
+
+
+def library(*modules: str) -> types.ModuleType:
+    """What PyGeNN is before a model is made: it knows for what it was built."""
+    made = types.ModuleType("pygenn")
+    made.genn_model = types.SimpleNamespace(backend_modules=dict.fromkeys(modules))  # pyright: ignore
+    return made
+
+
+def test_hardware_for_which_genn_was_not_built_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pygenn", library("single_threaded_cpu"))
+    with pytest.raises(
+        BuildError, match=r"hardware='cuda', and the PyGeNN that is installed was built for 'cpu' "
+        r"alone.*where CUDA_PATH names the toolkit: pip install https.*hardware='auto'",
+    ):  # fmt: skip
+        mn.simulate(pair, LENGTH, "genn", hardware="cuda")
+
+
+FAULTY = {
+    "an unknown name": (
+        lambda: Network(NeuronGroup(1, "dv/dt = -v/tau_mem : 1", method="euler", name="cells")),
+        NetworkError, r"backend='genn'\): Brian2 cannot prepare 'cells.*tau_mem",
+    ),
+    "units": (
+        lambda: Network(
+            NeuronGroup(1, "dv/dt = -v/(10*ms) : volt", threshold="v > 1", method="exact")
+        ),
+        NetworkError, r"Brian2 cannot prepare '.*_spike_thresholder'.*unit",
+    ),
+    "an error in build": (lambda: {}["cells"], KeyError, "cells"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_faults_of_the_users_own_keep_their_message(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pygenn", library("single_threaded_cpu"))
+    build, kind, message = FAULTY[name]
+    with pytest.raises(kind, match=message) as caught:
+        mn.simulate(build, LENGTH, "genn")
+    assert "PyGeNN" not in str(caught.value)
+
+
+def test_what_fails_within_genn_is_told_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    def model(*_: object, **__: object) -> None:
+        os.write(1, b"no such device\n")
+        raise RuntimeError("the driver is too old")
+
+    genn = library("single_threaded_cpu")
+    genn.GeNNModel = model  # pyright: ignore
+    monkeypatch.setitem(sys.modules, "pygenn", genn)
+    with pytest.raises(
+        BuildError, match=r"PyGeNN failed \(RuntimeError: the driver is too old\)(.|\n)*no such de"
+    ):
+        mn.simulate(pair, LENGTH, "genn")
 
 
 @pytest.fixture

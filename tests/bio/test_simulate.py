@@ -32,6 +32,7 @@ from brian2 import (
     set_device,
 )
 from brian2.devices.device import all_devices, previous_devices, reset_device
+from brian2.utils.logger import catch_logs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -39,7 +40,15 @@ from hypothesis.extra import numpy as arrays
 import mirrorneuron as mn
 from mirrorneuron.bio.recording import Simulation, Spikes
 from mirrorneuron.bio.simulate import _callable
-from mirrorneuron.errors import BuildError, CheckpointError, DomainError, UnitError, UnknownName
+from mirrorneuron.errors import (
+    BuildError,
+    CheckpointError,
+    DomainError,
+    NetworkError,
+    TooLarge,
+    UnitError,
+    UnknownName,
+)
 from mirrorneuron.units import Dimensions
 
 LENGTH = 300 * ms
@@ -344,6 +353,51 @@ def test_names_of_equations_are_found_around_build() -> None:
     assert given == pytest.approx(1 - np.exp(-0.5))
 
 
+def shadowed() -> Network:
+    """Variables whose names a script has, too; `h` needs one of them, `g` the other."""
+    g = NeuronGroup(
+        3, "dv/dt = (I - v)/tau : 1\nI : 1", threshold="v > 1", reset="v = 0", method="euler",
+        name="g",
+    )  # fmt: skip
+    g.I = 1.5
+    h = NeuronGroup(3, "dx/dt = (u - x)/(3*ms) : 1", method="euler", name="h")
+    s = Synapses(g, h, "w : 1", on_pre="x_post += w*t/t", name="s")
+    s.connect(j="i")
+    s.w = 0.1
+    return Network(g, h, s)
+
+
+@pytest.mark.parametrize("backend", ["runtime", "native", "stepper"])
+def test_names_around_build_that_objects_have_themselves_are_not_taken(backend: str) -> None:
+    v, I, dt, w, x = 3, 2 * ms, 0.5, 7, None  # noqa: E741, F841
+    tau, u = 5 * ms, 0.25  # noqa: F841
+    options = {"target": "numpy"} if backend == "runtime" else {}
+    with catch_logs() as logs:
+        result = mn.simulate(shadowed, 20 * ms, backend, **options)
+    assert not [log for log in logs if "resolution_conflict" in log[1]]
+    assert len(result.spikes["g"].step) == 9
+    assert np.all(result.final["h.x"] > 0.25)
+
+
+def test_names_that_are_given_are_told_where_objects_have_them_too() -> None:
+    names = {"v": 3, "tau": 5 * ms, "u": 0.25}
+    with catch_logs() as logs:
+        mn.simulate(shadowed, 1 * ms, namespace=names, target="numpy")
+    assert any("resolution_conflict" in log[1] for log in logs)
+
+
+@pytest.mark.parametrize("backend", ["runtime", "native", "stepper"])
+def test_what_brian2_finds_wrong_is_told_with_object_line_and_remedy(backend: str) -> None:
+    def build() -> Network:
+        return Network(NeuronGroup(1, "dv/dt = -v/tau_mem : 1", method="euler", name="cells"))
+
+    options = {"target": "numpy"} if backend == "runtime" else {}
+    told = rf"backend='{backend}'\): Brian2 cannot .* 'cells.*made in line .*\"tau_mem\" could not"
+    with pytest.raises(NetworkError, match=told) as caught:
+        mn.simulate(build, 1 * ms, backend, **options)
+    assert isinstance(caught.value, KeyError)
+
+
 def test_progress_is_shown_when_asked_for(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,6 +447,12 @@ def test_an_unknown_name_is_answered_with_the_nearest(given: dict, message: str)
 def test_a_value_out_of_range_is_refused(given: dict, message: str) -> None:
     with pytest.raises(DomainError, match=message):
         mn.simulate(chain, **{"duration": 20 * ms, **given})
+
+
+@pytest.mark.parametrize("backend", ["runtime", "native", "stepper"])
+def test_a_run_that_no_computer_ends_is_refused(backend: str) -> None:
+    with pytest.raises(TooLarge, match=r"1e\+15 s are 1\.0e\+19 steps.*Write a shorter duration"):
+        mn.simulate(shadowed, 1e15 * second, backend)
 
 
 def test_a_duration_is_a_time() -> None:

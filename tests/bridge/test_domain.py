@@ -72,6 +72,13 @@ REFUSED: dict[str, tuple[Callable[[], Network], str]] = {
     "probability of an input": (lambda: fed(20000 * Hz), "between 0 and 10000 Hz"),
     "rate in a table": (lambda: played([10, -10] * Hz), "TimedArray 'wave' is -10 at element 1"),
     "NaN in a table": (lambda: played([10, np.nan] * Hz), "TimedArray 'wave' is nan at index 1"),
+    "an infinite term": (
+        lambda: Network(
+            NeuronGroup(2, "dv/dt = (E - v)/(9*ms) : 1", method="euler", name="cells",
+                        namespace={"E": np.inf})
+        ),
+        r"cells\.E is inf, and the equations of 'cells' add or multiply it",
+    ),
     "infinity in a table": (lambda: played([10, np.inf] * Hz), "'wave' is inf at index 1"),
 }  # fmt: skip
 
@@ -119,3 +126,12 @@ def test_delays_that_are_on_the_grid_or_drawn_are_not_remarked_on() -> None:
     mn.mirror(delayed(0.3 * ms))
     mn.mirror(delayed(np.linspace(0, 1, 9) * ms))
     mn.mirror(membrane())
+
+
+def test_infinity_is_no_fault_where_it_has_a_meaning() -> None:
+    cells = NeuronGroup(
+        2, "dv/dt = clip(1 - v, -3, most)/(9*ms) - v/slow : 1", threshold="v > high",
+        reset="v = 0", method="euler", name="cells",
+        namespace={"most": np.inf, "high": np.inf, "slow": np.inf * ms},
+    )  # fmt: skip
+    assert mn.mirror(Network(cells)).run(1 * ms).state["cells.v"].isfinite().all()

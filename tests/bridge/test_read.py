@@ -426,7 +426,8 @@ def test_a_mirror_is_made_of_what_people_have(what: str, run_before: bool) -> No
         network.run(5 * ms)
     elif run_before:
         run(5 * ms)
-    mark, t = cells._network, float(network.t_ if what == "network" else magic_network.t_)
+    clock = network if what == "network" else magic_network
+    mark, t = cells._network, float(clock.t_) if run_before else 0.0
     given = {"nothing": None, "magic_network": magic_network, "list": [cells, monitor]}
     for _ in range(2):
         model = mn.mirror(given.get(what, network) if what != "nothing" else None)

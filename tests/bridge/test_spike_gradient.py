@@ -112,7 +112,8 @@ UNKNOWN = {
     "no reset": (LIF + " (unless refractory)", "v > -50*mV", "", "does not take the neuron below"),
     "adaptation only": (LIF + "\nb : volt", "v > -50*mV", "b += 1*mV", "does not take the neuron"),
     "two comparisons": (LIF + "\ndu/dt = -u/ms : volt", "v > -50*mV and u < 1*mV", "v = -60*mV",
-                        "no single variable crosses"),
+                        r"no single variable crosses the threshold, as its condition compares 2"
+                        r" \(.*v.* > 0; .*u.* > 0\)"),
     "not linear": (LIF, "v**2 > 1*mV**2", "v = -60*mV", "no single variable crosses"),
 }  # fmt: skip
 
@@ -128,6 +129,15 @@ def test_where_no_width_follows_one_has_to_be_given_and_the_message_says_why(nam
     assert "give a surrogate with a width" in str(model.report)
     with pytest.raises(GradientError, match=f"no width of the surrogate follows .*{why}"):
         model.run(1 * ms)
+
+
+def test_the_report_shows_the_gradient_of_spikes_and_not_of_other_events() -> None:
+    cells = NeuronGroup(
+        3, LIF + "\nn : 1\nlast : second", threshold="v > -50*mV", reset="v = -60*mV",
+        events={"low": "v < -70*mV and t - last > 2*ms"}, method="euler", name="cells",
+    )  # fmt: skip
+    cells.run_on_event("low", "n += 1; last = t")
+    assert "from its reset, which is 10 mV deep" in str(mirrored(cells).report)
 
 
 def test_a_width_too_narrow_for_the_reset_is_said_and_the_reset_detached() -> None:

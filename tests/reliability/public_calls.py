@@ -1272,6 +1272,13 @@ def _model(name: str, made: Any) -> None:
     calls[name] = lambda: Call(type(made), fields, takes)
 
 
+@call("bio.Trains")
+def _() -> Call:
+    return Call(
+        bio.Trains, {"i": np.array([0, 2, 0]), "t": np.array([0.0, 1e-3, 2e-3])}, {"t": "numbers"}
+    )
+
+
 _model("bio.NeuronModel", bio.neurons["lif"])
 _model("bio.SynapseModel", bio.synapses["exponential_current"])
 _model("bio.JunctionModel", bio.junctions[next(iter(bio.junctions))])

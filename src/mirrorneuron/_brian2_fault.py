@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mirrorneuron.errors import MirrorNeuronError, NetworkError
+from .errors import MirrorNeuronError, NetworkError
 
 UNRESOLVED = re.compile(r'The identifier "(\w+)" could not be resolved')
 FILE = re.compile(r"File '(?P<file>[^']+)', line (?P<line>\d+)[^\n]*(?:\n\s*(?P<code>[^\n]*))?")
@@ -26,13 +26,16 @@ REMEDIES = {
 
 
 @contextmanager
-def told(asked: str, names: Mapping[str, Any], network: Any) -> Generator[None]:
+def told(
+    asked: str, names: Mapping[str, Any], network: Any, cannot: str = "prepare"
+) -> Generator[None]:
     """Raise what Brian2 finds wrong with a network as an error of ours.
 
     Arguments:
         asked: What was called.
         names: Names that equations may use.
         network: The network.
+        cannot: What Brian2 was to do.
 
     Raises:
         NetworkError: Also of the type that Brian2 has for the fault.
@@ -43,7 +46,7 @@ def told(asked: str, names: Mapping[str, Any], network: Any) -> Generator[None]:
         raise
     except Exception as error:
         fault = root(error)
-        message = f"{asked}: {_message(error, fault, names, network)}"
+        message = f"{asked}: {_message(error, fault, names, network, cannot)}"
         raise NetworkError.like(fault, message) from error
 
 
@@ -55,14 +58,18 @@ def root(error: BaseException) -> BaseException:
 
 
 def _message(
-    error: BaseException, fault: BaseException, names: Mapping[str, Any], network: Any
+    error: BaseException,
+    fault: BaseException,
+    names: Mapping[str, Any],
+    network: Any,
+    cannot: str,
 ) -> str:
     text = str(fault.args[0]) if isinstance(fault, KeyError) and fault.args else str(fault)
     text = text.strip().rstrip(".")
     links = [link for link in _links(error) if hasattr(link, "_brian_objname")]
     name = str(getattr(links[0], "_brian_objname", "")) if links else ""
     where = FILE.search(str(getattr(links[0], "_brian_objcreate", ""))) if links else None
-    found = [f"Brian2 cannot prepare {name!r}" if name else "Brian2 cannot prepare the network"]
+    found = [f"Brian2 cannot {cannot} {repr(name) if name else 'the network'}"]
     if where:
         found.append(f", made in line {where['line']} of {where['file']}")
         found.append(f" ({where['code'].strip()})" if where["code"] else "")
