@@ -74,7 +74,7 @@ def test_a_record_is_read_as_it_was_written_and_a_damaged_one_is_told(tmp_path: 
     assert Course.load(path) == Course([0.1, 1e-300], {"a": 2.0})
     for text in ("{", '{"values": []}', "[]"):
         path.write_text(text)
-        with pytest.raises(CheckpointError, match="holds no finished Course .* Remove it, and it"):
+        with pytest.raises(CheckpointError, match=r"holds no finished Course .* Remove it, and it"):
             Course.load(path)
 
 
