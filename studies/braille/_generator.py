@@ -68,7 +68,7 @@ class Touch:
         pressed = self._pressed(label, rng)
         force = 1 + self.pressure * rng.standard_normal(len(label))
         a = 1 - np.exp(-FRAME / FINE / self.tau)
-        smooth = lfilter([a], [1.0, a - 1.0], pressed, axis=1)[:, FINE - 1 :: FINE]
+        smooth = np.asarray(lfilter([a], [1.0, a - 1.0], pressed, axis=1))[:, FINE - 1 :: FINE]
         signal = smooth * force[:, None, None]
         signal = gains * signal + (gains > 0) * self._noise(len(label), rng)
         rest = np.where(gains > 0, rng.uniform(10, 60, 12), 0.0)

@@ -19,8 +19,10 @@ import torch
 from brian2 import Hz, Network, NeuronGroup, SpikeGeneratorGroup, Synapses, second
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
+from torch import Tensor
 
 import mirrorneuron as mn
+from mirrorneuron.bridge._contracts import Surrogate
 
 CELL = """
 dI/dt = -I/tau_s : 1
@@ -32,6 +34,20 @@ TIMES = ("hidden.tau_m", "hidden.tau_s", "output.tau_m", "output.tau_s")
 SCORES = 0.4  # fluctuations of outputs at the start, with which few of them spike
 RATIO = 10.0  # of the time constants of membrane and synapse
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Tall(Surrogate):
+    """The published slope of a spike, $(1 + |m|/w)^{-2}$: 1 at threshold, whatever the width."""
+
+    @property
+    def formula(self) -> str:
+        """See `Surrogate.formula`."""
+        return "w/(1 + abs(m)/w)**2"
+
+    def __call__(self, margin: Tensor, width: Tensor | float) -> Tensor:
+        """The slope times the width."""
+        return width * (1 + torch.abs(margin) / width) ** -2
 
 
 @dataclass(frozen=True)
@@ -211,9 +227,13 @@ def mirrored(
     """
     train: dict[str, Any] = {f"{name}.w": mn.Free() for name in values.weights}
     train |= {key: mn.Positive() for key in values.times if times}
-    surrogate = mn.FastSigmoid(width=1 / reading.slope)
     return mn.mirror(
-        network(reading, values), train, surrogate, "detach", dtype=dtype, namespace={}
+        network(reading, values),
+        train,
+        Tall(width=1 / reading.slope),
+        "detach",
+        dtype=dtype,
+        namespace={},
     )
 
 

@@ -11,7 +11,7 @@ from brian2 import Network, SpikeMonitor, second
 from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Adam, Adamax, Optimizer
+from torch.optim import Adamax, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 import mirrorneuron as mn
@@ -21,7 +21,9 @@ from ._encoder import binned
 from ._generator import Trials
 from ._network import (
     READINGS,
+    TIMES,
     Reading,
+    Tall,
     Values,
     copied,
     improved,
@@ -32,7 +34,7 @@ from ._network import (
 )
 
 Kind = Literal["feed-forward", "recurrent", "improved"]
-OWN_SLOPE = float(__import__("os").environ.get("SL", "5"))
+SLOWER = 0.2  # step of the logarithm of a time constant, relative to that of weights
 LATEST = 50e-3  # of the delays of an improved reader [s]
 Array = NDArray[Any]
 
@@ -94,9 +96,9 @@ class Setting:
 
     @property
     def reading(self) -> Reading:
-        """Published settings; an improved reader has a surrogate of height 1 and no copies."""
+        """Published settings; an improved reader has no copies of channels."""
         found = READINGS[self.theta]
-        return replace(found, slope=OWN_SLOPE, copies=1) if self.own else found
+        return replace(found, copies=1) if self.own else found
 
     @property
     def own(self) -> bool:
@@ -120,13 +122,14 @@ class Setting:
         return entropy + reading.spikes * count.mean() + reading.squares * count.square().mean()
 
     def optimizer(self, model: mn.Mirror) -> Optimizer:
-        """Adamax with the published step, or Adam with relative ones."""
-        if self.own:
-            return Adam(model.parameter_groups(self.own_lr))
-        groups = model.parameter_groups(self.lr)
+        """Adamax with the published step, or with relative ones, smaller for time constants."""
+        groups = model.parameter_groups(self.own_lr)
         for group in groups:
-            slope = float(model.trained[group["name"]].slope().max())
-            group["lr"] = self.lr * self.reading.gain / slope
+            if not self.own:
+                slope = float(model.trained[group["name"]].slope().max())
+                group["lr"] = self.lr * self.reading.gain / slope
+            elif group["name"] in TIMES:
+                group["lr"] = SLOWER * self.own_lr
         return Adamax(groups, betas=(0.9, 0.995))
 
     def train(self, data: Shown, values: Values, folder: Path | None) -> tuple[Values, list[float]]:
@@ -177,7 +180,7 @@ class Setting:
             raster = copied(data.some(np.array([k])).raster, values)
             net = network(self.reading, values.zeros(), raster[:, 0])
             model = mn.mirror(
-                net, values.names, mn.FastSigmoid(width=1 / self.reading.slope), "detach",
+                net, values.names, Tall(width=1 / self.reading.slope), "detach",
                 dtype=torch.float64, namespace={},
             )  # fmt: skip
             for key in values.names:

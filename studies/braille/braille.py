@@ -21,6 +21,7 @@ differ: Perez-Nieves et al. 2021, doi:10.1038/s41467-021-26022-3.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,7 +40,8 @@ from ._reader import Kind, Read, Setting, Shown, read, shown
 from ._recording import recorded
 from ._report import Found, report_on
 
-KINDS: tuple[Kind, ...] = ("feed-forward", "recurrent", "improved")
+Reader = Kind | Literal["LSTM"]
+READERS: tuple[Reader, ...] = ("feed-forward", "recurrent", "improved", "LSTM")
 TESTED = 0.2
 FOLDS = 5
 
@@ -104,20 +106,10 @@ class Braille(Study):
         trials, classes = self.data()
         duration = FRAMES * FRAME if self.path is None else float(trials.time[:, -1].min())
         data = shown(trials, READINGS[self.theta], duration)
-        runs: dict[str, list[Read]] = {kind: [] for kind in (*KINDS, "LSTM")}
-        cases = [(kind, seed) for seed in range(self.seeds) for kind in runs]
+        runs: dict[str, list[Read]] = {kind: [] for kind in READERS}
+        cases: list[tuple[Reader, int]] = [(k, n) for n in range(self.seeds) for k in READERS]
         for kind, seed in tqdm(cases, "trainings", disable=not progress):
-            train, test = self.split(trials.label, seed)
-            told = repr((kind, seed, self))
-            runs[kind].append(
-                cached(
-                    folder / f"{kind}_{seed}.json",
-                    lambda k=kind, s=seed, a=train, b=test: self.training(
-                        k, s, (trials, data), (a, b), folder
-                    ),
-                    Read.load, told,
-                )
-            )  # fmt: skip
+            runs[kind].append(self.trained(kind, seed, (trials, data), folder))
         kept = Trials(trials.taxels[:1], trials.time[:1], trials.label[:1])
         return Found(
             classes, self.theta, events(trials), runs, kept, data.some(np.array([0])),
@@ -142,8 +134,14 @@ class Braille(Study):
         inside = np.arange(len(label)) % FOLDS == seed
         return order[~inside], order[inside]
 
+    def trained(self, kind: Reader, seed: int, data: tuple[Trials, Shown], folder: Path) -> Read:
+        """A training, or what it left."""
+        parts, told = self.split(data[0].label, seed), repr((kind, seed, self))
+        path = folder / f"{kind}_{seed}.json"
+        return cached(path, lambda: self.training(kind, seed, data, parts, folder), Read.load, told)
+
     def training(
-        self, kind: str, seed: int, data: tuple[Trials, Shown],
+        self, kind: Reader, seed: int, data: tuple[Trials, Shown],
         parts: tuple[Int[np.ndarray, " train"], Int[np.ndarray, " test"]], folder: Path,
     ) -> Read:  # fmt: skip
         """One training."""
@@ -154,8 +152,7 @@ class Braille(Study):
             setting = LstmSetting(seed, self.lstm, self.lstm_epochs, self.batch, classes=classes)
             answer = setting.answers(trials.some(train), trials.some(test))
             return Read(float(np.mean(answer == label)), [], answer.tolist(), label.tolist())
-        (kind_,) = (one for one in KINDS if one == kind)
-        spiking = Setting(kind_, self.theta, seed, self.hidden, classes, self.epochs, self.batch)
+        spiking = Setting(kind, self.theta, seed, self.hidden, classes, self.epochs, self.batch)
         place = folder / f"{kind}_{seed}"
         return read(spiking, events_.some(train), events_.some(test), place, self.compared)
 
