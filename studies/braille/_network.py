@@ -31,7 +31,7 @@ tau_s : second (constant)
 tau_m : second (constant)
 """
 TIMES = ("hidden.tau_m", "hidden.tau_s", "output.tau_m", "output.tau_s")
-SCORES = 0.4  # fluctuations of outputs at the start, with which few of them spike
+SCORES = 1.0  # fluctuations of outputs at the start
 RATIO = 10.0  # of the time constants of membrane and synapse
 Array = NDArray[Any]
 

@@ -92,7 +92,7 @@ class Setting:
     epochs: int = 300
     batch: int = 128
     lr: float = 1.5e-3
-    own_lr: float = 1e-2
+    own_lr: float = 2e-2
 
     @property
     def reading(self) -> Reading:
