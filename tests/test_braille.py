@@ -16,6 +16,7 @@ from mirrorneuron.studies.braille._lstm import LstmSetting
 from mirrorneuron.studies.braille._network import (
     READINGS,
     Reading,
+    Tall,
     Values,
     copied,
     mirrored,
@@ -124,6 +125,16 @@ def test_spikes_are_those_of_the_published_recursion(theta: float, back: bool) -
     assert hidden.sum() > 50 and output.sum() > 5
     np.testing.assert_array_equal(seen.spikes["hidden"][:, 0].numpy(), hidden)
     np.testing.assert_array_equal(seen.spikes["output"][:, 0].numpy(), output)
+
+
+@pytest.mark.parametrize("slope", [5.0, 15.0])
+def test_the_slope_of_a_spike_is_the_published_one(slope: float) -> None:
+    margin, width = torch.linspace(-2, 2, 9, dtype=torch.float64), 1 / slope
+    expected = (slope * margin.abs() + 1) ** -2
+    found = Tall(width=width)(margin, width) / width
+    torch.testing.assert_close(found, expected)
+    names = {"m": margin.numpy(), "w": width, "abs": np.abs}
+    np.testing.assert_allclose(eval(Tall().formula, names) / width, expected.numpy())
 
 
 def two_letters(theta: float = 1.0) -> Shown:

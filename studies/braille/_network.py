@@ -167,7 +167,7 @@ def improved(
     }
     late = {"ih": rng.integers(1, 1 + max(1, round(latest / reading.bin)), (channels, hidden))}
     values = Values(values.weights, times, late)
-    model = mirrored(reading, values)
+    model = mirrored(reading, values, times=True)
     mn.init.fluctuation_driven(
         model, {"stimulus": rate * Hz, "hidden": 10 * Hz}, alpha=0.9, seed=seed,
         sigma_u={"hidden": 1.0, "output": SCORES},

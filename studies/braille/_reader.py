@@ -156,7 +156,7 @@ class Setting:
 
     def answers(self, values: Values, data: Shown) -> tuple[Int[np.ndarray, " trial"], float]:
         """Class whose output spikes most often, and spikes of a hidden neuron in a trial."""
-        model, found, spikes = mirrored(self.reading, values), list[Array](), 0.0
+        model, found, spikes = mirrored(self.reading, values, self.own), list[Array](), 0.0
         with torch.no_grad():
             for index in np.split(np.arange(len(data.label)), range(250, len(data.label), 250)):
                 seen = model.run_steps(
