@@ -1,5 +1,6 @@
 """Training and test of the readers: spiking networks on events, an LSTM on frames."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,12 +146,14 @@ class Setting:
             given = {"stimulus": copied(part.raster, values)}
             return mn.Trial(given, torch.from_numpy(part.label), batch_size=len(part.label))
 
-        done = mn.fit(
-            model, mn.Task(len(data.raster) * self.reading.bin * second, self.loss, trial),
-            steps=updates, seed=self.seed, optimizer=lambda _: self.optimizer(model),
-            schedule=lambda o: CosineAnnealingLR(o, updates), checkpoint=folder, every=batches,
-            clip=5.0, report=None,
-        )  # fmt: skip
+        with warnings.catch_warnings():  # outputs may be silent at a published start
+            warnings.simplefilter("ignore", mn.TrainingWarning)
+            done = mn.fit(
+                model, mn.Task(len(data.raster) * self.reading.bin * second, self.loss, trial),
+                steps=updates, seed=self.seed, optimizer=lambda _: self.optimizer(model),
+                schedule=lambda o: CosineAnnealingLR(o, updates), checkpoint=folder, every=batches,
+                clip=5.0, report=None,
+            )  # fmt: skip
         losses = np.array(done.losses).reshape(self.epochs, batches).mean(1).tolist()
         return values_of(model, values), losses
 

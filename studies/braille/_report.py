@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from mirrorneuron.analysis import Table
-from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, INHIBITORY, REFERENCE
+from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, REFERENCE
 
 from .._contracts import Metric, Result
 from .._kit.figure import draw_all
@@ -21,7 +21,7 @@ from ._reader import Read, Shown
 
 WITHIN, GOAL, REAL = 0.1, 0.92, 0.95
 READ = {"recurrent": "0.80", "LSTM": "0.97"}  # published accuracy, of recordings
-COLORS = {"feed-forward": BAD, "recurrent": INHIBITORY, "improved": EXCITATORY, "LSTM": GOOD}
+COLORS = {"feed-forward": BAD, "recurrent": "0.45", "improved": EXCITATORY, "LSTM": GOOD}
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,9 @@ def draw_touch(found: Found) -> Figure:
     for first, color in ((0, EXCITATORY), (1, BAD)):
         some = channel % 2 == first
         below.plot(step[some] * width, channel[some] // 2, "|", color=color, markersize=6)
-    below.set(xlabel="time (s)", ylabel="taxel", yticks=range(0, found.trial.taxels.shape[2], 3))
+    taxels = found.trial.taxels.shape[2]
+    below.set(xlabel="time (s)", ylabel="taxel", ylim=(-0.6, taxels - 0.4))
+    below.set_yticks(range(0, taxels, 3))
     return figure
 
 
