@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mirrorneuron.errors import DataError
+
 from ._kit.result import Metric, Result
 
 __all__ = ["Metric", "Result", "Study"]
@@ -35,6 +37,20 @@ class Study(ABC):
             progress: Whether to show progress.
             resume: Whether to continue from what an interrupted run left in `out`.
         """
+
+    def with_data(self, path: Path) -> "Study":
+        """The same study with recordings of your own, where it takes some.
+
+        Arguments:
+            path: Their file or folder, in the layout that the study documents.
+
+        Raises:
+            DataError: They are missing or of another layout, or the study takes none.
+        """
+        raise DataError(
+            f"--data {path}: {self.title!r} takes no recordings: what it needs is generated, or"
+            " comes with a package. Write the command without --data."
+        )
 
     def with_(self, **settings: Any) -> "Study":
         """The same study with other settings."""

@@ -1,13 +1,17 @@
 """The study of finger velocity: exact costs, the network of the paper, files of recordings."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import mirrorneuron as mn
+from mirrorneuron.cli import app
 from mirrorneuron.errors import CheckpointError, DataError, DomainError, UnknownName
+from mirrorneuron.studies import studies
 from mirrorneuron.studies.finger_velocity import _decoder
 from mirrorneuron.studies.finger_velocity._decoder import (
     Trained,
@@ -18,6 +22,7 @@ from mirrorneuron.studies.finger_velocity._decoder import (
 )
 from mirrorneuron.studies.finger_velocity._generator import SESSIONS, Session, generate
 from mirrorneuron.studies.finger_velocity._network import DT, Values, mirrored, start
+from mirrorneuron.studies.finger_velocity.finger_velocity import FingerVelocity
 
 
 @pytest.mark.parametrize(("channels", "size"), [(96, 21_000), (192, 33_288)])
@@ -136,7 +141,9 @@ def test_a_recording_of_the_documented_layout_is_read(tmp_path: Path) -> None:
 
 
 def test_recordings_of_another_layout_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"absent.npz is no recording .* It reads an .npz file"):
+    with pytest.raises(
+        DataError, match=r"absent.npz is no recording .* It reads a folder with an .npz file"
+    ):
         Session.load(tmp_path, "absent")
     np.savez(tmp_path / "other.npz", spikes=np.zeros((2000, 3)))
     with pytest.raises(DataError, match="is no recording of this study"):
@@ -149,6 +156,34 @@ def test_recordings_of_another_layout_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "nan.npz", spikes=np.zeros((2000, 3)), position=position)
     with pytest.raises(DataError, match="2 positions are not finite"):
         Session.load(tmp_path, "nan")
+
+
+def test_the_command_line_takes_a_folder_of_recordings(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        made = generate("indy_2", 20.0, 1)
+        position = np.cumsum(made.velocity, 0) * DT
+        np.savez(tmp_path / f"{name}.npz", spikes=made.spikes, position=position)
+    study = FingerVelocity().with_data(tmp_path)
+    assert study.sessions == ("a", "b")
+    assert study.quick().sessions == ("a",)
+    assert np.array_equal(study.session("a").spikes, made.spikes)
+
+
+def test_the_command_line_shows_the_layout_where_recordings_are_absent_or_other(
+    tmp_path: Path,
+) -> None:
+    asked = ["run", "finger_velocity", "--quick", "--data", str(tmp_path), "--out", str(tmp_path)]
+    told = CliRunner().invoke(app, asked).exception
+    assert isinstance(told, DataError)
+    assert re.search(r"no recordings are there. It reads a folder with .* SESSION.npz", str(told))
+    np.savez(tmp_path / "other.npz", spikes=np.zeros((2000, 3)))
+    with pytest.raises(DataError, match=r"is no recording of this study .* It reads a folder"):
+        FingerVelocity().with_data(tmp_path)
+
+
+def test_a_study_without_recordings_refuses_data(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"--data .*: 'Implicit .* takes no recordings.*without"):
+        studies["isoloss"]().with_data(tmp_path)
 
 
 def test_a_training_is_kept_and_a_damaged_file_is_told(tmp_path: Path) -> None:

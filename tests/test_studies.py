@@ -42,6 +42,10 @@ NEEDED = {
         "footprint_tiny_96", "footprint_tiny_192", "r2_tiny", "lost_pruned_fp16",
         "spikes_identical",
     ),
+    "braille": (
+        "events_1", "events_2", "events_5", "events_10", "accuracy_feed_forward",
+        "accuracy_recurrent", "accuracy_improved", "accuracy_LSTM", "spikes_identical",
+    ),
     "fluctuation_init": (
         "kernel_mean_20_10_1_ms", "sigma_w_ih", "dale_balance_missed", "sigma_u_free_membrane",
         "test_accuracy", "plateau", "collapse", "initial_rate_missed", "spikes_identical",

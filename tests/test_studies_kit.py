@@ -1,6 +1,9 @@
 """What studies share: metrics with targets, cached results, files that are complete, figures."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from matplotlib.figure import Figure
@@ -8,6 +11,7 @@ from matplotlib.figure import Figure
 from mirrorneuron.errors import CheckpointError
 from mirrorneuron.studies._kit.figure import draw_all
 from mirrorneuron.studies._kit.file import cached, whole, working_folder, write_csv
+from mirrorneuron.studies._kit.record import Record
 from mirrorneuron.studies._kit.result import Metric
 
 
@@ -54,6 +58,24 @@ def test_a_cached_result_of_other_settings_or_a_damaged_one_is_computed_again(
     assert cached(path, lambda: Note("third"), Note.load, "b").text == "third"
     path.write_text("?")
     assert cached(path, lambda: Note("fourth"), Note.load, "b").text == "fourth"
+
+
+@dataclass(frozen=True)
+class Course(Record):
+    """A record of a sequence and a mapping."""
+
+    values: Sequence[float]
+    rates: Mapping[str, float]
+
+
+def test_a_record_is_read_as_it_was_written_and_a_damaged_one_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "course.json"
+    Course((0.1, 1e-300), MappingProxyType({"a": 2.0})).save(path)
+    assert Course.load(path) == Course([0.1, 1e-300], {"a": 2.0})
+    for text in ("{", '{"values": []}', "[]"):
+        path.write_text(text)
+        with pytest.raises(CheckpointError, match=r"holds no finished Course .* Remove it, and it"):
+            Course.load(path)
 
 
 def test_a_file_stays_as_it_was_where_writing_is_interrupted(tmp_path: Path) -> None:

@@ -45,13 +45,16 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the results.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from an interrupted run.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Recordings of your own, in the layout of the study.")
+    ] = None,
 ) -> None:
     """Run a study, print its figures and where the pictures are."""
     from .studies import studies as known
 
     _end_at_ctrl_c()
     logging.getLogger("py.warnings").addFilter(_is_news)  # brian2 sends warnings there
-    chosen = known[study]()
+    chosen = known[study]() if data is None else known[study]().with_data(data)
     settings = (chosen.quick() if quick else chosen).with_(seed=seed)
     folder = out or Path("out") / study
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,9 @@ doi:10.1016/j.neuron.2005.02.001.
 """
 
 import itertools
-import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,9 +34,8 @@ from mirrorneuron.bio import PlasticityRule, plasticity, synapses
 from mirrorneuron.bio.plasticity.benna_fusi import chain
 from mirrorneuron.bio.plasticity.benna_fusi import memory as chain_memory
 from mirrorneuron.bio.plasticity.cascade import memory as cascade_memory
-from mirrorneuron.errors import CheckpointError
 
-from .._kit.file import whole
+from .._kit.record import Record
 
 RECEPTOR = synapses["exponential_conductance"]
 PERIOD, STEPS, TRACE = 60e-3, 3, 3e-3  # between memories [s], steps in it, of pairs [s]
@@ -50,7 +47,7 @@ Strengths = Float[np.ndarray, "seen synapse"]
 
 
 @dataclass(frozen=True)
-class Retention:
+class Retention(Record):
     """How a kind of synapse forgets.
 
     Arguments:
@@ -83,26 +80,6 @@ class Retention:
             return float("nan")
         k, x, y = below[0], np.log(self.ages), np.log(np.maximum(ratio, 1e-12))
         return float(np.exp(x[k - 1] + (x[k] - x[k - 1]) * y[k - 1] / (y[k - 1] - y[k])))
-
-    def save(self, path: Path) -> None:
-        """Write it."""
-        plain = {k: list(v) if k != "noise" else v for k, v in self.__dict__.items()}
-        with whole(path) as file:
-            file.write(json.dumps(plain))
-
-    @staticmethod
-    def load(path: Path) -> "Retention":
-        """Read it.
-
-        Raises:
-            CheckpointError: The file is damaged.
-        """
-        try:
-            return Retention(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise CheckpointError(
-                f"{path} holds no finished run ({error}). Remove it, and it is computed again."
-            ) from error
 
 
 def patterns(memories: int, size: int, seed: int) -> Patterns:

@@ -4,10 +4,8 @@ Source: Zenke, Poole & Ganguli 2017, section 5.2, arXiv:1703.04200.
 """
 
 import itertools
-import json
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +15,9 @@ from torch.nn import functional as f
 from torch.optim import Adam
 
 import mirrorneuron as mn
-from mirrorneuron.errors import CheckpointError
 
-from .._kit.file import whole
 from .._kit.images import Images
+from .._kit.record import Record
 from ._learners import Cascade, Chain, Metaplastic
 
 BINARY = ("fine-tuning, binary", "metaplastic", "cascade")
@@ -106,7 +103,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Record):
     """What a training left.
 
     Arguments:
@@ -125,25 +122,6 @@ class Run:
     def first(self) -> float:
         """Of the first task, after the last."""
         return self.accuracy[-1][0]
-
-    def save(self, path: Path) -> None:
-        """Write it."""
-        with whole(path) as file:
-            file.write(json.dumps(asdict(self)))
-
-    @staticmethod
-    def load(path: Path) -> "Run":
-        """Read it.
-
-        Raises:
-            CheckpointError: The file is damaged.
-        """
-        try:
-            return Run(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise CheckpointError(
-                f"{path} holds no finished training ({error}). Remove it, and it is computed again."
-            ) from error
 
 
 Consolidate = Callable[[Tensor], None]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import radians
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from .._kit.images import Images
+from .._kit.record import Record
 from ._homeostasis import asymmetry, exact_asymmetry
 from ._network import (
     Layers,
@@ -25,7 +25,8 @@ from ._network import (
 PROBES, SHOWN = 5, 200
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome(Record):
     """What a training gave, before it and after each epoch.
 
     Arguments:

@@ -19,7 +19,6 @@ and not that of each moment; two nudges in the training; sweeps from layer to la
 potentials no longer move; stochastic gradient descent also for homeostasis; ten epochs for fifty.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import radians
@@ -32,7 +31,7 @@ from tqdm.auto import tqdm
 from mirrorneuron.bio.simulation._scope import preferring
 
 from .._contracts import Result, Study
-from .._kit.file import cached, whole, working_folder
+from .._kit.file import cached, working_folder
 from .._kit.images import Images, images
 from ._law import COUNTS, Random
 from ._network import Network, settle, top_error
@@ -48,23 +47,6 @@ FEEDBACK: Mapping[str, tuple[float, float]] = {
 BETWEEN = (0.1, 0.2)
 ANGLES = (0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 90.0)
 NUDGES = (0.0, 0.5, -0.5)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A training that can be written to a file."""
-
-    outcome: Outcome
-
-    def save(self, path: Path) -> None:
-        """Write it, complete or not at all."""
-        with whole(path) as file:
-            file.write(json.dumps(self.outcome._asdict()))
-
-    @staticmethod
-    def load(path: Path) -> "Kept":
-        """Read it."""
-        return Kept(Outcome(**json.loads(path.read_text())))
 
 
 @dataclass(frozen=True)
@@ -130,10 +112,9 @@ class Equilibrium(Study):
             pictures=self.pictures,
         )  # fmt: skip
         path = folder / f"{name}_{seed}.json"
-        made = cached(
-            path, lambda: Kept(training.run(pictures, tell)), Kept.load, f"{self.data} {training}"
+        return cached(
+            path, lambda: training.run(pictures, tell), Outcome.load, f"{self.data} {training}"
         )
-        return made.outcome
 
     def _deviation(self, pictures: Images) -> float:
         """Largest difference of fixed points, free and nudged, from Brian2's relaxation."""

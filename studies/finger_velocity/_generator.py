@@ -36,9 +36,9 @@ DEPTHS = {  # of tuning, for which a Wiener filter explains 0.58 of 200 s
 }  # fmt: skip
 TRAINING, VALIDATION = 0.65, 0.10
 LAYOUT = (
-    "an .npz file for each session, SESSION.npz, with `spikes` (bool, bin x channel, bins of 4 ms,"
-    " whether a threshold crossing fell into it) and `position` (float, bin x 2, of the cursor"
-    " [mm])"
+    "a folder with an .npz file for each session, SESSION.npz, with `spikes` (bool, bin x channel,"
+    " bins of 4 ms, whether a threshold crossing fell into it) and `position` (float, bin x 2, of"
+    " the cursor [mm])"
 )
 
 

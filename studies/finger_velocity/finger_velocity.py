@@ -6,9 +6,9 @@ and stored in half precision, and a *big* one with five readouts. Networks are B
 trained through their mirror, time constants included; the pruned network in half precision then
 runs in Brian2, where its spikes have to be the same.
 
-The recordings are in no package. Without `path`, sessions are *generated* with the published
-channels and rates, and a depth of tuning for which the Wiener filter is as good as the published
-baselines: what is compared is the order of decoders, not the value of $R^2$.
+The recordings are in no package: `--data FOLDER` reads them. Without, sessions are *generated* with
+the published channels and rates, and a depth of tuning for which the Wiener filter is as good as
+the published baselines: what is compared is the order of decoders, not the value of $R^2$.
 
 Differs from the source: Adam instead of SMORMS3, no dropout, fewer updates; the big network has 256
 neurons instead of 1,024 unless `big` says otherwise.
@@ -30,6 +30,7 @@ from tqdm.auto import tqdm
 from mirrorneuron.analysis import Table, complexity
 from mirrorneuron.analysis.plot import BAD, EXCITATORY, GOOD, REFERENCE
 from mirrorneuron.bio.simulation._scope import preferring
+from mirrorneuron.errors import DataError
 
 from .._contracts import Metric, Result, Study
 from .._kit.figure import draw_all
@@ -46,7 +47,7 @@ from ._decoder import (
     tested,
     wiener,
 )
-from ._generator import SESSIONS, Session, generate
+from ._generator import LAYOUT, SESSIONS, Session, generate
 from ._network import DT, mirrored, start
 
 FOOTPRINTS = {96: 21_000, 192: 33_288}  # of the tiny network in half precision [B]
@@ -91,9 +92,22 @@ class FingerVelocity(Study):
     def quick(self) -> "FingerVelocity":
         """One short session and few updates: shows that everything runs."""
         return replace(
-            self, sessions=("indy_1",), seconds=40.0, seeds=1, updates=12, batch=8, big=32,
+            self, sessions=self.sessions[:1], seconds=40.0, seeds=1, updates=12, batch=8, big=32,
             big_updates=6, shares=(0.4,), again=0.5, compared=2.0, judged=False,
         )  # fmt: skip
+
+    def with_data(self, path: Path) -> "FingerVelocity":
+        """The same study with all recordings of a folder; `quick` takes the first.
+
+        Raises:
+            DataError: The folder holds none, or some of another layout.
+        """
+        names = tuple(sorted(file.stem for file in path.glob("*.npz")))
+        if not names:
+            raise DataError(f"--data {path}: no recordings are there. It reads {LAYOUT}.")
+        for name in names:
+            Session.load(path, name)
+        return replace(self, path=str(path), sessions=names)
 
     def run(self, out: Path, progress: bool = True, resume: bool = False) -> Result:
         """Train and test all decoders; a resumed run keeps what is done."""

@@ -4,7 +4,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from mirrorneuron import (
     validate,
 )
 from mirrorneuron.data import SpikeDataset, randman
-from mirrorneuron.errors import CheckpointError
 
 from .._kit.file import whole
+from .._kit.record import Record
 from ._network import model_of, shallow
 
 DRAWS, TRIALS = 4, 250  # of a prediction
@@ -109,7 +109,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Record):
     """What a training gave.
 
     Arguments:
@@ -128,25 +128,6 @@ class Run:
     predicted: float
     final: float
     weights: Mapping[str, list[float]] = field(default_factory=dict[str, list[float]])
-
-    def save(self, path: Path) -> None:
-        """Write it."""
-        with whole(path) as file:
-            file.write(json.dumps(asdict(self)))
-
-    @staticmethod
-    def load(path: Path) -> "Run":
-        """Read it.
-
-        Raises:
-            CheckpointError: The file is damaged.
-        """
-        try:
-            return Run(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise CheckpointError(
-                f"{path} holds no finished training ({error}). Remove it, and it is computed again."
-            ) from error
 
 
 def trained(setting: Setting, folder: Path) -> Run:

@@ -23,7 +23,6 @@ Differs from it: a spike raises s by one, and the first training does not start 
 from where it ends in a code of rates.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,7 +38,8 @@ from mirrorneuron.bio.simulation._scope import preferring
 
 from .._contracts import Metric, Result, Study
 from .._kit.figure import draw_all
-from .._kit.file import cached, whole, working_folder
+from .._kit.file import cached, working_folder
+from .._kit.record import Record
 from .._kit.report import publish
 from ._coding import SLOW, Coded, Coding
 from ._memory import NAMES, Answered, Memory
@@ -47,7 +47,7 @@ from ._network import Values
 
 
 @dataclass(frozen=True)
-class Kept:
+class Kept(Record):
     """A training as plain data.
 
     Arguments:
@@ -57,16 +57,6 @@ class Kept:
 
     values: Mapping[str, list[float]]
     losses: list[float]
-
-    def save(self, path: Path) -> None:
-        """Write a file, complete or not at all."""
-        with whole(path) as file:
-            file.write(json.dumps({"values": dict(self.values), "losses": self.losses}))
-
-    @staticmethod
-    def load(path: Path) -> "Kept":
-        """Read it."""
-        return Kept(**json.loads(path.read_text()))
 
     @property
     def arrays(self) -> Values:

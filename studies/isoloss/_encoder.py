@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +10,14 @@ from torch import Tensor, nn
 
 from .._kit.images import Images
 from .._kit.probe import linear_probe
+from .._kit.record import Record
 from ._loss import LOSSES, Embedding, Loss, Metric, participation, predictor
 
 Pixels = Float[Tensor, "sample pixel"]
 
 
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome(Record):
     """What a training gave.
 
     Arguments:

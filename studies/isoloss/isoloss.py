@@ -14,7 +14,6 @@ Differs from it: two fully connected hidden layers in place of ResNet-18, and Fa
 epochs in place of CIFAR-10, CIFAR-100, STL-10 and TinyImageNet.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .._contracts import Result, Study
-from .._kit.file import cached, whole, working_folder
+from .._kit.file import cached, working_folder
 from .._kit.images import Images, images
 from ._encoder import Outcome, Training
 from ._linear import LOSS, Case, Linear
@@ -30,23 +29,6 @@ from ._loss import Loss
 from ._report import Found, Simulated, report_on
 
 LOSSES: tuple[Loss, ...] = ("iso", "direct")
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A training that can be written to a file."""
-
-    outcome: Outcome
-
-    def save(self, path: Path) -> None:
-        """Write it, complete or not at all."""
-        with whole(path) as file:
-            file.write(json.dumps(self.outcome._asdict()))
-
-    @staticmethod
-    def load(path: Path) -> "Kept":
-        """Read it."""
-        return Kept(Outcome(**json.loads(path.read_text())))
 
 
 @dataclass(frozen=True)
@@ -112,7 +94,6 @@ class IsoLoss(Study):
             pictures=self.pictures, probed=self.probed,
         )  # fmt: skip
         path = folder / f"{loss}_{seed}.json"
-        made = cached(
-            path, lambda: Kept(training.run(pictures, tell)), Kept.load, f"{self.data} {training}"
+        return cached(
+            path, lambda: training.run(pictures, tell), Outcome.load, f"{self.data} {training}"
         )
-        return made.outcome

@@ -27,11 +27,10 @@ Saligrama 2021, PMLR 139:5189-5200; Bellec et al. 2020, doi:10.1038/s41467-020-1
 2021, doi:10.1109/JPROC.2020.3045625. All numbers are ours.
 """
 
-import json
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +47,9 @@ from mirrorneuron.errors import GradientError
 
 from .._contracts import Metric, Result, Study
 from .._kit.figure import draw_all
-from .._kit.file import cached, whole, working_folder
+from .._kit.file import cached, working_folder
 from .._kit.memory import can_be_measured, forget_peak, resident_peak
+from .._kit.record import Record
 from .._kit.report import publish
 from ._networks import KINDS, TRAINED, network
 
@@ -85,7 +85,7 @@ def _waves(recording: mn.Recording, like: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Record):
     """One rule on one kind of neuron.
 
     Arguments:
@@ -104,16 +104,6 @@ class Cell:
     last: float
     identical: bool
     refused: str = ""
-
-    def save(self, path: Path) -> None:
-        """Write to a file."""
-        with whole(path) as file:
-            file.write(json.dumps(asdict(self)) + "\n")
-
-    @staticmethod
-    def load(path: Path) -> "Cell":
-        """Read what `save` wrote."""
-        return Cell(**json.loads(path.read_text()))
 
     @staticmethod
     def absent(why: str) -> "Cell":

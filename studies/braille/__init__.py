@@ -1,0 +1,1 @@
+"""Braille letters by touch: events of capacitive taxels, read by spiking networks."""
