@@ -4,12 +4,23 @@ A new entry in `UNARY` meets them without a new test; only its domain has to be 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from brian2 import (
+    Network,
+    NeuronGroup,
+    SpikeGeneratorGroup,
+    Synapses,
+    check_units,
+    implementation,
+    ms,
+)
 from brian2.units.unitsafefunctions import exprel as brian2_exprel
 
+import mirrorneuron as mn
 from mirrorneuron.bridge.backends.eager.functions import UNARY, Functions
 from mirrorneuron.bridge.lower.functions import FUNCTIONS, RANDOM
 
@@ -210,3 +221,32 @@ def test_every_known_function_can_be_called(name: str):
 def test_an_unknown_function_is_an_attribute_error():
     with pytest.raises(AttributeError, match="besselj"):
         functions(True).besselj  # noqa: B018
+
+
+@implementation("numpy", discard_units=True)
+@check_units(x=1, result=1)
+def saturated(x: Any) -> Any:
+    """A function of a user's, of which only Python is known."""
+    return x / (1 + np.abs(x))
+
+
+@pytest.mark.parametrize("value", ["x - 2", "0.5"])
+def test_a_users_function_in_a_pathway_is_called_for_the_synapses_with_a_spike(value: str):
+    index, times = [0, 1, 2, 0, 1, 2, 0], [1, 1, 2, 4, 5, 7, 7] * ms
+    stimulus = SpikeGeneratorGroup(3, index, times, name="stimulus")
+    cells = NeuronGroup(4, "v : 1", threshold="v > 0.9", reset="v = 0", name="cells")
+    syn = Synapses(
+        stimulus, cells, "w : 1\ndx/dt = -x/(20*ms) : 1 (event-driven)",
+        on_pre=f"x += 1; w = clip(w + 0.2*saturated({value}), 0, 1); v_post += w",
+        on_post="w = clip(w + 0.05*saturated(x), 0, 1)", name="syn",
+        namespace={"saturated": saturated, "ms": ms},
+    )  # fmt: skip
+    syn.connect("(i + j) % 3 > 0")
+    syn.w = "0.3 + 0.1*i"
+    network = Network(stimulus, cells, syn)
+    model = mn.mirror(network, dtype=torch.float64)
+    found = mn.validate(network, model, 10 * ms)
+    assert found.ok and found.free_run[0].n_reference > 3
+    w = model.run(10 * ms, batch_size=3).state["syn.w"]
+    network.run(10 * ms)
+    np.testing.assert_array_equal(w.numpy(), np.tile(np.array(syn.w_[:]), (3, 1)))

@@ -552,6 +552,11 @@ class _Synapses(Writer):
         ref = self.slot.refs[guard]
         return f"{self.slot.size}, a.sites({self.look_at(ref)})"
 
+    def _call(self, name: str, args: list[str]) -> str:
+        text = super()._call(name, args)
+        varies = self.slot.functions.get(name) in self.program.functions or name in RANDOM
+        return f"a.shared({text})" if self.once and varies else text  # one value of each trial
+
     def look_at(self, ref: Ref) -> str:
         """A variable as the synapses see it."""
         text = self.held("S", ref.variable)

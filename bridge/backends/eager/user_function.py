@@ -95,7 +95,11 @@ def _values(
             for b, stream in enumerate(streams)
         ]
         return np.stack(rows)
-    found = np.broadcast_to(_values(function, arrays, deepcopy(streams), None), sites.shape).copy()
+    if len(sites.shape) == 1:  # a list of synapses of all trials
+        everywhere = _call_with(deepcopy(streams[0]), function, arrays)
+    else:
+        everywhere = _values(function, arrays, deepcopy(streams), None)
+    found = np.broadcast_to(everywhere, sites.shape).copy()
     for b, stream in enumerate(streams):
         place = sites.place[sites.batch == b]
         if len(place):
