@@ -71,6 +71,7 @@ def warn_of_instability(program: Program) -> None:
 def limits(program: Program) -> Iterator[Limit]:
     """Limits of the groups whose integrator has one, and whose equations can be differentiated."""
     values = Values(program, {}, torch.float64, torch.device("cpu"))
+    context: Any = None
     for name, group in program.groups.items():
         keys = [key for key in program.rates if key.startswith(f"{name}.")]
         update = next((s for s in program.slots_of(Update, name) if "stateupdater" in s.name), None)
@@ -78,37 +79,38 @@ def limits(program: Program) -> Iterator[Limit]:
         known = update is not None and not any(users_functions(program, s) for s in slots)
         if update is None or not known or not keys or not group.size:
             continue
+        if context is None:
+            engine = EagerEngine(program, frozenset(), {})
+            context = Stepper(engine, values, {}, program.step).context
+            context.draws = Draws(0, 1)
         try:
-            jacobian = _jacobian(values, keys, slots)
-            method = _method(values, group, keys, update, jacobian)
+            jacobian = _jacobian(context, keys, slots)
+            method = _method(context, group, keys, update, jacobian)
         except (MirrorNeuronError, RuntimeError):  # it has no derivative
             continue
         if method in GROWTH and np.all(np.isfinite(jacobian)):
             yield Limit(name, method, update.dt, largest_step(jacobian, GROWTH[method]))
 
 
-def _method(values: Values, group: Group, keys: list[str], update: Update, jacobian: Array) -> str:
+def _method(context: Any, group: Group, keys: list[str], update: Update, jacobian: Array) -> str:
     """The integrator of a group: of those that Brian2 chose from, whether it is Euler's."""
     if group.method.isidentifier():
         return group.method
-    step = _jacobian(values, keys, [update])
+    step = _jacobian(context, keys, [update])
     euler = np.eye(len(keys)) + update.dt * jacobian
     return "euler" if np.allclose(step, euler, rtol=1e-9, atol=1e-12) else ""
 
 
-def _jacobian(values: Values, keys: list[str], slots: list[Any]) -> Array:
+def _jacobian(context: Any, keys: list[str], slots: list[Any]) -> Array:
     """Derivatives at the initial state, "element of by", each element by its own variables.
 
     Arguments:
-        values: Values of the network.
+        context: What code of the network runs with.
         keys: The variables.
         slots: Rates of these, or one update of all of them.
     """
-    program = values.program
+    program, values = context.program, context.values
     code = compile_program(program, slots=slots)
-    engine = EagerEngine(program, frozenset(), {})
-    context = Stepper(engine, values, {}, program.step).context
-    context.draws = Draws(0, 1)
     fixed = code.prelude(values.constants(frozenset()), context)
     state: State = values.initial_state()
     leaves = {key: state[key].detach().clone().requires_grad_() for key in keys}

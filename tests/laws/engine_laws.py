@@ -97,14 +97,18 @@ def trainable(network: Network) -> list[str]:
         if isinstance(c.value, float) and np.isfinite(c.value) and not key.startswith("_")
         and key.rpartition(".")[2] not in ("volt", "second", "ms", "mV", "Hz", "amp")
     ]  # fmt: skip
-    found: list[str] = []
-    for key in variables[:8] + constants[:6]:
-        try:
-            mn.mirror(network, train={key: mn.Free()}, dtype=torch.float64, backend="eager")
-        except MirrorNeuronError:
-            continue
-        found.append(key)
-    return found
+    wanted = variables[:8] + constants[:6]
+    return wanted if _can_train(network, wanted) else [
+        key for key in wanted if _can_train(network, [key])
+    ]  # fmt: skip
+
+
+def _can_train(network: Network, keys: list[str]) -> bool:
+    try:
+        mn.mirror(network, train=dict.fromkeys(keys, mn.Free()), backend="eager")
+    except MirrorNeuronError:
+        return False
+    return True
 
 
 def loss(recording: Recording) -> torch.Tensor | None:
