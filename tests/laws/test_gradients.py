@@ -13,7 +13,7 @@ from brian2 import (
     nS,
     pF,
 )
-from networks import networks
+from networks import every, networks
 
 import mirrorneuron as mn
 from mirrorneuron.bridge.check import require_trainable
@@ -254,7 +254,7 @@ def trainable(program: Program) -> list[str]:
     return keys
 
 
-@pytest.mark.parametrize("name", networks)
+@pytest.mark.parametrize("name", every())
 def test_all_gradients_of_a_network_are_finite_and_some_path_reaches_each_object(name: str) -> None:
     entry = networks[name]
     network = entry.build()

@@ -6,10 +6,19 @@ Whoever adds a feature adds a network to one of them; `registry.py` says what an
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import pytest
 from registry import Entry, networks
 
 for path in sorted(Path(__file__).parent.glob("networks_*.py")):
     import_module(path.stem)
 
-__all__ = ["Entry", "networks"]
+
+def every() -> list[Any]:
+    """Names of all networks; those of the cerebellum, which take longest, are slow tests."""
+    slow = pytest.mark.slow
+    return [pytest.param(n, marks=slow) if n.startswith("cerebellum") else n for n in networks]
+
+
+__all__ = ["Entry", "every", "networks"]

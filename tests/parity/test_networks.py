@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from brian2 import Quantity, ms, second
-from networks import networks
+from networks import every, networks
 from registry import Entry
 
 import mirrorneuron as mn
@@ -16,7 +16,7 @@ CUT, WHOLE = 23, 60  # steps
 SINGLE = 50 * ms
 
 
-@pytest.mark.parametrize("name", networks)
+@pytest.mark.parametrize("name", every())
 def test_a_mirror_does_what_brian2_does(name: str) -> None:
     entry = networks[name]
     network = entry.build()
