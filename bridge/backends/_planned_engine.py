@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from ..values import Values
 from ._contracts import Trace
 from ._generated import executed
 from ._plan import Kept, Plan, Wanted
+
+if TYPE_CHECKING:
+    from ._planned_run import PlannedRun
 
 
 class Prepared(NamedTuple):
@@ -59,6 +62,16 @@ class PlannedEngine(ABC):
         return plan
 
     @abstractmethod
+    def begin(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+        progress: bool = False,
+    ) -> "PlannedRun":
+        """A run that is still to be made: see `Engine.run`."""
+
     def run(
         self,
         values: Values,
@@ -68,3 +81,14 @@ class PlannedEngine(ABC):
         progress: bool = False,
     ) -> Trace:
         """Run from a state, which is changed: see `Engine.run`."""
+        return self.begin(values, inputs, state, record, progress).trace()
+
+    def memory(
+        self,
+        values: Values,
+        inputs: Inputs,
+        state: State,
+        record: Mapping[str, Tensor | None],
+    ) -> float:
+        """Memory of a run: see `Engine.memory`."""
+        return self.begin(values, inputs, state, record).memory()

@@ -174,6 +174,10 @@ class PlannedRun(ABC):
         """The random streams as they are at the end."""
 
     @abstractmethod
+    def memory(self) -> float:
+        """Memory of the run, which is not made: see `Engine.memory`."""
+
+    @abstractmethod
     def close(self) -> None:
         """Give back what a run that nothing goes back through no longer needs."""
 

@@ -10,7 +10,6 @@ from ...program import Program
 from ...spike_gradient import SpikeGradient
 from ...spikes import State
 from ...values import Values
-from .._contracts import Trace
 from .._plan import Kept, Plan, Wanted
 from .._planned_engine import PlannedEngine
 from .._planned_run import BUDGET
@@ -39,23 +38,13 @@ class NativeEngine(PlannedEngine):
             self._codes[key] = compiled(made, single)
         return self._codes[key]
 
-    def run(
+    def begin(
         self,
         values: Values,
         inputs: Inputs,
         state: State,
         record: Mapping[str, Tensor | None],
         progress: bool = False,
-    ) -> Trace:
-        """Run from a state, which is changed: see `Engine.run`."""
-        return NativeRun(self, values, inputs, state, record, progress, BUDGET).trace()
-
-    def memory(
-        self,
-        values: Values,
-        inputs: Inputs,
-        state: State,
-        record: Mapping[str, Tensor | None],
-    ) -> float:
-        """Memory of a run: see `Engine.memory`."""
-        return NativeRun(self, values, inputs, state, record, False, BUDGET).memory()
+    ) -> NativeRun:
+        """A run that is still to be made: see `Engine.run`."""
+        return NativeRun(self, values, inputs, state, record, progress, BUDGET)

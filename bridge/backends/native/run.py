@@ -112,7 +112,7 @@ class NativeRun(RunArrays):
         self.shards.call(name, self.pointers, (t0, t1), self.first, base, tape)
 
     def memory(self) -> float:
-        """See `Engine.memory`."""
+        """See `PlannedRun.memory`."""
         tape, types = self.plan.wanted is not None, self.code.source.arrays.types
         self.length = self._length() if tape else 1
         again = tape and self.length < self.steps

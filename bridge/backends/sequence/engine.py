@@ -11,7 +11,6 @@ from ...program import Program
 from ...spike_gradient import SpikeGradient
 from ...spikes import State
 from ...values import Values
-from .._contracts import Trace
 from .._generated import executed
 from .._plan import Kept, Plan, Wanted
 from .._planned_engine import PlannedEngine
@@ -58,26 +57,16 @@ class SequenceEngine(PlannedEngine):
             self._codes[key] = code_of(self.planned(base, kept, wanted))
         return self._codes[key]
 
-    def run(
+    def begin(
         self,
         values: Values,
         inputs: Inputs,
         state: State,
         record: Mapping[str, Tensor | None],
         progress: bool = False,
-    ) -> Trace:
-        """Run from a state, which is changed: see `Engine.run`."""
-        return SequenceRun(self, values, inputs, state, record, progress, BUDGET).trace()
-
-    def memory(
-        self,
-        values: Values,
-        inputs: Inputs,
-        state: State,
-        record: Mapping[str, Tensor | None],
-    ) -> float:
-        """Memory of a run: see `Engine.memory`."""
-        return SequenceRun(self, values, inputs, state, record, False, BUDGET).memory()
+    ) -> SequenceRun:
+        """A run that is still to be made: see `Engine.run`."""
+        return SequenceRun(self, values, inputs, state, record, progress, BUDGET)
 
 
 def code_of(plan: Plan) -> Code:

@@ -235,7 +235,7 @@ class SequenceRun(PlannedRun):
         return steps_at_once(self.steps, a_step, a_state, self.budget)
 
     def memory(self) -> float:
-        """See `Engine.memory`."""
+        """See `PlannedRun.memory`."""
         self.prepare()
         tape = self.plan.wanted is not None
         self.length = self._length() if tape else min(CHUNK, self.steps)
